@@ -1,0 +1,166 @@
+"""The configuration: one tree of settings, the only source of defaults, types and help."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+
+from pipeline.audio.settings import AudioSettings
+from pipeline.dataset.settings import DatasetSettings
+from pipeline.errors import BuildError
+from pipeline.faces.settings import FacesSettings
+from pipeline.frames.settings import FramesSettings
+from pipeline.manifest.settings import ManifestSettings
+from pipeline.openface.settings import OpenFaceSettings
+from pipeline.report.settings import ReportSettings
+from pipeline.settings import Settings, operational
+from pipeline.text.settings import TextSettings
+from pipeline.train.settings import TrainSettings
+from pipeline.vision.settings import VisionSettings
+
+
+class RunSettings(Settings):
+    """What one call asks for; set by chsims-build, never in a config file."""
+
+    clips: tuple[str, ...] = operational(())
+    """Only these clips, e.g. video_0001/0003 (--clip)."""
+    force: tuple[str, ...] = operational(())
+    """Stages that are computed again even where nothing changed (--force)."""
+
+
+class Config(Settings):
+    """Everything that can be configured, with its default."""
+
+    preset: str = "paper"
+    """Name of the recipe, stored in the dataset: paper, release, or a name of your own."""
+    raw: Path = operational(Path("raw"))
+    """Folder with the label sheet and VIDEO/CLIP.mp4 (or mov, mkv, avi, flv, wmv, webm)."""
+    processed: Path = operational(Path("processed"))
+    """Folder for everything that is built."""
+    shard_size: int = operational(32, ge=1, le=1000)
+    """Clips that one job handles."""
+    on_bad_clip: Literal["quarantine", "stop"] = operational("quarantine")
+    """quarantine: leave a bad clip out and go on; stop: end the build at the first one."""
+    max_quarantined: float = operational(0.1, ge=0, le=1)
+    """Share of clips in quarantine above which the build ends with an error status."""
+    manifest: ManifestSettings = ManifestSettings()
+    """Label sheet, media files and corpus rules."""
+    frames: FramesSettings = FramesSettings()
+    """Constant frame rate."""
+    faces: FacesSettings = FacesSettings()
+    """Face detection, tracking and crops."""
+    openface: OpenFaceSettings = OpenFaceSettings()
+    """OpenFace: container, program, or imported CSVs."""
+    vision: VisionSettings = VisionSettings()
+    """The 709-d vision feature."""
+    audio: AudioSettings = AudioSettings()
+    """The 33-d audio feature."""
+    text: TextSettings = TextSettings()
+    """The 768-d text feature."""
+    dataset: DatasetSettings = DatasetSettings()
+    """Split, padding and the HDF5 file."""
+    train: TrainSettings = TrainSettings()
+    """Models and training."""
+    report: ReportSettings = ReportSettings()
+    """The HTML report."""
+    run: RunSettings = Field(RunSettings(), exclude=True)
+    """Set by the command line only."""
+
+
+def make_config(values: Mapping[str, Any]) -> Config:
+    """Check a nested mapping against the tree.
+
+    Raises
+    ------
+    BuildError
+        Naming every wrong key or value, with the nearest known name.
+    """
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        problems = "\n".join(f"  {_explain(item)}" for item in error.errors())
+        raise BuildError(
+            f"the configuration has {error.error_count()} error(s):\n{problems}",
+            "every key is explained in config/config.yaml and docs/configuration.md",
+        ) from None
+
+
+def load_config(files: tuple[Path, ...] = (), assignments: tuple[str, ...] = ()) -> Config:
+    """Read config files (later ones win), then ``key=value`` assignments.
+
+    Parameters
+    ----------
+    files : tuple of Path
+        YAML files that state only their differences from the defaults.
+    assignments : tuple of str
+        Dotted keys with YAML values, e.g. ``("audio.f0=yin", "train.seeds=[1, 2]")``.
+    """
+    return make_config(read_values(files, assignments))
+
+
+def read_values(files: tuple[Path, ...], assignments: tuple[str, ...]) -> dict[str, Any]:
+    """Merge config files and assignments into one nested dict, unchecked."""
+    values: dict[str, Any] = {}
+    for file in files:
+        try:
+            loaded = yaml.safe_load(file.read_text("utf-8"))
+        except OSError as error:
+            raise BuildError(f"cannot read the config file {file}: {error.strerror}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise BuildError(f"{file} is not YAML: {error}") from error
+        if loaded is not None and not isinstance(loaded, dict):
+            raise BuildError(f"{file} must hold 'key: value' lines, not a {type(loaded).__name__}")
+        merge(values, loaded or {})
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key:
+            raise BuildError(
+                f"--set {assignment!r} is not of the form key=value", "e.g. --set audio.f0=yin"
+            )
+        value: Any = yaml.safe_load(text)
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        merge(values, value)
+    return values
+
+
+def merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    """Merge nested mappings; later values win."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            merge(into[key], value)
+        else:
+            into[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def every_field(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each setting's dotted name and pydantic field, groups included, in order."""
+    for name, field in model.model_fields.items():
+        if field.exclude:
+            continue
+        yield prefix + name, field
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from every_field(field.annotation, f"{prefix}{name}.")
+
+
+def available_cores() -> int:
+    """Return the number of cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _explain(item: Any) -> str:
+    key = ".".join(str(part) for part in item["loc"])
+    if item["type"] != "extra_forbidden":
+        return f"{key}: {item['msg']} (found {item['input']!r})"
+    known = [name for name, _ in every_field()]
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    if not near:
+        last = {name.rsplit(".", 1)[-1]: name for name in known}
+        near = [last[n] for n in difflib.get_close_matches(key.rsplit(".", 1)[-1], last, n=1)]
+    return f"{key}: no such key" + (f"; did you mean {near[0]}?" if near else "")

@@ -1,0 +1,1 @@
+"""dataset: split, pad and write one HDF5 file, and read it back."""

@@ -1,0 +1,51 @@
+"""What every extractor is: a small class that maps one clip's inputs to arrays."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from pipeline.store import Features
+
+
+class Extractor(ABC):
+    """One stage's arithmetic, unaware of files, workers, retries and progress.
+
+    A subclass names what its result depends on besides settings and inputs. Its module
+    imports heavy libraries inside methods: keys are computed without them.
+
+    Attributes
+    ----------
+    version : int
+        Raised by hand whenever the same input would give another output.
+    packages : tuple of str
+        Distributions whose version is part of the key.
+    batch_clips : int
+        1: clips are independent and go through a process pool, one at a time.
+        More: `extract_batch` gets up to this many clips at once, in one process.
+    """
+
+    version: ClassVar[int] = 1
+    packages: ClassVar[tuple[str, ...]] = ()
+    batch_clips: int = 1
+
+    @abstractmethod
+    def extract(self, inputs: Any) -> Features:
+        """Map one clip's inputs to its features.
+
+        Raises
+        ------
+        ClipError
+            If this clip cannot be used; the others go on.
+        """
+
+    def extract_batch(self, batch: Sequence[Any]) -> list[Features | Exception]:
+        """Map several clips at once; a clip that fails gives its exception in its place."""
+        results: list[Features | Exception] = []
+        for inputs in batch:
+            try:
+                results.append(self.extract(inputs))
+            except Exception as error:  # the worker decides what an exception means
+                results.append(error)
+        return results

@@ -1,0 +1,16 @@
+"""Settings of the frames stage."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pipeline.settings import Settings, operational
+
+
+class FramesSettings(Settings):
+    """How clips are brought to a constant frame rate."""
+
+    fps: float = Field(30.0, gt=0, le=240)
+    """Frames per second of the common grid (paper: 30 Hz)."""
+    keep_frames: bool = operational(False)
+    """Keep the lossless 30 Hz videos in processed/frames after the faces are found."""

@@ -1,0 +1,1 @@
+"""manifest: the label sheet and the media files become one table that all stages share."""

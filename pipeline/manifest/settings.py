@@ -1,0 +1,47 @@
+"""Settings of the manifest and the corpus rules."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline.settings import Settings
+
+Action = Literal["quarantine", "warn", "off"]
+
+
+class CorpusRules(Settings):
+    """What a clip must be to enter the dataset (paper, section 3.1); each rule can be softened."""
+
+    duration: Action = "warn"
+    """A clip shorter than min_seconds or longer than max_seconds."""
+    min_seconds: float = Field(1.0, ge=0)
+    """Shortest clip, in seconds."""
+    max_seconds: float = Field(10.0, gt=0)
+    """Longest clip, in seconds."""
+    label_grid: Action = "warn"
+    """A label that is not a mean of five votes in {-1, 0, 1}: off the grid -1.0, -0.8 ... 1.0."""
+    streams: Action = "quarantine"
+    """A file without a video or without an audio stream."""
+    transcript: Action = "quarantine"
+    """An empty transcript."""
+    no_face: Action = "quarantine"
+    """A clip in which no face was found in any frame."""
+    second_face: Action = "warn"
+    """Another face than the speaker's in more than second_face_share of the frames."""
+    second_face_share: float = Field(0.25, ge=0, le=1)
+    """Share of frames with a second face above which second_face applies."""
+    votes: Action = "warn"
+    """annotations.csv has not the same annotators' votes for every clip and modality."""
+
+
+class ManifestSettings(Settings):
+    """How the label sheet is read and the media are found."""
+
+    sheet: str | None = None
+    """Label sheet, relative to raw; without it label.csv, then annotations.csv is taken."""
+    encoding: Literal["auto", "utf-8", "gb18030"] = "auto"
+    """Text encoding of the sheet; auto takes UTF-8 (with or without BOM), else GB18030."""
+    rules: CorpusRules = CorpusRules()
+    """The corpus rules: quarantine, warn or off, each."""

@@ -1,0 +1,220 @@
+"""Feature files: one a clip and stage, written whole or not at all, each with its key.
+
+A feature file is a safetensors file: a JSON header (read without touching the data),
+then plain arrays. It never executes anything when it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import BuildError
+
+_HEADER_LIMIT = 16 * 1024 * 1024
+_PLAIN_NAME = re.compile(r"[^\x00-\x1f\x7f/\\:*?\"<>|]+")
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a stage makes of one clip.
+
+    Parameters
+    ----------
+    arrays : dict of str to ndarray
+        The features themselves.
+    info : dict
+        Quality figures and facts about the clip, plain JSON values.
+    file : Path, optional
+        A finished file that goes beside the arrays (the frames stage's video).
+    """
+
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    info: dict[str, Any] = field(default_factory=dict)
+    file: Path | None = None
+
+
+def is_plain_name(name: str) -> bool:
+    """Tell whether `name` can be one part of a clip id: no separator, control character or ``..``."""
+    return (
+        0 < len(name.encode("utf-8", "replace")) <= 120
+        and _PLAIN_NAME.fullmatch(name) is not None
+        and name.strip() == name
+        and not name.startswith(".")
+        and name.isprintable()
+    )
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of a JSON value, independent of the order of its keys."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a temporary path that becomes `path` when the block ends well.
+
+    The file is flushed to disk before it is renamed, so that a crash leaves either the
+    old file or the new one, never a part.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        descriptor = os.open(temporary, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise BuildError(
+            f"cannot write {path}: {error.strerror or error}",
+            "free disk space or fix the folder's permissions, then run the same command again",
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file whole or not at all."""
+    with written_whole(path) as temporary:
+        temporary.write_text(
+            json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n", "utf-8"
+        )
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that this project wrote."""
+    return json.loads(path.read_text("utf-8"))
+
+
+class Store:
+    """The feature files below one ``processed`` folder.
+
+    Parameters
+    ----------
+    root : Path
+        The build's folder, ``processed/`` or ``processed/demo/``.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, stage: str, clip: str, suffix: str = ".safetensors") -> Path:
+        """Return the path of a clip's file, e.g. ``audio/video_0001/0001.safetensors``."""
+        video_id, _, clip_id = clip.partition("/")
+        if not (is_plain_name(video_id) and is_plain_name(clip_id)):
+            raise ValueError(f"not a clip id: {clip!r}")
+        return self.root / stage / video_id / f"{clip_id}{suffix}"
+
+    def header(self, stage: str, clip: str) -> dict[str, Any] | None:
+        """Return ``{"key", "stage", "clip", "info"}`` of a feature file, or None without one."""
+        try:
+            with self.path(stage, clip).open("rb") as stream:
+                (length,) = struct.unpack("<Q", stream.read(8))
+                if length > _HEADER_LIMIT:
+                    return None
+                meta: dict[str, Any] = json.loads(
+                    json.loads(stream.read(length))["__metadata__"]["clip"]
+                )
+                return meta
+        except (OSError, ValueError, KeyError, struct.error):
+            return None
+
+    def key(self, stage: str, clip: str) -> str | None:
+        """Return the key a clip's feature file was made with, or None without a file."""
+        header = self.header(stage, clip)
+        return None if header is None else header["key"]
+
+    def read(self, stage: str, clip: str) -> Features:
+        """Read a clip's arrays and quality figures.
+
+        Raises
+        ------
+        BuildError
+            If the file is missing or damaged.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        path = self.path(stage, clip)
+        header = self.header(stage, clip)
+        try:
+            if header is None:
+                raise FileNotFoundError(path)
+            arrays = load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise BuildError(
+                f"{path} is missing or damaged ({error})",
+                f"make it again: chsims-build --stage {stage} --clip {clip} --force",
+            ) from error
+        return Features(arrays=arrays, info=header["info"])
+
+    def write(self, stage: str, clip: str, key: str, features: Features) -> None:
+        """Store a clip's features under their key, and forget an earlier failure."""
+        from safetensors.numpy import save
+
+        if features.file is not None:
+            self.attachment(stage, clip, features.file.suffix).parent.mkdir(
+                parents=True, exist_ok=True
+            )
+            os.replace(features.file, self.attachment(stage, clip, features.file.suffix))
+        meta = {"key": key, "stage": stage, "clip": clip, "info": features.info}
+        arrays = {name: np.ascontiguousarray(array) for name, array in features.arrays.items()}
+        payload = save(
+            arrays, metadata={"clip": json.dumps(meta, sort_keys=True, ensure_ascii=False)}
+        )
+        with written_whole(self.path(stage, clip)) as temporary:
+            temporary.write_bytes(payload)
+        self.path(stage, clip, ".failed.json").unlink(missing_ok=True)
+
+    def attachment(self, stage: str, clip: str, suffix: str) -> Path:
+        """Return the path of the file that a stage leaves beside its feature file."""
+        return self.path(stage, clip, suffix)
+
+    def failure(self, stage: str, clip: str) -> dict[str, str] | None:
+        """Return ``{"key", "reason", "remedy"}`` of the last failure, or None."""
+        try:
+            failure: dict[str, str] = read_json(self.path(stage, clip, ".failed.json"))
+            return failure if {"key", "reason", "remedy"} <= failure.keys() else None
+        except (OSError, ValueError, AttributeError):
+            return None
+
+    def write_failure(self, stage: str, clip: str, key: str, reason: str, remedy: str) -> None:
+        """Remember that this clip failed with this key, so that it is not tried in vain."""
+        self.discard(stage, clip)
+        write_json(
+            self.path(stage, clip, ".failed.json"),
+            {"key": key, "reason": reason, "remedy": remedy},
+        )
+
+    def discard(self, stage: str, clip: str, suffixes: tuple[str, ...] = ()) -> None:
+        """Remove a clip's feature file, and the attachments with `suffixes`."""
+        for suffix in (".safetensors", *suffixes):
+            self.path(stage, clip, suffix).unlink(missing_ok=True)
+
+
+def package_versions(packages: tuple[str, ...]) -> Mapping[str, str]:
+    """Return the installed version of each distribution, without importing it."""
+    from importlib.metadata import version
+
+    return {package: version(package) for package in packages}

@@ -1,0 +1,1 @@
+"""text: 768-d Chinese BERT vectors, one a token."""
