@@ -5,30 +5,41 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
-
 from pipeline.settings import Settings, operational
 
 
 class OpenFaceSettings(Settings):
-    """Where the 714 columns of OpenFace come from."""
+    """Where the 714 columns of OpenFace come from.
 
-    runtime: Literal["auto", "apptainer", "podman", "docker", "native", "import"] = "auto"
+    How OpenFace is reached is no part of a key, so that moving a folder or changing from
+    docker to podman computes nothing again. What is reached is: `pipeline.openface.extractor`
+    names it by the image's or the program's digest (`identity`).
+    """
+
+    runtime: Literal["auto", "apptainer", "podman", "docker", "native", "import"] = operational(
+        "auto"
+    )
     """auto takes the first of apptainer, podman, docker and a native FeatureExtraction that
-    answers; import reads CSVs that exist already."""
-    image: str = "docker.io/algebr/openface:latest"
-    """Container image, or the path of a .sif file for apptainer."""
-    digest: str | None = Field(None, pattern=r"^sha256:[0-9a-f]{64}$")
-    """Digest that pins the image, sha256:...; without it the digest found is recorded."""
-    image_binary: str = "/home/openface-build/build/bin/FeatureExtraction"
+    answers and has the image; import reads CSVs that exist already."""
+    image: str = operational("docker.io/algebr/openface:latest", min_length=1)
+    """Container image; for apptainer the path of a .sif file."""
+    digest: str | None = operational(None, pattern=r"^sha256:[0-9a-f]{64}$")
+    """Digest that pins the image, sha256:... (of a .sif file: its SHA-256); without it the
+    digest found is recorded and the report warns."""
+    image_binary: str = operational(
+        "/home/openface-build/build/bin/FeatureExtraction", pattern=r"^/."
+    )
     """Path of FeatureExtraction inside the image."""
-    native_binary: str = "FeatureExtraction"
+    native_binary: str = operational("FeatureExtraction", min_length=1)
     """Name or path of FeatureExtraction on this machine (runtime: native)."""
-    import_folder: Path | None = None
+    import_folder: Path | None = operational(None)
     """Folder with one VIDEO/CLIP.csv or .csv.gz a clip (runtime: import)."""
     import_by: Literal["auto", "frame", "timestamp"] = "auto"
     """How imported rows meet the 30 Hz grid: by frame number, by timestamp, or whichever fits."""
     batch_clips: int = operational(16, ge=1)
     """Clips in one call of OpenFace, which loads its models once a call."""
     seconds_per_frame: float = operational(2.0, gt=0)
-    """Time limit of a call, in seconds for each frame in it (plus 120 s to start)."""
+    """Time limit in seconds for each frame of a clip (plus 120 s to start); a clip that takes
+    longer is stopped, the others go on."""
+    memory_mb: int = operational(2048, ge=256)
+    """Memory limit of one container, in MiB (OpenFace needs some 200)."""
