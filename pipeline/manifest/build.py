@@ -1,0 +1,250 @@
+"""manifest: one table of usable clips, the quarantine, and the shards of the extractors."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.config import Config, available_cores
+from pipeline.errors import BuildError, ClipError
+from pipeline.manifest.folders import MediaFolders
+from pipeline.manifest.media import Media, MediaReader, find_media
+from pipeline.manifest.row import SheetRow
+from pipeline.manifest.rules import judge, unusable
+from pipeline.manifest.sheet import Sheet, read_sheet
+from pipeline.store import is_plain_name, write_json, written_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MANIFEST = "manifest.parquet"
+QUARANTINE = "manifest_quarantine.json"
+VOTES = "votes.parquet"
+SHARDS = "shards"
+
+_STRINGS = ("mode", "speaker", "gender", "age", "english")
+
+
+def build_manifest(config: Config, *, progress: bool = True) -> None:
+    """Read the label sheet, find and probe the media, apply the corpus rules, write it all.
+
+    Writes ``manifest.parquet``, ``manifest_quarantine.json``, ``shards/*.json`` and, where
+    annotations.csv was read, ``votes.parquet`` below ``config.processed``; a file is
+    written whole or not at all, and the same inputs give the same bytes.
+
+    Parameters
+    ----------
+    config : Config
+        ``raw``, ``processed``, ``shard_size``, ``on_bad_clip`` and ``manifest``.
+    progress : bool
+        Show a progress bar when standard error is a terminal.
+
+    Raises
+    ------
+    BuildError
+        If there is no sheet, it lacks columns or rows, or a clip is bad and
+        ``on_bad_clip`` is stop.
+    """
+    folders = MediaFolders(config.raw)
+    sheet = read_sheet(config, folders)
+    refused: dict[int, ClipError] = {}
+    paths: dict[int, Path] = {}
+    doubles = Counter(row.clip for row in sheet.rows)
+    for row in sheet.rows:
+        try:
+            _check_line(row, sheet, doubles)
+            paths[row.row] = find_media(folders, row.video_id, row.clip_id)
+        except ClipError as error:
+            refused[row.row] = error
+    reader = MediaReader(folders, config.processed, available_cores())
+    results = _shown(reader.read(list(paths.values())), len(paths), progress)
+    accepted: list[dict[str, Any]] = []
+    for row, media in zip([sheet.rows[i] for i in paths], results, strict=True):
+        try:
+            accepted.append(_accept(row, media, config))
+        except ClipError as error:
+            refused[row.row] = error
+    quarantine = _quarantine(sheet.rows, refused)
+    if quarantine and config.on_bad_clip == "stop":
+        first = quarantine[0]
+        raise BuildError(
+            f"clip {first['clip']}: {first['reason']} (on_bad_clip is stop; "
+            f"{len(quarantine)} clip(s) cannot be used)",
+            first["remedy"],
+        )
+    _write(config, sheet, accepted, quarantine)
+
+
+def read_manifest(processed: Path) -> pd.DataFrame:
+    """Read the table of usable clips.
+
+    Returns
+    -------
+    DataFrame
+        One row a clip in the sheet's order; columns as in docs/architecture.md. Missing
+        strings are NaN, `warnings` are lists.
+
+    Raises
+    ------
+    BuildError
+        If the manifest has not been built.
+    """
+    import pandas as pd
+
+    path = processed / MANIFEST
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise BuildError(
+            f"{path} cannot be read ({error})", "build it: chsims-build --stage manifest"
+        ) from error
+    table["warnings"] = pd.Series([list(w) for w in table["warnings"]], dtype=object)
+    return table
+
+
+def printable(name: str) -> str:
+    """Return a name that can be shown: what a terminal would act on is spelled out."""
+    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+    return safe if len(safe) <= 120 else f"{safe[:117]}..."
+
+
+def _check_line(row: SheetRow, sheet: Sheet, doubles: Counter[str]) -> None:
+    if not (is_plain_name(row.video_id) and is_plain_name(row.clip_id)):
+        raise ClipError(
+            f"line {row.line} of {sheet.path.name}: not an id that can be a file's name",
+            "video_id and clip_id must be plain names: no slash, no leading dot, no control or "
+            "reserved characters, 120 bytes at most",
+        )
+    if doubles[row.clip] > 1:
+        lines = ", ".join(str(other.line) for other in sheet.rows if other.clip == row.clip)
+        raise ClipError(
+            f"{doubles[row.clip]} lines of {sheet.path.name} have this id (lines {lines}); "
+            "none is used, since either may be wrong",
+            "keep the right line and take the others out",
+        )
+    if row.problems:
+        raise ClipError("; ".join(row.problems), f"correct line {row.line} of {sheet.path.name}")
+
+
+def _accept(row: SheetRow, media: Media | ClipError, config: Config) -> dict[str, Any]:
+    if isinstance(media, ClipError):
+        raise media
+    verdict = judge(row, media.probe, config.manifest.rules)
+    bad = [*unusable(row, media.probe), *verdict.refusals]
+    if bad:
+        raise ClipError("; ".join(f.reason for f in bad), "; ".join(f.remedy for f in bad))
+    return {
+        "clip": row.clip,
+        **{name: getattr(row, name) for name in ("video_id", "clip_id", "row", "text")},
+        **{name: getattr(row, name) for name in ("M", "T", "A", "V", *_STRINGS)},
+        "media": media.path,
+        "media_digest": media.digest,
+        "size": media.size,
+        **asdict(media.probe),
+        "warnings": list(verdict.warnings),
+    }
+
+
+def _quarantine(rows: Sequence[SheetRow], refused: dict[int, ClipError]) -> list[dict[str, str]]:
+    """List refused clips in the sheet's order, a doubled id once."""
+    listed: dict[str, dict[str, str]] = {}
+    for row in rows:
+        if (error := refused.get(row.row)) is None:
+            continue
+        clip = f"{printable(row.video_id)}/{printable(row.clip_id)}"
+        key = clip if is_plain_name(row.video_id) and is_plain_name(row.clip_id) else str(row.row)
+        listed.setdefault(
+            key,
+            {
+                "clip": clip,
+                "stage": "manifest",
+                "reason": printable_text(error.reason),
+                "remedy": error.remedy,
+            },
+        )
+    return list(listed.values())
+
+
+def printable_text(text: str) -> str:
+    """Return a message without anything that a terminal would act on."""
+    return "".join(c if c.isprintable() else " " for c in text)[:1000]
+
+
+def _write(
+    config: Config,
+    sheet: Sheet,
+    accepted: list[dict[str, Any]],
+    quarantine: list[dict[str, str]],
+) -> None:
+    processed = config.processed
+    shards: list[list[dict[str, str]]] = [
+        [] for _ in range(-(-len(sheet.rows) // config.shard_size))
+    ]
+    for entry in accepted:
+        shard = shards[entry["row"] // config.shard_size]
+        shard.append({name: entry[name] for name in ("clip", "media", "media_digest", "text")})
+    for number, clips in enumerate(shards):
+        write_json(processed / SHARDS / f"{number:04d}.json", {"clips": clips})
+    for stale in (processed / SHARDS).glob("*.json"):
+        if not (stale.stem.isdigit() and int(stale.stem) < len(shards)):
+            stale.unlink()
+    write_json(processed / QUARANTINE, quarantine)
+    if sheet.votes is None:
+        (processed / VOTES).unlink(missing_ok=True)
+    else:
+        _write_table(processed / VOTES, [asdict(vote) for vote in sheet.votes], _vote_schema())
+    _write_table(processed / MANIFEST, accepted, _manifest_schema())
+
+
+def _write_table(path: Path, rows: list[dict[str, Any]], schema: Any) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with written_whole(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
+
+
+def _vote_schema() -> Any:
+    import pyarrow as pa
+
+    names = [(name, pa.string()) for name in ("clip", "modality", "annotator")]
+    return pa.schema([*names, ("vote", pa.float64())])
+
+
+def _manifest_schema() -> Any:
+    import pyarrow as pa
+
+    text, number, whole = pa.string(), pa.float64(), pa.int64()
+    return pa.schema(
+        [
+            *((name, text) for name in ("clip", "video_id", "clip_id")),
+            ("row", whole),
+            ("text", text),
+            *((name, number) for name in ("M", "T", "A", "V")),
+            *((name, text) for name in (*_STRINGS, "media", "media_digest")),
+            ("size", whole),
+            ("duration", number),
+            ("fps", number),
+            *((name, whole) for name in ("width", "height", "rotation")),
+            *((name, text) for name in ("video_codec", "audio_codec")),
+            *((name, whole) for name in ("sample_rate", "channels")),
+            ("warnings", pa.list_(text)),
+        ]
+    )
+
+
+def _shown(
+    results: Iterable[Media | ClipError], total: int, progress: bool
+) -> Iterator[Media | ClipError]:
+    """Pass results through a progress bar on standard error, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    if not (progress and sys.stderr.isatty()):
+        yield from results
+        return
+    yield from track(results, "manifest", total=total, console=Console(stderr=True))

@@ -1,0 +1,103 @@
+"""The media folders below raw, and the names that a spreadsheet made into numbers."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+EXTENSIONS = (".mp4", ".mov", ".mkv", ".avi", ".flv", ".wmv", ".webm")
+"""Media files that are looked for; case does not matter."""
+
+_NUMBER = re.compile(r"([0-9]{1,12})(?:\.0+)?")
+
+
+class MediaFolders:
+    """One listing of raw's folders, so that a sheet of thousands of clips reads each once.
+
+    Parameters
+    ----------
+    raw : Path
+        The corpus folder. Videos lie in ``raw/VIDEO/`` or, as in the CH-SIMS download, in
+        ``raw/Raw/VIDEO/``. A link that leads out of raw is never followed.
+    """
+
+    def __init__(self, raw: Path) -> None:
+        self.raw = raw
+        self.root = raw.resolve()
+        self._files: dict[str, dict[str, list[Path]]] = {}
+        self._ids: dict[tuple[str, str], tuple[str, str, str | None]] = {}
+
+    @cached_property
+    def videos(self) -> dict[str, Path]:
+        """Video folders by name."""
+        found: dict[str, Path] = {}
+        for place in (self.root, self.root / "Raw", self.root / "raw"):
+            for path in _listed(place) if self.inside(place) else ():
+                if path.is_dir():
+                    found.setdefault(_composed(path.name), path)
+        return found
+
+    def inside(self, path: Path) -> bool:
+        """Tell whether a path, links followed, lies in raw."""
+        return path.resolve().is_relative_to(self.root)
+
+    def files(self, video_id: str) -> dict[str, list[Path]]:
+        """Return a video folder's media files by name without extension."""
+        if video_id not in self._files:
+            folder = self.videos.get(_composed(video_id))
+            found: dict[str, list[Path]] = {}
+            if folder is not None and self.inside(folder):
+                for path in _listed(folder):
+                    if path.suffix.lower() in EXTENSIONS:
+                        found.setdefault(_composed(path.stem), []).append(path)
+            self._files[video_id] = found
+        return self._files[video_id]
+
+    def candidates(self, video_id: str, clip_id: str) -> list[Path]:
+        """Return the media files of one clip: one, when all is well."""
+        return self.files(video_id).get(_composed(clip_id), [])
+
+    def full_ids(self, video_id: str, clip_id: str) -> tuple[str, str, str | None]:
+        """Give numeric ids the zeros of the folder's and file's names.
+
+        Returns
+        -------
+        video_id, clip_id : str
+            ``"1"`` or ``"1.0"`` becomes ``"0001"`` where ``0001.mp4`` exists.
+        problem : str or None
+            Set when more than one name has this number.
+        """
+        known = self._ids.get((video_id, clip_id))
+        if known is None:
+            video, problem = _padded(video_id, self.videos)
+            clip = clip_id
+            if problem is None:
+                clip, problem = _padded(clip_id, self.files(video))
+            known = self._ids[video_id, clip_id] = (video, clip, problem)
+        return known
+
+
+def _padded(name: str, names: Mapping[str, object]) -> tuple[str, str | None]:
+    match = _NUMBER.fullmatch(name)
+    if match is None or _composed(name) in names:
+        return name, None
+    number = int(match[1])
+    same = [n for n in names if n.isascii() and n.isdigit() and int(n) == number]
+    if len(same) > 1:
+        return name, f"the number {name} may mean any of {', '.join(sorted(same))}"
+    return (same[0], None) if same else (name, None)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(Path(entry.path) for entry in os.scandir(folder))
+    except OSError:
+        return []
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)

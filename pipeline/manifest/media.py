@@ -1,0 +1,240 @@
+"""Finding each clip's media file, its digest, and its probe, with a cache of both.
+
+Media are untrusted and FFmpeg is native code, so probing happens in child processes, each
+with one file in hand: a file that crashes or hangs its child costs that clip and no other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import selectors
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pipeline
+from pipeline.errors import BuildError, ClipError
+from pipeline.manifest.folders import EXTENSIONS, MediaFolders
+from pipeline.manifest.probe import PROBE_VERSION, READY, Probe
+from pipeline.store import file_digest, package_versions, read_json, write_json
+
+CACHE = "manifest_cache.json"
+PROBE_SECONDS = 120.0
+"""Longest time one file may take to say what it is."""
+
+_COPY = "copy the file into raw, or set raw to the folder that holds the media"
+
+
+@dataclass(frozen=True)
+class Media:
+    """One clip's file: path relative to raw, SHA-256, bytes, and what it says about itself."""
+
+    path: str
+    digest: str
+    size: int
+    probe: Probe
+
+
+def find_media(folders: MediaFolders, video_id: str, clip_id: str) -> Path:
+    """Return a clip's one media file.
+
+    Raises
+    ------
+    ClipError
+        If there is none, more than one, or it is not a plain file inside raw.
+    """
+    folder = folders.videos.get(video_id)
+    if folder is not None and not folders.inside(folder):
+        raise ClipError(f"the folder {video_id} is a link that leads out of raw", _COPY)
+    found = folders.candidates(video_id, clip_id)
+    if not found:
+        missing = (
+            f"no media file {folders.raw}/{video_id}/{clip_id}.*"
+            if folder
+            else (f"no folder {folders.raw}/{video_id}")
+        )
+        kinds = " ".join(extension[1:] for extension in EXTENSIONS)
+        raise ClipError(f"{missing} ({kinds})", "add the file or take the line out of the sheet")
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise ClipError(f"more than one media file: {names}", "keep the right one")
+    path = found[0]
+    if not folders.inside(path):
+        raise ClipError(f"{video_id}/{path.name} is a link that leads out of raw", _COPY)
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise ClipError(
+            f"{video_id}/{path.name} cannot be read ({error.strerror})", _COPY
+        ) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise ClipError(f"{video_id}/{path.name} is not a plain file", _COPY)
+    if status.st_size == 0:
+        raise ClipError(f"{video_id}/{path.name} is empty (0 bytes)", "copy the file again")
+    return path
+
+
+class MediaReader:
+    """Digests and probes media files, several at once, remembering both between builds.
+
+    Parameters
+    ----------
+    folders : MediaFolders
+        The corpus.
+    processed : Path
+        Where the cache lies. A digest is remembered by path, size and time of change; a
+        probe by digest and library version.
+    workers : int
+        Files worked on at once.
+    """
+
+    def __init__(self, folders: MediaFolders, processed: Path, workers: int) -> None:
+        self.folders = folders
+        self.workers = workers
+        self._cache_path = processed / CACHE
+        self._version = f"{PROBE_VERSION}/{package_versions(('av',))['av']}"
+        cache = _read_cache(self._cache_path)
+        self._digests: dict[str, list[Any]] = cache.get("digests", {})
+        fresh = cache.get("version") == self._version
+        self._answers: dict[str, dict[str, Any]] = cache.get("answers", {}) if fresh else {}
+        self._used: set[str] = set()
+        self._children: queue.SimpleQueue[_Child] = queue.SimpleQueue()
+        self.probed = 0
+        """How many files were opened, rather than remembered."""
+
+    def read(self, paths: Sequence[Path]) -> Iterator[Media | ClipError]:
+        """Yield the result of each path, in the order given."""
+        with self._working(), ThreadPoolExecutor(self.workers) as pool:
+            yield from pool.map(self._read, paths)
+        digests = {path: self._digests[path] for path in self._used if path in self._digests}
+        kept = {digest for *_, digest in digests.values()}
+        answers = {digest: a for digest, a in self._answers.items() if digest in kept}
+        write_json(
+            self._cache_path,
+            {"version": self._version, "digests": digests, "answers": answers},
+        )
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        children = [_Child() for _ in range(self.workers)]
+        for child in children:
+            self._children.put(child)
+        try:
+            yield
+        finally:
+            for child in children:
+                child.stop()
+
+    def _read(self, path: Path) -> Media | ClipError:
+        relative = path.relative_to(self.folders.root).as_posix()
+        try:
+            digest, size = self._digest(path, relative)
+        except OSError as error:
+            return ClipError(f"{relative} cannot be read ({error.strerror})", "check permissions")
+        answer = self._answers.get(digest)
+        if answer is None:
+            child = self._children.get()
+            try:
+                answer = child.ask(path)
+            except ClipError as error:  # a crash may be the machine's fault: not remembered
+                return error
+            finally:
+                self._children.put(child)
+            self._answers[digest] = answer
+            self.probed += 1
+        if "reason" in answer:
+            return ClipError(answer["reason"], answer["remedy"])
+        return Media(relative, digest, size, Probe(**answer["probe"]))
+
+    def _digest(self, path: Path, relative: str) -> tuple[str, int]:
+        self._used.add(relative)
+        status = path.stat()
+        state = [status.st_size, status.st_mtime_ns]
+        known = self._digests.get(relative)
+        if known is None or known[:2] != state:
+            known = self._digests[relative] = [*state, file_digest(path)]
+        return str(known[2]), status.st_size
+
+
+class _Child:
+    """A probing process, started when first asked and again after it died."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def ask(self, path: Path) -> dict[str, Any]:
+        process = self._process or self._start()
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(str(path)).encode() + b"\n")
+        process.stdin.flush()
+        line = _line(process, PROBE_SECONDS)
+        if line:
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+        hung = line is None
+        status = self.stop()
+        raise ClipError(
+            f"FFmpeg's libraries hung on it for {PROBE_SECONDS:g} s and were stopped"
+            if hung
+            else f"FFmpeg's libraries crashed on it (status {status})",
+            "the file is damaged or hostile: replace it or leave the clip out",
+        )
+
+    def stop(self) -> int | None:
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.1)
+        process.kill()
+        process.stdout.close()
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+        return process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        home = str(Path(pipeline.__file__).resolve().parent.parent)
+        paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
+        process = self._process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.manifest.probe"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+        )
+        if _line(process, PROBE_SECONDS) != READY.encode():
+            self.stop()
+            raise BuildError(
+                "the program that probes media does not start",
+                f"see why: {sys.executable} -m pipeline.manifest.probe < /dev/null",
+            )
+        return process
+
+
+def _line(process: subprocess.Popen[bytes], seconds: float) -> bytes | None:
+    """Read one whole line; empty when the process died, None when time ran out."""
+    assert process.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        if not selector.select(seconds):
+            return None
+    line = process.stdout.readline()
+    return line if line.endswith(b"\n") else b""
+
+
+def _read_cache(path: Path) -> dict[str, Any]:
+    try:
+        cache: Any = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return cache if isinstance(cache, dict) else {}

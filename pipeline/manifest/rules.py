@@ -1,0 +1,126 @@
+"""The corpus rules (paper, section 3.1) that the manifest can judge."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeline.manifest.probe import Probe
+from pipeline.manifest.row import SheetRow
+from pipeline.manifest.settings import CorpusRules
+from pipeline.manifest.votes import MODALITIES
+from pipeline.media import LONGEST_SECONDS
+
+_EPSILON = 1e-6
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One rule that a clip breaks, in plain words.
+
+    Parameters
+    ----------
+    rule : str
+        A field of `CorpusRules`.
+    reason, remedy : str
+        What is wrong, and what a person can do about it.
+    """
+
+    rule: str
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the rules' actions make of a clip's findings."""
+
+    warnings: tuple[str, ...]
+    refusals: tuple[Finding, ...]
+
+
+def judge(row: SheetRow, probe: Probe, rules: CorpusRules) -> Verdict:
+    """Apply the rules to one clip.
+
+    Parameters
+    ----------
+    row : SheetRow
+        Labels, transcript and votes.
+    probe : Probe
+        Streams and duration.
+    rules : CorpusRules
+        Each rule's action: quarantine, warn or off.
+    """
+    warnings: list[str] = []
+    refusals: list[Finding] = []
+    for finding in findings(row, probe, rules):
+        action = getattr(rules, finding.rule)
+        if action == "warn":
+            warnings.append(finding.reason)
+        elif action == "quarantine":
+            refusals.append(finding)
+    return Verdict(tuple(warnings), tuple(refusals))
+
+
+def findings(row: SheetRow, probe: Probe, rules: CorpusRules) -> Iterator[Finding]:
+    """Yield every rule a clip breaks, whatever its action, in a fixed order."""
+    yield from _streams(probe)
+    yield from _duration(probe.duration, rules)
+    if not row.text:
+        yield Finding("transcript", "its transcript is empty", "fill in the sheet's text column")
+    off = [f"{m} {getattr(row, m):g}" for m in MODALITIES if not on_grid(getattr(row, m))]
+    if off:
+        yield Finding(
+            "label_grid",
+            f"labels off the grid -1.0, -0.8 ... 1.0: {', '.join(off)}",
+            "a label is the mean of five votes of -1, 0 or 1: correct it, or set "
+            "manifest.rules.label_grid to off for labels of another kind",
+        )
+    if row.vote_problems:
+        yield Finding("votes", f"votes: {'; '.join(row.vote_problems)}", "complete annotations.csv")
+
+
+def on_grid(label: float) -> bool:
+    """Tell whether a label is absent or a mean of five votes in {-1, 0, 1}."""
+    if math.isnan(label):
+        return True
+    return abs(label) <= 1 + _EPSILON and abs(label * 5 - round(label * 5)) < _EPSILON
+
+
+def _streams(probe: Probe) -> Iterator[Finding]:
+    missing = [
+        kind
+        for kind, codec in (("video", probe.video_codec), ("audio", probe.audio_codec))
+        if codec is None
+    ]
+    if missing:
+        yield Finding(
+            "streams",
+            f"the file has no {' and no '.join(missing)} stream",
+            "replace the file by one with picture and sound",
+        )
+
+
+def _duration(seconds: float, rules: CorpusRules) -> Iterator[Finding]:
+    if rules.min_seconds - _EPSILON <= seconds <= rules.max_seconds + _EPSILON:
+        return
+    side = "shorter" if seconds < rules.min_seconds else "longer"
+    limit = rules.min_seconds if side == "shorter" else rules.max_seconds
+    yield Finding(
+        "duration",
+        f"{seconds:.2f} s, {side} than {limit:g} s",
+        "cut the clip anew, or change manifest.rules.min_seconds and max_seconds",
+    )
+
+
+def unusable(row: SheetRow, probe: Probe) -> Iterator[Finding]:
+    """Yield what no rule can soften: without it a clip has no place in the dataset."""
+    if math.isnan(row.M):
+        yield Finding("label", "it has no multimodal label (M)", "fill in the sheet's label column")
+    if probe.duration > LONGEST_SECONDS:
+        yield Finding(
+            "duration",
+            f"{probe.duration:.0f} s; a clip is one utterance, {LONGEST_SECONDS:g} s at most",
+            "cut it into utterances",
+        )

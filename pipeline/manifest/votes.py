@@ -1,0 +1,129 @@
+"""annotations.csv: one line a vote, averaged into labels and checked for completeness."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from pipeline.manifest.folders import MediaFolders
+from pipeline.manifest.table import Record, Table
+
+MODALITIES = ("M", "T", "A", "V")
+
+_MODALITY = {
+    spelling: modality
+    for modality, spellings in {
+        "M": ("m", "label", "label_m", "multimodal", "all"),
+        "T": ("t", "label_t", "text"),
+        "A": ("a", "label_a", "audio"),
+        "V": ("v", "label_v", "video", "vision", "visual"),
+    }.items()
+    for spelling in spellings
+}
+
+
+@dataclass(frozen=True)
+class Vote:
+    """One annotator's vote on one modality of one clip: -1, 0 or 1."""
+
+    clip: str
+    modality: str
+    annotator: str
+    vote: float
+
+
+@dataclass
+class ClipVotes:
+    """The votes on one clip."""
+
+    line: int
+    video_id: str
+    clip_id: str
+    by_modality: dict[str, dict[str, float]] = field(default_factory=dict)
+    unusable: list[str] = field(default_factory=list)
+    """Lines that cannot be read as a vote."""
+    doubtful: list[str] = field(default_factory=list)
+    """What the rule `votes` speaks about."""
+
+    def mean(self, modality: str) -> float | None:
+        """Return the label: the mean of a modality's votes, or None without votes."""
+        votes = self.by_modality.get(modality, {})
+        return sum(votes.values()) / len(votes) if votes else None
+
+
+def identity(record: Record) -> tuple[str, str]:
+    """Return a line's video and clip id, from two columns or one ``clip`` column."""
+    if record["clip"] and not record["clip_id"]:
+        video_id, _, clip_id = record["clip"].partition("/")
+        return video_id, clip_id
+    return record["video_id"], record["clip_id"]
+
+
+def read_votes(table: Table, folders: MediaFolders) -> dict[str, ClipVotes]:
+    """Gather a sheet's votes by clip, in the order in which clips first appear.
+
+    An annotator's second vote on the same clip and modality does not count; it is named
+    among the clip's doubts when it differs from the first.
+    """
+    clips: dict[str, ClipVotes] = {}
+    for record in table.records:
+        video_id, clip_id, problem = folders.full_ids(*identity(record))
+        clip = clips.setdefault(f"{video_id}/{clip_id}", ClipVotes(record.line, video_id, clip_id))
+        problem = problem or _count(record, clip)
+        if problem is not None:
+            clip.unusable.append(f"{table.path.name}, line {record.line}: {problem}")
+    _check_panels(clips)
+    return clips
+
+
+def flat(clips: dict[str, ClipVotes]) -> list[Vote]:
+    """List the votes that count, clips in order, then by modality."""
+    return [
+        Vote(name, modality, annotator, vote)
+        for name, clip in clips.items()
+        for modality in MODALITIES
+        for annotator, vote in clip.by_modality.get(modality, {}).items()
+    ]
+
+
+def _count(record: Record, clip: ClipVotes) -> str | None:
+    """Add one line's vote to its clip, or say why it cannot be one."""
+    modality = _MODALITY.get(record["modality"].casefold())
+    if modality is None:
+        return f"modality {record['modality']!r} is none of M, T, A, V"
+    if not record["annotator"]:
+        return "the annotator is missing"
+    try:
+        vote = float(record["vote"])
+    except ValueError:
+        return f"the vote {record['vote']!r} is not a number"
+    if vote not in (-1.0, 0.0, 1.0):
+        return f"the vote {record['vote']} is not -1, 0 or 1"
+    votes = clip.by_modality.setdefault(modality, {})
+    first = votes.setdefault(record["annotator"], vote)
+    if first != vote:
+        clip.doubtful.append(
+            f"{record['annotator']} voted {first:g} and then {vote:g} on {modality}; "
+            "the first counts"
+        )
+    return None
+
+
+def _check_panels(clips: dict[str, ClipVotes]) -> None:
+    """Compare each clip's annotators with the panel that voted most often."""
+    panels = Counter(
+        frozenset(votes) for clip in clips.values() for votes in clip.by_modality.values()
+    )
+    if not panels:
+        return
+    panel = min(panels, key=lambda p: (-panels[p], -len(p), sorted(p)))
+    voted_on = [m for m in MODALITIES if any(m in clip.by_modality for clip in clips.values())]
+    for clip in clips.values():
+        for modality in voted_on:
+            voters = clip.by_modality.get(modality, {}).keys()
+            if missing := sorted(panel - voters):
+                clip.doubtful.append(f"no vote on {modality} by {', '.join(missing)}")
+            if extra := sorted(voters - panel):
+                clip.doubtful.append(
+                    f"a vote on {modality} by {', '.join(extra)}, not of the panel"
+                )
