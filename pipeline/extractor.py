@@ -21,14 +21,10 @@ class Extractor(ABC):
         Raised by hand whenever the same input would give another output.
     packages : tuple of str
         Distributions whose version is part of the key.
-    batch_clips : int
-        1: clips are independent and go through a process pool, one at a time.
-        More: `extract_batch` gets up to this many clips at once, in one process.
     """
 
     version: ClassVar[int] = 1
     packages: ClassVar[tuple[str, ...]] = ()
-    batch_clips: int = 1
 
     @abstractmethod
     def extract(self, inputs: Any) -> Features:

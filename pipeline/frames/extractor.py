@@ -1,0 +1,60 @@
+"""frames: a clip of any rate as a lossless video at a constant 30 Hz."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from pipeline.errors import ClipError
+from pipeline.extractor import Extractor
+from pipeline.frames.settings import FramesSettings
+from pipeline.media import write_constant_rate
+from pipeline.store import Features
+
+SHORTEST_SHARE = 0.9
+"""A clip that gives fewer of its announced frames than this is taken for a truncated file."""
+
+
+@dataclass(frozen=True)
+class FrameInputs:
+    """A media file, the length it announces in seconds, and where the video goes."""
+
+    media: Path
+    seconds: float
+    target: Path
+
+
+class FrameExtractor(Extractor):
+    """Resample a clip to the common grid (paper, section 3.2: 30 Hz).
+
+    Parameters
+    ----------
+    settings : FramesSettings
+        The frame rate.
+    """
+
+    version: ClassVar[int] = 1
+    packages: ClassVar[tuple[str, ...]] = ("ffmpeg-python",)
+
+    def __init__(self, settings: FramesSettings) -> None:
+        self.settings = settings
+
+    def extract(self, inputs: FrameInputs) -> Features:
+        """Write the constant-rate video; the shape is in ``info``.
+
+        Raises
+        ------
+        ClipError
+            If nothing can be decoded, or much less than the file announces.
+        """
+        frames, height, width = write_constant_rate(inputs.media, inputs.target, self.settings.fps)
+        announced = inputs.seconds * self.settings.fps
+        if frames < SHORTEST_SHARE * announced - 2:
+            raise ClipError(
+                f"{inputs.media.name}: truncated: {frames} frames could be decoded, but its "
+                f"header announces {inputs.seconds:.2f} s ({announced:.0f} frames)",
+                "replace the file with a complete copy and build again",
+            )
+        info = {"frames": frames, "height": height, "width": width, "fps": self.settings.fps}
+        return Features(info=info, file=inputs.target)

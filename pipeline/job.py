@@ -1,0 +1,69 @@
+"""What every Snakemake job starts with: its configuration, its log, bounded threads."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import Config, make_config
+from pipeline.errors import BuildError
+from pipeline.verdict import note_stop
+
+_THREAD_LIMITS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "OPENCV_FOR_THREADS_NUM",
+    "RAYON_NUM_THREADS",
+)
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[Config]:
+    """Run a job's body with its checked configuration.
+
+    Errors meant for the person at the keyboard end the job with their message, not with a
+    traceback; the message is also left in ``logs/stopped.txt`` for the end of the build.
+
+    Parameters
+    ----------
+    snakemake : object
+        What Snakemake gives to a ``script:``; its config, log and rule are read.
+    """
+    # one thread a library and process: small convolutions collapse when cores are shared
+    for name in _THREAD_LIMITS:
+        os.environ[name] = "1"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    config = make_config(snakemake.config)
+    log = Path(snakemake.log[0])
+    log.parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        filename=log,
+        filemode="w",
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
+    logging.captureWarnings(True)
+    warnings.simplefilter("default")
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        yield config
+    except BuildError as error:
+        logging.getLogger(__name__).error("%s", error)
+        note_stop(config, snakemake.rule, error)
+        print(f"\nERROR in {snakemake.rule}: {error}\n", file=sys.stderr)
+        sys.exit(1)
+
+
+def _terminated(number: int, frame: object) -> None:
+    sys.exit(128 + number)

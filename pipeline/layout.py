@@ -1,0 +1,48 @@
+"""What the Snakefile asks about the corpus before any job runs; quick, standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline.config import Config
+from pipeline.manifest.folders import MediaFolders
+from pipeline.manifest.sheet import shard_count
+from pipeline.store import digest
+
+
+def shard_names(config: Config) -> list[str]:
+    """Return the names of the numbered shards: ``0000``, ``0001`` ..."""
+    return [f"{number:04d}" for number in range(shard_count(config))]
+
+
+def selection_name(config: Config) -> str:
+    """Return the name of the shard that holds only the clips asked for (``--clip``)."""
+    return f"clips-{digest(sorted(config.run.clips))[:8]}"
+
+
+def media_fingerprint(config: Config) -> str:
+    """Return a digest of the media files' names, sizes and times; when it changes, the manifest is due."""
+    folders = MediaFolders(config.raw)
+    return _fingerprint(
+        path
+        for video in sorted(folders.videos)
+        for paths in folders.files(video).values()
+        for path in paths
+    )
+
+
+def imported_fingerprint(config: Config) -> str:
+    """Return a digest of the imported OpenFace CSVs' names, sizes and times, or an empty string."""
+    folder = config.openface.import_folder
+    if config.openface.runtime != "import" or folder is None:
+        return ""
+    return _fingerprint(sorted(folder.glob("*/*.csv*")))
+
+
+def _fingerprint(paths: Iterable[Path]) -> str:
+    files = []
+    for path in paths:
+        status = path.stat()
+        files.append([str(path), status.st_size, status.st_mtime_ns])
+    return digest(files)

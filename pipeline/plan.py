@@ -1,0 +1,90 @@
+"""What there is to do for each clip of a stage: nothing, compute it, or leave it out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from pipeline.stages import STAGES, Build, Clip, Stage
+from pipeline.store import read_json
+
+State = Literal["done", "stale", "quarantined"]
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class QuarantineEntry:
+    """A clip that cannot be used: where it failed, why, and what a person can do."""
+
+    clip: str
+    stage: str
+    reason: str
+    remedy: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the entry as it is written to JSON and CSV."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One clip's standing in one stage."""
+
+    clip: Clip
+    key: str
+    state: State
+    quarantine: QuarantineEntry | None = None
+
+
+def read_shard(path: Path) -> list[Clip]:
+    """Return the clips of a shard file."""
+    return [Clip(**row) for row in read_json(path)["clips"]]
+
+
+def known_failure(build: Build, stage: Stage, clip: Clip, key: str) -> QuarantineEntry | None:
+    """Return why a clip already failed here or earlier with these very inputs, or None."""
+    for name in stage.inputs:
+        earlier = STAGES[name]
+        found = known_failure(build, earlier, clip, earlier.key(build.config, clip))
+        if found is not None:
+            return found
+    failure = build.store.failure(stage.name, clip.clip)
+    if failure is None or failure["key"] != key:
+        return None
+    return QuarantineEntry(clip.clip, stage.name, failure["reason"], failure["remedy"])
+
+
+def plan(build: Build, stage: Stage, clips: Iterable[Clip]) -> list[Step]:
+    """Decide for each clip whether it is done, must be computed, or is in quarantine.
+
+    A clip of a transient stage counts as done when every stage that reads it is done: its
+    file was only kept until then.
+    """
+    forced = stage.name in build.config.run.force
+    return [_step(build, stage, clip, forced) for clip in clips]
+
+
+def _step(build: Build, stage: Stage, clip: Clip, forced: bool) -> Step:
+    key = stage.key(build.config, clip)
+    entry = known_failure(build, stage, clip, key)
+    if entry is not None and not (forced and entry.stage == stage.name):
+        return Step(clip, key, "quarantined", entry)
+    if not forced and build.store.key(stage.name, clip.clip) == key:
+        return Step(clip, key, "done")
+    if stage.transient and not forced and not _wanted(build, stage, clip):
+        return Step(clip, key, "done")
+    return Step(clip, key, "stale")
+
+
+def _wanted(build: Build, stage: Stage, clip: Clip) -> bool:
+    """Tell whether a later stage still has to read this clip, or the user keeps the files."""
+    if build.config.frames.keep_frames:
+        return True
+    return any(
+        step.state == "stale"
+        for consumer in stage.consumers()
+        for step in plan(build, consumer, [clip])
+    )

@@ -1,0 +1,116 @@
+"""Running one stage on one shard: what is up to date stays, the rest is computed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import resource
+import sys
+import time
+from pathlib import Path
+
+from pipeline.config import Config
+from pipeline.errors import BuildError
+from pipeline.plan import QuarantineEntry, plan, read_shard
+from pipeline.pool import compute
+from pipeline.stages import STAGES, Build
+from pipeline.store import write_json
+from pipeline.worker import Outcome
+
+log = logging.getLogger(__name__)
+
+
+def run_stage(config: Config, stage_name: str, shard: Path, record: Path, threads: int) -> None:
+    """Bring one stage of one shard up to date and write its record.
+
+    Parameters
+    ----------
+    config : Config
+        The checked configuration.
+    stage_name : str
+        A name in `pipeline.stages.STAGES`.
+    shard, record : Path
+        The shard file to read, and the record to write.
+    threads : int
+        Processes that run beside each other.
+
+    Raises
+    ------
+    BuildError
+        If the stage cannot run at all (a model or a program is missing, the disk is full),
+        or at the first bad clip with ``on_bad_clip: stop``.
+    """
+    started = time.monotonic()
+    build, stage = Build.of(config), STAGES[stage_name]
+    steps = plan(build, stage, read_shard(shard))
+    stale = [step for step in steps if step.state == "stale"]
+    progress = Progress(build, stage_name, shard.stem, total=len(stale))
+    quarantine = [step.quarantine for step in steps if step.quarantine is not None]
+    for entry in quarantine:
+        _stop_if_asked(config, entry)
+    for outcome in compute(build, stage, stale, threads):
+        progress.advance(outcome)
+        if outcome.reason:
+            clip = outcome.step.clip.clip
+            quarantine.append(QuarantineEntry(clip, stage_name, outcome.reason, outcome.remedy))
+            _stop_if_asked(config, quarantine[-1])
+    bad = {entry.clip for entry in quarantine}
+    write_json(
+        record,
+        {
+            "clips": {s.clip.clip: s.key for s in steps if s.clip.clip not in bad},
+            "quarantine": [e.as_dict() for e in sorted(quarantine, key=lambda e: e.clip)],
+        },
+    )
+    progress.close(time.monotonic() - started, len(quarantine))
+
+
+def _stop_if_asked(config: Config, entry: QuarantineEntry) -> None:
+    if config.on_bad_clip == "stop":
+        raise BuildError(
+            f"clip {entry.clip}, stage {entry.stage}: {entry.reason}",
+            f"{entry.remedy} (on_bad_clip is 'stop'; 'quarantine' leaves such clips out)",
+        )
+
+
+class Progress:
+    """Progress of one job: lines in its log, a counter that chsims-build shows, a summary."""
+
+    def __init__(self, build: Build, stage: str, shard: str, total: int) -> None:
+        self.folder = build.store.root / "logs"
+        self.counter = self.folder / stage / f"{shard}.progress"
+        self.stage, self.shard, self.total, self.done = stage, shard, total, 0
+        self.counter.parent.mkdir(parents=True, exist_ok=True)
+        self._count()
+
+    def advance(self, outcome: Outcome) -> None:
+        """Count one clip, and log how it came out."""
+        self.done += 1
+        self._count()
+        clip = outcome.step.clip.clip
+        if outcome.reason:
+            log.warning("%s: quarantined: %s\n%s", clip, outcome.reason, outcome.detail)
+        else:
+            log.info("%s: done (%d of %d)", clip, self.done, self.total)
+
+    def close(self, seconds: float, quarantined: int) -> None:
+        """Say on the console what the job did, and add a line to ``logs/runs.jsonl``."""
+        whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        peak = max(resource.getrusage(who).ru_maxrss for who in whose)
+        run = {
+            "stage": self.stage,
+            "shard": self.shard,
+            "computed": self.done,
+            "seconds": round(seconds, 2),
+            "peak_mb": round(peak / 1024, 1),
+        }
+        with (self.folder / "runs.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(run) + "\n")
+        bad = f", {quarantined} in quarantine" if quarantined else ""
+        print(
+            f"{self.stage} {self.shard}: {self.done} clips computed{bad} ({seconds:.1f} s)",
+            file=sys.stderr,
+        )
+
+    def _count(self) -> None:
+        self.counter.write_text(f"{self.done} {self.total}\n", "utf-8")

@@ -1,0 +1,369 @@
+"""The per-clip stages: what each reads, which extractor it runs, what its key is made of.
+
+To add a stage: a folder with ``settings.py`` and ``extractor.py`` (read ``pipeline/audio``),
+its settings in ``config.py``, one entry in `STAGES`, one rule in ``rules/``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.config import Config
+from pipeline.errors import ClipError
+from pipeline.extractor import Extractor
+from pipeline.store import Store, digest, file_digest, package_versions
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One utterance, as the shard files carry it.
+
+    Parameters
+    ----------
+    clip : str
+        Its id, ``video_id/clip_id``.
+    media : str
+        Its media file, relative to the raw folder.
+    media_digest : str
+        SHA-256 of the media file's bytes.
+    seconds : float
+        Length of its video stream as the file announces it.
+    text : str
+        Its transcript.
+    """
+
+    clip: str
+    media: str
+    media_digest: str
+    seconds: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Build:
+    """One build: its configuration and its feature files."""
+
+    config: Config
+    store: Store
+
+    @classmethod
+    def of(cls, config: Config) -> Build:
+        """Return the build a configuration describes."""
+        return cls(config, Store(config.processed))
+
+    def media(self, clip: Clip) -> Path:
+        """Return the path of a clip's media file."""
+        return self.config.raw / clip.media
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One per-clip step of the DAG.
+
+    Parameters
+    ----------
+    name : str
+        Also the name of its settings in the configuration and of its folder.
+    source : {'media', 'text', 'none'}
+        What of the clip itself goes into the key.
+    inputs : tuple of str
+        Earlier stages whose feature files it reads.
+    load : callable
+        Opens one clip's inputs for the extractor.
+    make : callable
+        Makes the extractor, from the configuration and the number of threads.
+    identity : callable
+        What identifies the extractor in a key: code version, library versions, models.
+    external : callable, optional
+        Digest of a further file of the user's that the clip's result depends on.
+    batch : callable
+        Clips that the extractor takes at once; 1 sends them through a process pool.
+    transient : bool
+        Its files are only kept until the stages that read them are done.
+    """
+
+    name: str
+    source: Literal["media", "text", "none"]
+    inputs: tuple[str, ...]
+    load: Callable[[Build, Clip], Any]
+    make: Callable[[Config, int], Extractor]
+    identity: Callable[[Config], Mapping[str, Any]]
+    external: Callable[[Config, Clip], str] | None = None
+    batch: Callable[[Config], int] = lambda config: 1
+    transient: bool = False
+
+    def settings_digest(self, config: Config) -> str:
+        """Return the digest of all that is the same for every clip: a rule's parameter."""
+        inputs = [STAGES[name].settings_digest(config) for name in self.inputs]
+        return digest([self.name, self._common(config), inputs])
+
+    def key(self, config: Config, clip: Clip) -> str:
+        """Return the digest of all that this clip's feature file depends on."""
+        source = {"media": clip.media_digest, "text": _text_digest(clip), "none": ""}
+        return digest(
+            {
+                "stage": self.name,
+                "common": self._common(config),
+                "source": source[self.source],
+                "external": self.external(config, clip) if self.external else "",
+                "inputs": [STAGES[name].key(config, clip) for name in self.inputs],
+            }
+        )
+
+    def _common(self, config: Config) -> dict[str, Any]:
+        settings = getattr(config, self.name).defining()
+        return {"settings": settings, "identity": dict(self.identity(config))}
+
+    def consumers(self) -> list[Stage]:
+        """Return the stages that read this stage's files."""
+        return [stage for stage in STAGES.values() if self.name in stage.inputs]
+
+
+def _text_digest(clip: Clip) -> str:
+    return hashlib.sha256(clip.text.encode()).hexdigest()
+
+
+def _identity_of(extractor: type[Extractor], **more: Any) -> dict[str, Any]:
+    packages = dict(package_versions(extractor.packages))
+    return {"version": extractor.version, "packages": packages, **more}
+
+
+# --- frames ------------------------------------------------------------------------------
+
+
+def _load_frames(build: Build, clip: Clip) -> Any:
+    from pipeline.frames.extractor import FrameInputs
+
+    target = build.store.attachment("frames", clip.clip, ".mkv")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return FrameInputs(build.media(clip), clip.seconds, target.with_suffix(".part.mkv"))
+
+
+def _make_frames(config: Config, threads: int) -> Extractor:
+    from pipeline.frames.extractor import FrameExtractor
+
+    return FrameExtractor(config.frames)
+
+
+def _identity_frames(config: Config) -> Mapping[str, Any]:
+    from pipeline.frames.extractor import FrameExtractor
+    from pipeline.media import ffmpeg_version
+
+    return _identity_of(FrameExtractor, ffmpeg=ffmpeg_version())
+
+
+# --- faces -------------------------------------------------------------------------------
+
+
+def _load_faces(build: Build, clip: Clip) -> Any:
+    from pipeline.media import FrameSource
+
+    info = build.store.read("frames", clip.clip).info
+    video = build.store.attachment("frames", clip.clip, ".mkv")
+    return FrameSource(video, info["frames"], info["height"], info["width"], info["fps"])
+
+
+def _make_faces(config: Config, threads: int) -> Extractor:
+    from pipeline.faces.extractor import FaceExtractor
+
+    return FaceExtractor(config.faces)
+
+
+def _identity_faces(config: Config) -> Mapping[str, Any]:
+    from pipeline.faces.extractor import FaceExtractor
+
+    return _identity_of(FaceExtractor)
+
+
+# --- openface ----------------------------------------------------------------------------
+
+
+def imported_csv(config: Config, clip: Clip) -> Path | None:
+    """Return the OpenFace CSV a user has for a clip: VIDEO/CLIP.csv or .csv.gz, or None."""
+    folder = config.openface.import_folder
+    if folder is None:
+        return None
+    for suffix in (".csv", ".csv.gz"):
+        path = folder / f"{clip.clip}{suffix}"
+        if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
+            return path
+    return None
+
+
+def _external_openface(config: Config, clip: Clip) -> str:
+    if config.openface.runtime != "import":
+        return ""
+    path = imported_csv(config, clip)
+    return "missing" if path is None else file_digest(path)
+
+
+def _load_openface(build: Build, clip: Clip) -> Any:
+    from pipeline.faces.extractor import split_crops
+    from pipeline.openface.extractor import CropInputs, ImportInputs
+
+    faces = build.store.read("faces", clip.clip)
+    if build.config.openface.runtime != "import":
+        scratch = build.store.root / "scratch"
+        return CropInputs(clip.clip, split_crops(faces), scratch)
+    path = imported_csv(build.config, clip)
+    if path is None:
+        raise ClipError(
+            f"no OpenFace CSV for it: {build.config.openface.import_folder}/{clip.clip}.csv[.gz]",
+            "run OpenFace on this clip and put its CSV there, or choose another openface.runtime",
+        )
+    return ImportInputs(path.read_bytes(), path.name, faces.info["frames"], faces.info["fps"])
+
+
+def _batch_openface(config: Config) -> int:
+    return 1 if config.openface.runtime == "import" else config.openface.batch_clips
+
+
+def _make_openface(config: Config, threads: int) -> Extractor:
+    from pipeline.openface.extractor import make_extractor
+
+    return make_extractor(config.openface, threads)
+
+
+def _identity_openface(config: Config) -> Mapping[str, Any]:
+    from pipeline.openface.extractor import ImportedOpenFace, RunOpenFace, identity
+
+    imported = config.openface.runtime == "import"
+    extractor = ImportedOpenFace if imported else RunOpenFace
+    return _identity_of(extractor, runtime=identity(config.openface))
+
+
+# --- vision ------------------------------------------------------------------------------
+
+
+def _load_vision(build: Build, clip: Clip) -> Any:
+    from pipeline.vision.extractor import VisionInputs
+
+    faces = build.store.read("faces", clip.clip)
+    openface = build.store.read("openface", clip.clip)
+    return VisionInputs(
+        openface.arrays["table"], faces.info["frames"], faces.info["fps"], openface.info["grid"]
+    )
+
+
+def _make_vision(config: Config, threads: int) -> Extractor:
+    from pipeline.vision.extractor import VisionExtractor
+
+    return VisionExtractor(config.vision)
+
+
+def _identity_vision(config: Config) -> Mapping[str, Any]:
+    from pipeline.vision.extractor import VisionExtractor
+
+    return _identity_of(VisionExtractor)
+
+
+# --- audio -------------------------------------------------------------------------------
+
+
+def _load_audio(build: Build, clip: Clip) -> Any:
+    from pipeline.audio.extractor import Sound
+    from pipeline.media import read_sound
+
+    return Sound(*read_sound(build.media(clip)))
+
+
+def _make_audio(config: Config, threads: int) -> Extractor:
+    from pipeline.audio.extractor import AudioExtractor
+
+    return AudioExtractor(config.audio)
+
+
+def _identity_audio(config: Config) -> Mapping[str, Any]:
+    from pipeline.audio.extractor import AudioExtractor
+    from pipeline.media import ffmpeg_version
+
+    return _identity_of(AudioExtractor, ffmpeg=ffmpeg_version())
+
+
+# --- text --------------------------------------------------------------------------------
+
+
+def _load_text(build: Build, clip: Clip) -> Any:
+    return clip.text
+
+
+def _batch_text(config: Config) -> int:
+    return 16 * config.text.batch_clips  # many batches, so that they can be sorted by length
+
+
+def _make_text(config: Config, threads: int) -> Extractor:
+    from pipeline.text.extractor import TextExtractor
+
+    return TextExtractor(config.text)
+
+
+def _identity_text(config: Config) -> Mapping[str, Any]:
+    from pipeline.text.extractor import TextExtractor, identity
+
+    return _identity_of(TextExtractor, model=identity(config.text))
+
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            name="frames",
+            source="media",
+            inputs=(),
+            load=_load_frames,
+            make=_make_frames,
+            identity=_identity_frames,
+            transient=True,
+        ),
+        Stage(
+            name="faces",
+            source="none",
+            inputs=("frames",),
+            load=_load_faces,
+            make=_make_faces,
+            identity=_identity_faces,
+        ),
+        Stage(
+            name="openface",
+            source="none",
+            inputs=("faces",),
+            load=_load_openface,
+            make=_make_openface,
+            identity=_identity_openface,
+            external=_external_openface,
+            batch=_batch_openface,
+        ),
+        Stage(
+            name="vision",
+            source="none",
+            inputs=("openface", "faces"),
+            load=_load_vision,
+            make=_make_vision,
+            identity=_identity_vision,
+        ),
+        Stage(
+            name="audio",
+            source="media",
+            inputs=(),
+            load=_load_audio,
+            make=_make_audio,
+            identity=_identity_audio,
+        ),
+        Stage(
+            name="text",
+            source="text",
+            inputs=(),
+            load=_load_text,
+            make=_make_text,
+            identity=_identity_text,
+            batch=_batch_text,
+        ),
+    )
+}
+
+FEATURE_STAGES = ("vision", "audio", "text")
+"""The stages whose files go into the dataset."""

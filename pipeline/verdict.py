@@ -1,0 +1,65 @@
+"""The end of a build: too many clips lost or not, and the last words on the console."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from pipeline.config import Config
+from pipeline.errors import BuildError
+
+
+def check_quarantine(config: Config) -> None:
+    """End the build with an error when more clips were lost than ``max_quarantined`` allows.
+
+    Raises
+    ------
+    BuildError
+        Naming the share, the limit and where the reasons are listed.
+    """
+    import pyarrow.parquet
+
+    path = config.processed / "quarantine.csv"
+    lost = {row["clip"] for row in _rows(path)}
+    usable = pyarrow.parquet.read_table(config.processed / "manifest.parquet", columns=["clip"])
+    known = set(usable["clip"].to_pylist()) | lost
+    share = len(lost) / max(len(known), 1)
+    if share > config.max_quarantined:
+        raise BuildError(
+            f"{len(lost)} of {len(known)} clips ({share:.0%}) are in quarantine, more than "
+            f"max_quarantined = {config.max_quarantined:.0%}; the dataset and the report are made",
+            f"read the reasons in {path} or the report, mend the clips and build again, or "
+            "raise the limit with --set max_quarantined=...",
+        )
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def closing_words(config: Config) -> str:
+    """Return what a person reads last: what was built, what was lost, where the report is."""
+    from pipeline.report.summary import summary_text
+
+    stopped = _stopped(config)
+    if not stopped.is_file():
+        return summary_text(config)
+    words = stopped.read_text("utf-8").strip()
+    return f"{summary_text(config)}\n\nThe build stopped in {words}"
+
+
+def forget_stop(config: Config) -> None:
+    """Forget why the build before this one stopped."""
+    _stopped(config).unlink(missing_ok=True)
+
+
+def note_stop(config: Config, where: str, error: BuildError) -> None:
+    """Leave the reason why the build stops for the end of the console's output."""
+    path = _stopped(config)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{where}: {error}\n", "utf-8")
+
+
+def _stopped(config: Config) -> Path:
+    return config.processed / "logs" / "stopped.txt"

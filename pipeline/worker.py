@@ -1,0 +1,114 @@
+"""What a worker process does: load, extract and store clips, and remember bad ones."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pipeline.errors import BuildError, ClipError
+from pipeline.extractor import Extractor
+from pipeline.plan import Step
+from pipeline.stages import STAGES, Build, Stage
+from pipeline.store import Features
+
+_PARENT_DEATH_SIGNAL = 1  # prctl(2): PR_SET_PDEATHSIG
+_NOT_THE_CLIPS_FAULT = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EROFS}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one clip came out: stored, or in quarantine with a reason."""
+
+    step: Step
+    reason: str = ""
+    remedy: str = ""
+    detail: str = ""
+
+
+@dataclass
+class Worker:
+    """One stage's extractor in one process; it is made when the first clip arrives."""
+
+    build: Build
+    stage: Stage
+    threads: int
+    _made: list[Extractor] = field(default_factory=list)
+
+    @property
+    def extractor(self) -> Extractor:
+        """The stage's extractor, with its models loaded."""
+        if not self._made:
+            self._made.append(self.stage.make(self.build.config, self.threads))
+        return self._made[0]
+
+    def work(self, batch: Sequence[Step]) -> list[Outcome]:
+        """Load, extract and store a batch of clips; every clip gets an outcome."""
+        outcomes: list[Outcome] = []
+        loaded: list[Step] = []
+        inputs: list[object] = []
+        for step in batch:
+            try:
+                inputs.append(self.stage.load(self.build, step.clip))
+                loaded.append(step)
+            except Exception as error:
+                outcomes.append(self._failed(step, error))
+        for step, result in zip(loaded, self.extractor.extract_batch(inputs), strict=True):
+            if isinstance(result, Features):
+                self.build.store.write(self.stage.name, step.clip.clip, step.key, result)
+                outcomes.append(Outcome(step))
+            else:
+                outcomes.append(self._failed(step, result))
+            self._drop_inputs(step)
+        return outcomes
+
+    def _drop_inputs(self, step: Step) -> None:
+        """Remove the files of transient stages that nobody reads any more."""
+        for name in self.stage.inputs:
+            if STAGES[name].transient and not self.build.config.frames.keep_frames:
+                self.build.store.discard(name, step.clip.clip, (".mkv",))
+
+    def _failed(self, step: Step, error: Exception) -> Outcome:
+        """Remember a bad clip; let an error that is not the clip's fault stop the build."""
+        clip, stage = step.clip.clip, self.stage.name
+        if isinstance(error, BuildError):
+            raise error
+        if isinstance(error, MemoryError) or (
+            isinstance(error, OSError) and error.errno in _NOT_THE_CLIPS_FAULT
+        ):
+            raise BuildError(
+                f"stage {stage}, clip {clip}: {str(error) or 'out of memory'}",
+                "free memory or disk space and run the same command again: it continues here",
+            ) from error
+        if isinstance(error, ClipError):
+            reason, remedy, detail = error.reason, error.remedy, ""
+        else:
+            reason = f"unexpected {type(error).__name__}: {error}"[:400]
+            remedy = "the job's log has the details; leave the clip out or report the fault"
+            detail = "".join(traceback.format_exception(error))
+        self.build.store.write_failure(stage, clip, step.key, reason, remedy)
+        return Outcome(step, reason, remedy, detail)
+
+
+_worker: list[Worker] = []
+
+
+def start_worker(build: Build, stage: Stage, threads: int) -> None:
+    """Prepare a fresh process: it ends with its parent, and cleans up when it is ended."""
+    signal.signal(signal.SIGTERM, _leave)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+    _worker[:] = [Worker(build, stage, threads)]
+
+
+def work(batch: Sequence[Step]) -> list[Outcome]:
+    """Run a batch in this process's worker."""
+    return _worker[0].work(batch)
+
+
+def _leave(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)

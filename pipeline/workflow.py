@@ -1,0 +1,172 @@
+"""Calling Snakemake: the same DAG and the same files as ``snakemake --cores 8 all``."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import Config
+from pipeline.errors import BuildError
+from pipeline.stages import STAGES
+
+STAGE_NAMES = ("manifest", *STAGES, "dataset", "train", "report")
+"""Every stage of the DAG, in the order data takes."""
+
+_TARGETS = {"manifest": "manifest", "dataset": "dataset", "train": "results", "report": "report"}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of Snakemake.
+
+    Parameters
+    ----------
+    values : dict
+        Nested settings that differ from config/config.yaml.
+    cores : int
+        Cores the build may use.
+    stages : tuple of str
+        Stages to build with what they need; without any, the whole build.
+    dry_run : bool
+        Only say what would run.
+    extra : tuple of str
+        Further options for Snakemake.
+    """
+
+    values: dict[str, Any]
+    cores: int
+    stages: tuple[str, ...] = ()
+    dry_run: bool = False
+    extra: tuple[str, ...] = ()
+
+    def command(self) -> list[str]:
+        """Return the argument list."""
+        settings = [f"{key}={json.dumps(value)}" for key, value in self.values.items()]
+        forced = self.values.get("run", {}).get("force", ())
+        return [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--snakefile",
+            str(find_snakefile()),
+            "--cores",
+            str(self.cores),
+            "--rerun-incomplete",
+            "--keep-going",
+            "--scheduler",
+            "greedy",
+            *(["--dry-run"] if self.dry_run else ["--quiet", "rules", "progress", "host"]),
+            *(["--forcerun", *(_rule(stage) for stage in forced)] if forced else []),
+            *(["--config", *settings] if settings else []),
+            *self.extra,
+            "--",
+            *([_target(stage) for stage in self.stages] or ["all"]),
+        ]
+
+
+def _target(stage: str) -> str:
+    return f"stage_{stage}" if stage in STAGES else _TARGETS[stage]
+
+
+def _rule(stage: str) -> str:
+    return stage if stage in STAGES else _TARGETS[stage]
+
+
+def find_snakefile() -> Path:
+    """Return the Snakefile of this folder, or of the checkout this package runs from.
+
+    Raises
+    ------
+    BuildError
+        If there is none.
+    """
+    for folder in (Path.cwd(), Path(__file__).resolve().parent.parent):
+        if (folder / "Snakefile").is_file() and (folder / "rules").is_dir():
+            return folder / "Snakefile"
+    raise BuildError(
+        "no Snakefile here, and none beside the installed package",
+        "run chsims-build in the project's folder (where Snakefile and rules/ are)",
+    )
+
+
+def run(call: Call, config: Config) -> int:
+    """Run Snakemake and return its exit status, with progress bars on a terminal."""
+    if not sys.stderr.isatty() or call.dry_run:
+        return subprocess.run(call.command(), check=False).returncode
+    return _run_with_bars(call, config)
+
+
+def _run_with_bars(call: Call, config: Config) -> int:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    for counter in (config.processed / "logs").glob("*/*.progress"):
+        counter.unlink()
+    process = subprocess.Popen(
+        call.command(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=environment,
+    )
+    columns = (
+        TextColumn("{task.description:>9}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("clips"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as bars:
+        reader = threading.Thread(target=_echo, args=(process, bars.console))
+        reader.start()
+        tasks: dict[str, Any] = {}
+        while True:
+            running = reader.is_alive()
+            for stage, (done, total) in clips_done(config.processed / "logs").items():
+                if total and stage not in tasks:
+                    tasks[stage] = bars.add_task(stage)
+                if stage in tasks:
+                    bars.update(tasks[stage], completed=done, total=total)
+            if not running:
+                break
+            reader.join(0.5)
+    return process.wait()
+
+
+def _echo(process: subprocess.Popen[str], console: Any) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        console.print(line.rstrip("\n"), markup=False, highlight=False)
+
+
+def clips_done(logs: Path) -> dict[str, tuple[int, int]]:
+    """Return for each stage how many clips its jobs have computed, and how many they will."""
+    found: dict[str, tuple[int, int]] = {}
+    for stage in STAGES:
+        counts = [_count(path) for path in sorted(logs.glob(f"{stage}/*.progress"))]
+        if counts:
+            found[stage] = (sum(c[0] for c in counts), sum(c[1] for c in counts))
+    return found
+
+
+def _count(path: Path) -> tuple[int, int]:
+    try:
+        done, total = path.read_text("utf-8").split()
+        return int(done), int(total)
+    except (OSError, ValueError):  # it is being written at this moment
+        return 0, 0
+
+
+def stages_before(stages: Sequence[str]) -> list[str]:
+    """Return the given stages in the order data takes."""
+    return [name for name in STAGE_NAMES if name in stages]

@@ -1,0 +1,17 @@
+# Sound becomes log F0, MFCC and CQT chroma.
+
+
+rule audio:
+    input:
+        shard=PROCESSED + "/shards/{shard}.json",
+    output:
+        record=PROCESSED + "/records/audio/{shard}.json",
+    params:
+        settings=settings_digest("audio"),
+    log:
+        PROCESSED + "/logs/audio/{shard}.log",
+    threads: 4
+    resources:
+        mem_mb=4000,
+    script:
+        "scripts/stage.py"

@@ -1,0 +1,54 @@
+# The configuration, the shards and what all rules share.
+
+from pipeline import layout
+from pipeline.config import make_config
+from pipeline.errors import BuildError
+from pipeline.stages import STAGES
+from pipeline.verdict import closing_words, forget_stop
+from snakemake.exceptions import WorkflowError
+
+try:
+    CONFIG = make_config(config)
+    SHARDS = layout.shard_names(CONFIG)
+except BuildError as error:
+    raise WorkflowError(str(error))
+
+PROCESSED = str(CONFIG.processed)
+SELECTED = [layout.selection_name(CONFIG)] if CONFIG.run.clips else SHARDS
+
+
+wildcard_constraints:
+    shard=r"\d{4,}|clips-[0-9a-f]{8}",
+
+
+def settings_digest(stage):
+    """A parameter that changes when a stage's results would."""
+    return STAGES[stage].settings_digest(CONFIG)
+
+
+def records(stage):
+    """The records of a stage, one a shard."""
+    return expand(PROCESSED + "/records/{stage}/{shard}.json", stage=stage, shard=SELECTED)
+
+
+# targets that build one stage of all clips: snakemake --cores 8 stage_audio
+for stage in STAGES:
+
+    rule:
+        name:
+            f"stage_{stage}"
+        input:
+            records(stage),
+        localrule: True
+
+
+onstart:
+    forget_stop(CONFIG)
+
+
+onsuccess:
+    print(closing_words(CONFIG))
+
+
+onerror:
+    print(closing_words(CONFIG))

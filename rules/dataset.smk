@@ -1,0 +1,38 @@
+# Split, padding and the HDF5 file.
+
+
+rule dataset:
+    input:
+        manifest=PROCESSED + "/manifest.parquet",
+        manifest_quarantine=PROCESSED + "/manifest_quarantine.json",
+        vision=records("vision"),
+        audio=records("audio"),
+        text=records("text"),
+    output:
+        dataset=PROCESSED + "/dataset.h5",
+        quarantine=PROCESSED + "/quarantine.csv",
+    params:
+        settings=CONFIG.dataset.defining(),
+        rules=CONFIG.manifest.rules.defining(),
+        preset=CONFIG.preset,
+    log:
+        PROCESSED + "/logs/dataset.log",
+    resources:
+        mem_mb=2000,
+    script:
+        "scripts/dataset.py"
+
+
+rule verdict:
+    input:
+        quarantine=PROCESSED + "/quarantine.csv",
+        report=PROCESSED + "/report.html",
+    output:
+        touch(PROCESSED + "/logs/verdict.ok"),
+    params:
+        max_quarantined=CONFIG.max_quarantined,
+    log:
+        PROCESSED + "/logs/verdict.log",
+    localrule: True
+    script:
+        "scripts/verdict.py"

@@ -1,0 +1,38 @@
+# The label sheet and the media files become one table and the shards.
+
+from pipeline.manifest.sheet import find_sheet
+
+
+rule manifest:
+    input:
+        sheet=str(find_sheet(CONFIG)),
+    output:
+        table=PROCESSED + "/manifest.parquet",
+        quarantine=PROCESSED + "/manifest_quarantine.json",
+        shards=expand(PROCESSED + "/shards/{shard}.json", shard=SHARDS),
+    params:
+        settings=CONFIG.manifest.defining(),
+        shard_size=CONFIG.shard_size,
+        media=layout.media_fingerprint(CONFIG),
+    log:
+        PROCESSED + "/logs/manifest.log",
+    threads: 4
+    resources:
+        mem_mb=2000,
+    script:
+        "scripts/manifest.py"
+
+
+rule selection:
+    input:
+        shards=rules.manifest.output.shards,
+        quarantine=rules.manifest.output.quarantine,
+    output:
+        PROCESSED + "/shards/clips-{digest}.json",
+    log:
+        PROCESSED + "/logs/selection/{digest}.log",
+    wildcard_constraints:
+        digest="[0-9a-f]{8}",
+    localrule: True
+    script:
+        "scripts/selection.py"

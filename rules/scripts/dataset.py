@@ -1,0 +1,6 @@
+from pipeline.job import job
+
+with job(snakemake) as config:
+    from pipeline.dataset.writer import build_dataset
+
+    build_dataset(config)

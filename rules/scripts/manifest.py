@@ -1,0 +1,6 @@
+from pipeline.job import job
+
+with job(snakemake) as config:
+    from pipeline.manifest.build import build_manifest
+
+    build_manifest(config)

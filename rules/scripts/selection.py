@@ -1,0 +1,8 @@
+from pathlib import Path
+
+from pipeline.job import job
+from pipeline.manifest.selection import select_clips
+
+with job(snakemake) as config:
+    shards = [Path(shard) for shard in snakemake.input.shards]
+    select_clips(config, shards, Path(snakemake.input.quarantine), Path(snakemake.output[0]))

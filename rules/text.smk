@@ -1,0 +1,17 @@
+# Transcripts become BERT's token vectors.
+
+
+rule text:
+    input:
+        shard=PROCESSED + "/shards/{shard}.json",
+    output:
+        record=PROCESSED + "/records/text/{shard}.json",
+    params:
+        settings=settings_digest("text"),
+    log:
+        PROCESSED + "/logs/text/{shard}.log",
+    threads: 1
+    resources:
+        mem_mb=4000,
+    script:
+        "scripts/stage.py"

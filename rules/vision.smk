@@ -1,0 +1,70 @@
+# From frames over faces and OpenFace to the 709-d vision feature.
+
+
+rule frames:
+    input:
+        shard=PROCESSED + "/shards/{shard}.json",
+    output:
+        # temporary: made again when the faces of a shard have to be found again
+        record=temp(PROCESSED + "/records/frames/{shard}.json"),
+    params:
+        settings=settings_digest("frames"),
+    log:
+        PROCESSED + "/logs/frames/{shard}.log",
+    threads: 4
+    resources:
+        mem_mb=2000,
+    script:
+        "scripts/stage.py"
+
+
+rule faces:
+    input:
+        shard=PROCESSED + "/shards/{shard}.json",
+        frames=PROCESSED + "/records/frames/{shard}.json",
+    output:
+        record=PROCESSED + "/records/faces/{shard}.json",
+    params:
+        settings=settings_digest("faces"),
+    log:
+        PROCESSED + "/logs/faces/{shard}.log",
+    threads: 4
+    resources:
+        mem_mb=8000,
+    script:
+        "scripts/stage.py"
+
+
+rule openface:
+    input:
+        shard=PROCESSED + "/shards/{shard}.json",
+        faces=PROCESSED + "/records/faces/{shard}.json",
+    output:
+        record=PROCESSED + "/records/openface/{shard}.json",
+    params:
+        settings=settings_digest("openface"),
+        imported=layout.imported_fingerprint(CONFIG),
+    log:
+        PROCESSED + "/logs/openface/{shard}.log",
+    threads: 4
+    resources:
+        mem_mb=4000,
+    script:
+        "scripts/stage.py"
+
+
+rule vision:
+    input:
+        shard=PROCESSED + "/shards/{shard}.json",
+        openface=PROCESSED + "/records/openface/{shard}.json",
+    output:
+        record=PROCESSED + "/records/vision/{shard}.json",
+    params:
+        settings=settings_digest("vision"),
+    log:
+        PROCESSED + "/logs/vision/{shard}.log",
+    threads: 2
+    resources:
+        mem_mb=2000,
+    script:
+        "scripts/stage.py"
