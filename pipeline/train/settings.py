@@ -2,27 +2,80 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.settings import Settings, operational
+from pipeline.train.hyper import Hyper, hyper_for
+from pipeline.train.recipe import PAPER, PUBLISHED, Recipe
 
-ModelName = Literal[
-    "ef_lstm", "lf_dnn", "mfn", "lmf", "tfn", "mult", "mlf_dnn", "mlmf", "mtfn"
-]
+ModelName = Literal["ef_lstm", "lf_dnn", "mfn", "lmf", "tfn", "mult", "mlf_dnn", "mlmf", "mtfn"]
+ExperimentName = Literal["table2", "table4", "table5", "figure2", "figure4", "search"]
+Number = int | float
+
+
+class SearchSettings(Settings):
+    """Grid search by valid Acc-2 (paper, section 5.2)."""
+
+    models: tuple[ModelName, ...] = ("mlf_dnn",)
+    """Models that are searched."""
+    grid: dict[str, tuple[Number, ...]] = Field(
+        {
+            "learning_rate": (5e-4, 1e-3, 2e-3),
+            "alpha.T": (0.2, 0.6),
+            "alpha.A": (0.2, 0.6),
+            "alpha.V": (0.2, 0.6),
+        }
+    )
+    """Values to try for each hyper-parameter; a dot enters a group, e.g. decay.text."""
+    seeds: tuple[int, ...] = (1,)
+    """Seeds of each grid point; the mean of their valid Acc-2 decides."""
 
 
 class TrainSettings(Settings):
     """Which models are trained, and how."""
 
     models: tuple[ModelName, ...] = ("lf_dnn", "mlf_dnn")
-    """Models to train."""
-    seeds: tuple[int, ...] = (1, 12, 123, 1234, 12345)
+    """Models of Table 2 to train: ef_lstm lf_dnn mfn lmf tfn mult, and with unimodal labels
+    mlf_dnn mlmf mtfn."""
+    experiments: tuple[ExperimentName, ...] = ("table2", "figure2")
+    """What is made: table2 table4 table5 figure2 figure4 search."""
+    preset: Literal["paper", "published"] = "paper"
+    """paper: what the paper says; published: what the published code computes."""
+    recipe: dict[str, str | bool] = Field({})
+    """Single departures from the preset, e.g. {pooling: padded}; docs/models.md lists them."""
+    hyper: dict[ModelName, dict[str, Any]] = Field({})
+    """Hyper-parameters by model, e.g. {mlf_dnn: {learning_rate: 0.001, alpha: {A: 0.2}}}."""
+    seeds: tuple[int, ...] = Field((1, 12, 123, 1234, 12345), min_length=1)
     """Seeds; results are mean and standard deviation over them (paper, section 5.2)."""
     max_epochs: int = Field(200, ge=1)
     """Upper limit of epochs."""
     patience: int = Field(8, ge=1)
     """Epochs without a better valid loss after which training stops."""
+    resamples: int = Field(1000, ge=10)
+    """Resamples of clips behind each confidence interval and paired test."""
+    search: SearchSettings = SearchSettings()
+    """Grid search."""
     device: Literal["auto", "cpu", "cuda"] = operational("auto")
     """Where training runs; auto takes CUDA when there is one."""
+    memory_gb: float = operational(4.0, gt=0)
+    """Features beyond this size are streamed from a temporary file instead of held in memory."""
+
+    @model_validator(mode="after")
+    def _overrides_are_known(self) -> Self:
+        self.resolved_recipe()
+        for model in self.hyper:
+            self.resolved_hyper(model)
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds must differ from each other, found {list(self.seeds)}")
+        return self
+
+    def resolved_recipe(self) -> Recipe:
+        """Return the preset's recipe with the single departures applied."""
+        base = PAPER if self.preset == "paper" else PUBLISHED
+        return Recipe.model_validate({**base.model_dump(), **self.recipe})
+
+    def resolved_hyper(self, model: ModelName) -> Hyper:
+        """Return a model's hyper-parameters under this preset and these overrides."""
+        return hyper_for(model, self.preset, self.hyper.get(model))

@@ -1,0 +1,399 @@
+"""The dataset file in memory: features read once, averaged once where only the mean is used."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.errors import BuildError
+from pipeline.store import digest
+from pipeline.train.hyper import TASKS
+from pipeline.train.recipe import Recipe
+
+PARTS = ("train", "valid", "test")
+STREAMS = ("text", "audio", "vision")
+Form = Literal["mean", "sequence", "aligned"]
+Group = Mapping[str, Any]
+"""A part of the file, or arrays of the same names."""
+_BLOCK = 64  # clips read at once
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Sequences of different lengths end to end.
+
+    Parameters
+    ----------
+    rows : Tensor ``[sum of lengths, d]``
+        All true rows, clip after clip.
+    starts, lengths : Tensor ``[N]``
+        Where each clip begins in `rows`, and how many rows it has (at least 1).
+    steps : int
+        Length of the padded axis in the file; what `padded` fills up to when asked.
+    """
+
+    rows: Tensor
+    starts: Tensor
+    lengths: Tensor
+    steps: int
+
+    def padded(self, clips: Tensor, *, full: bool) -> tuple[Tensor, Tensor]:
+        """Return ``[B, L, d]`` with zeros at the back, and the lengths ``[B]``.
+
+        L is the longest of `clips`, or the file's padded length if `full`.
+        """
+        lengths = self.lengths[clips]
+        steps = self.steps if full else int(lengths.max())
+        offset = torch.arange(steps)
+        inside = offset < lengths[:, None]
+        index = self.starts[clips][:, None] + torch.where(inside, offset, 0)
+        return self.rows[index] * inside[:, :, None], lengths
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a model sees of some clips.
+
+    Parameters
+    ----------
+    text : Tensor ``[B, Lt, 768]``
+    audio, vision : Tensor ``[B, d]`` or ``[B, L, d]``
+        Time averages, or sequences with zeros at the back.
+    text_lengths, audio_lengths, vision_lengths : Tensor ``[B]``
+        True lengths (1 for averages).
+    labels : dict of str to Tensor ``[B]``
+    """
+
+    text: Tensor
+    audio: Tensor
+    vision: Tensor
+    text_lengths: Tensor
+    audio_lengths: Tensor
+    vision_lengths: Tensor
+    labels: dict[str, Tensor]
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device; lengths stay where packing wants them, on the CPU."""
+        if device.type == "cpu":
+            return self
+        return replace(
+            self,
+            text=self.text.to(device),
+            audio=self.audio.to(device),
+            vision=self.vision.to(device),
+            labels={task: label.to(device) for task, label in self.labels.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of train, valid and test.
+
+    Parameters
+    ----------
+    clips : tuple of str
+        Clip ids.
+    streams : dict of str to Ragged or Tensor
+        text, audio and vision; a Tensor ``[N, d]`` where only the mean is used.
+    labels : dict of str to Tensor ``[N]``
+        M, T, A, V; NaN where a clip has none.
+    full : bool
+        Pad sequences to the file's length rather than to the batch's longest.
+    """
+
+    clips: tuple[str, ...]
+    streams: dict[str, Ragged | Tensor]
+    labels: dict[str, Tensor]
+    full: bool
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def batch(self, clips: Tensor) -> Batch:
+        """Gather the clips at these positions."""
+        values: dict[str, Any] = {"labels": {t: label[clips] for t, label in self.labels.items()}}
+        for stream in STREAMS:
+            held = self.streams[stream]
+            if isinstance(held, Ragged):
+                rows, lengths = held.padded(clips, full=self.full)
+            else:
+                rows, lengths = held[clips], torch.ones(len(clips), dtype=torch.long)
+            values[stream], values[f"{stream}_lengths"] = rows, lengths
+        return Batch(**values)
+
+    def batches(self, size: int, order: Tensor | None = None) -> Iterator[Batch]:
+        """Yield batches of about `size`; a last batch of one clip joins the one before it."""
+        order = torch.arange(len(self)) if order is None else order
+        for chunk in chunks(order, size):
+            yield self.batch(chunk)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A dataset file as the models of one form see it.
+
+    Parameters
+    ----------
+    parts : dict of str to Part
+        train, valid, test.
+    dims, steps : dict of str to int
+        Feature dimensions and padded lengths of text, audio and vision.
+    digest : str
+        Digest of the content of the three parts.
+    """
+
+    parts: dict[str, Part]
+    dims: dict[str, int]
+    steps: dict[str, int]
+    digest: str
+
+    def check_labels(self, tasks: dict[str, str]) -> None:
+        """Refuse to train tasks whose labels are missing.
+
+        Raises
+        ------
+        BuildError
+            Naming the labels, the part, and how many clips lack them.
+        """
+        for label in sorted(set(tasks.values()), key=TASKS.index):
+            for name, part in self.parts.items():
+                missing = part.labels[label].isnan()
+                if bool(missing.any()):
+                    first = part.clips[int(missing.nonzero()[0, 0])]
+                    raise BuildError(
+                        f"{int(missing.sum())} of {len(part)} {name} clips have no {label} label "
+                        f"(the first: {first}), but the tasks {', '.join(tasks)} are to be trained",
+                        f"add label_{label} to the label sheet, or train single-task models: "
+                        "train.models=[lf_dnn]",
+                    )
+
+
+def chunks(order: Tensor, size: int) -> list[Tensor]:
+    """Cut positions into batches; BatchNorm cannot learn from one clip, so none is left alone."""
+    cut = list(torch.split(order, size))
+    if len(cut) > 1 and len(cut[-1]) == 1:
+        cut[-2:] = [torch.cat(cut[-2:])]
+    return cut
+
+
+def load_corpus(path: Path, form: Form, recipe: Recipe, memory_gb: float = 4.0) -> Corpus:
+    """Read a dataset file once, in the form that a model uses.
+
+    Parameters
+    ----------
+    path : Path
+        ``dataset.h5``.
+    form : {"mean", "sequence", "aligned"}
+        Audio and vision as time averages, as sequences, or as one row a text step.
+    recipe : Recipe
+        Decides what counts as a row: valid ones (paper), or all, padding included.
+    memory_gb : float
+        Sequences beyond this size are streamed from a temporary file.
+
+    Raises
+    ------
+    BuildError
+        If the file is missing, not a dataset, or holds a part without clips, or a
+        feature that is NaN or infinite.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            return _read(file, form, recipe, memory_gb)
+    except (OSError, KeyError) as error:
+        raise BuildError(
+            f"{path} is not a readable dataset: {error}",
+            "make it again: chsims-build --stage dataset",
+        ) from error
+
+
+def part_of_arrays(
+    arrays: dict[str, NDArray[np.float32]],
+    vision_valid: NDArray[Any] | None,
+    steps: dict[str, int],
+    form: Form,
+    recipe: Recipe,
+) -> Part:
+    """Return a part of one clip from its unpadded features, as the dataset file would give it."""
+    group: dict[str, Any] = {"id": np.array(["clip"]), "labels": {}}
+    for stream in STREAMS:
+        rows = arrays[stream][: steps[stream]]
+        padded = np.zeros((1, steps[stream], rows.shape[1]), np.float32)
+        padded[0, : len(rows)] = rows
+        group[stream], group[f"{stream}_lengths"] = padded, np.array([len(rows)])
+    if vision_valid is not None:
+        valid = np.zeros((1, steps["vision"]), bool)
+        valid[0, : len(vision_valid)] = np.asarray(vision_valid[: steps["vision"]], bool)
+        group["vision_valid"] = valid
+    return _part(group, form, recipe, steps["text"], limit=4.0)
+
+
+def content_digest(path: Path) -> str:
+    """Return the digest of the three parts, from the attributes if the writer left them."""
+    with h5py.File(path, "r") as file:
+        return _digest(file)
+
+
+def _read(file: h5py.File, form: Form, recipe: Recipe, memory_gb: float) -> Corpus:
+    steps = {stream: int(file[f"train/{stream}"].shape[1]) for stream in STREAMS}
+    dims = {stream: int(file[f"train/{stream}"].shape[2]) for stream in STREAMS}
+    parts = {}
+    for name in PARTS:
+        group = file[name]
+        if len(group["id"]) < (2 if name == "train" else 1):
+            raise BuildError(
+                f"the {name} part of {file.filename} has {len(group['id'])} clip(s): too few",
+                "add clips, or change dataset.split so that each part has some",
+            )
+        parts[name] = _part(group, form, recipe, steps["text"], memory_gb)
+    return Corpus(parts, dims, steps, _digest(file))
+
+
+def _part(group: Group, form: Form, recipe: Recipe, text_steps: int, limit: float) -> Part:
+    clips = tuple(_string(value) for value in group["id"][:])
+    streams: dict[str, Ragged | Tensor] = {}
+    for stream in STREAMS:
+        rows = _rows_of(group, stream, recipe)
+        if stream == "text" or form == "sequence":
+            streams[stream] = _ragged(group, stream, clips, rows, limit)
+        elif form == "mean":
+            streams[stream] = _reduced(group, stream, clips, rows, lambda kept, _: kept.mean(0))
+        else:
+            streams[stream] = _reduced(
+                group, stream, clips, rows, lambda kept, _: in_blocks(kept, text_steps, recipe)
+            )
+    labels: dict[str, Tensor] = {
+        task: torch.from_numpy(np.asarray(group["labels"][task][:], dtype=np.float32))
+        if task in group["labels"]
+        else torch.full((len(clips),), torch.nan)
+        for task in TASKS
+    }
+    return Part(clips, streams, labels, full=recipe.pooling == "padded")
+
+
+def _rows_of(group: Group, stream: str, recipe: Recipe) -> NDArray[np.bool_]:
+    """Say which rows count, ``[N, L]``: true ones (valid ones for vision), or all of them."""
+    shape = group[stream].shape[:2]
+    if recipe.pooling == "padded":
+        return np.ones(shape, bool)
+    rows = np.arange(shape[1]) < np.asarray(group[f"{stream}_lengths"][:])[:, None]
+    if stream == "vision" and "vision_valid" in group:
+        rows &= np.asarray(group["vision_valid"][:], bool)
+    return rows
+
+
+def _blocks(
+    group: Group, stream: str, clips: tuple[str, ...]
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    dataset = group[stream]
+    for start in range(0, len(clips), _BLOCK):
+        block = np.asarray(dataset[start : start + _BLOCK], dtype=np.float32)
+        bad = ~np.isfinite(block).all((1, 2))
+        if bad.any():
+            clip = clips[start + int(bad.argmax())]
+            raise BuildError(
+                f"the {stream} feature of clip {clip} holds NaN or infinite values",
+                f"make it again: chsims-build --stage {stream} --clip {clip} --force",
+            )
+        yield start, block
+
+
+def _reduced(
+    group: Group,
+    stream: str,
+    clips: tuple[str, ...],
+    rows: NDArray[np.bool_],
+    reduce: Callable[[NDArray[np.float32], int], NDArray[np.float32]],
+) -> Tensor:
+    """Map each clip's rows to an array of one shape; a clip without a valid row is all zeros."""
+    results = []
+    for start, block in _blocks(group, stream, clips):
+        for i, clip_rows in enumerate(block):
+            kept = clip_rows[rows[start + i]]
+            results.append(reduce(kept if len(kept) else np.zeros_like(clip_rows[:1]), i))
+    return torch.from_numpy(np.stack(results))
+
+
+def _ragged(
+    group: Group,
+    stream: str,
+    clips: tuple[str, ...],
+    rows: NDArray[np.bool_],
+    limit: float,
+) -> Ragged:
+    lengths = np.maximum(rows.sum(1), 1)
+    starts = np.concatenate([[0], lengths.cumsum()[:-1]])
+    values = _room(int(lengths.sum()), int(group[stream].shape[2]), limit)
+    for start, block in _blocks(group, stream, clips):
+        for i, clip_rows in enumerate(block):
+            at = starts[start + i]
+            kept = clip_rows[rows[start + i]]
+            values[at : at + len(kept)] = kept
+    return Ragged(
+        torch.from_numpy(values),
+        torch.from_numpy(starts),
+        torch.from_numpy(lengths),
+        int(group[stream].shape[1]),
+    )
+
+
+def _room(rows: int, width: int, limit: float) -> NDArray[np.float32]:
+    """Give zeros in memory, or in a temporary file that the system pages in and out."""
+    if rows * width * 4 <= limit * 1e9:
+        return np.zeros((rows, width), np.float32)
+    with tempfile.TemporaryFile(prefix="chsims-train-") as file:  # lives as long as its mapping
+        file.truncate(rows * width * 4)
+        return np.memmap(file, np.float32, "r+", shape=(rows, width))
+
+
+def in_blocks(rows: NDArray[np.float32], steps: int, recipe: Recipe) -> NDArray[np.float32]:
+    """Average rows ``[L, d]`` into ``[steps, d]`` as the published code "aligns" them.
+
+    The last row is repeated until `steps` divides the length. ``blocks`` averages
+    consecutive rows; ``interleaved`` (version 2.2.1) rows that lie `steps` apart, which
+    mixes the whole clip into every step.
+    """
+    pool = -(-len(rows) // steps)
+    filled = np.concatenate([rows, np.repeat(rows[-1:], pool * steps - len(rows), axis=0)])
+    if recipe.alignment == "interleaved":
+        mixed: NDArray[np.float32] = filled.reshape(pool, steps, -1).mean(0)
+        return mixed
+    means: NDArray[np.float32] = filled.reshape(steps, pool, -1).mean(1)
+    return means
+
+
+def _digest(file: h5py.File) -> str:
+    names = [f"digest_{part}" for part in PARTS]
+    if all(name in file.attrs for name in names):
+        return digest([_string(file.attrs[name]) for name in names])
+    return digest([_array_digests(file[part]) for part in PARTS])
+
+
+def _array_digests(group: h5py.Group) -> dict[str, str]:
+    import hashlib
+
+    found: dict[str, str] = {}
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            sha = hashlib.sha256(str(item.shape).encode())
+            for start in range(0, len(item), _BLOCK):
+                block = np.asarray(item[start : start + _BLOCK])
+                plain = block.dtype.kind != "O"
+                sha.update(block.tobytes() if plain else repr(block.tolist()).encode())
+            found[name] = sha.hexdigest()
+
+    group.visititems(visit)
+    return found
+
+
+def _string(value: Any) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,266 @@
+"""Hyper-parameters of the nine models: one table, overridable from the config."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from pipeline.settings import Settings
+
+Task = Literal["M", "T", "A", "V"]
+TASKS: tuple[Task, ...] = ("M", "T", "A", "V")
+
+
+class Weights(Settings):
+    """One number for each task: alpha_m, alpha_t, alpha_a, alpha_v of eq. 4."""
+
+    M: float = Field(1.0, ge=0)
+    """Multimodal task."""
+    T: float = Field(0.0, ge=0)
+    """Text task."""
+    A: float = Field(0.0, ge=0)
+    """Audio task."""
+    V: float = Field(0.0, ge=0)
+    """Vision task."""
+
+
+class Decay(Settings):
+    """L2 strengths: beta_t, beta_a, beta_v of eq. 4, and of all other weights."""
+
+    text: float = Field(0.0, ge=0)
+    """Text subnet."""
+    audio: float = Field(0.0, ge=0)
+    """Audio subnet."""
+    vision: float = Field(0.0, ge=0)
+    """Vision subnet."""
+    rest: float = Field(0.0, ge=0)
+    """Fusion and heads; 0 for multi-task models in the paper preset, as in eq. 4."""
+
+
+class Hyper(Settings):
+    """What every model has."""
+
+    batch_size: int = Field(32, ge=2)
+    """Clips in a batch."""
+    accumulate: int = Field(1, ge=1)
+    """Batches whose gradients are summed before a step."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Adam's step size."""
+    decay: Decay = Decay()
+    """L2 strengths."""
+    alpha: Weights = Weights()
+    """Weights of the tasks in the loss."""
+    clip: float = Field(5.0, gt=0)
+    """Largest gradient norm (paper preset) or value (published MulT)."""
+
+
+class SubnetHyper(Hyper):
+    """Models of three unimodal subnets and a fusion (LF-DNN, TFN, LMF and their multi-task kin)."""
+
+    text_hidden: int = Field(128, ge=1)
+    """Units of the text LSTM."""
+    audio_hidden: int = Field(32, ge=1)
+    """Width of the audio subnet's three layers."""
+    vision_hidden: int = Field(128, ge=1)
+    """Width of the vision subnet's three layers."""
+    text_out: int = Field(256, ge=1)
+    """Width of the text representation."""
+    text_dropout: float = Field(0.3, ge=0, lt=1)
+    """Dropout in the text subnet (applied in the paper preset only)."""
+    audio_dropout: float = Field(0.3, ge=0, lt=1)
+    """Dropout in the audio subnet."""
+    vision_dropout: float = Field(0.3, ge=0, lt=1)
+    """Dropout in the vision subnet."""
+    head_dropout: float = Field(0.5, ge=0, lt=1)
+    """Dropout before each head."""
+    fusion_head: int = Field(32, ge=1)
+    """Width of the M head."""
+    text_head: int = Field(16, ge=1)
+    """Width of the T head."""
+    audio_head: int = Field(4, ge=1)
+    """Width of the A head."""
+    vision_head: int = Field(32, ge=1)
+    """Width of the V head."""
+    rank: int = Field(4, ge=1)
+    """LMF, MLMF: rank of the factors."""
+    fusion_out: int = Field(32, ge=1)
+    """LMF, MLMF: width of the fused representation (paper preset)."""
+    factor_rate: float = Field(1e-3, gt=0)
+    """LMF, MLMF: step size of the factors."""
+
+
+class EfLstmHyper(Hyper):
+    """EF-LSTM."""
+
+    hidden: int = Field(32, ge=1)
+    """Units of each LSTM layer."""
+    layers: int = Field(3, ge=1)
+    """LSTM layers."""
+    dropout: float = Field(0.5, ge=0, lt=1)
+    """Between the layers and before each linear layer but the last."""
+    ctc_weight: float = Field(0.1, ge=0)
+    """Weight of the alignment's CTC losses."""
+
+
+class MfnHyper(Hyper):
+    """Memory fusion network."""
+
+    text_hidden: int = Field(64, ge=1)
+    """Units of the text LSTM."""
+    audio_hidden: int = Field(16, ge=1)
+    """Units of the audio LSTM."""
+    vision_hidden: int = Field(64, ge=1)
+    """Units of the vision LSTM."""
+    memory: int = Field(64, ge=1)
+    """Size of the multi-view memory."""
+    attention_hidden: int = Field(128, ge=1)
+    """Width of the delta-memory attention and of the memory proposal."""
+    gate_hidden: int = Field(64, ge=1)
+    """Width of both gates and of the output layer."""
+    attention_dropout: float = Field(0.2, ge=0, lt=1)
+    """Dropout in the attention."""
+    proposal_dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout in the memory proposal."""
+    retain_dropout: float = Field(0.2, ge=0, lt=1)
+    """Dropout in the retain gate gamma_1."""
+    update_dropout: float = Field(0.7, ge=0, lt=1)
+    """Dropout in the update gate gamma_2."""
+    out_dropout: float = Field(0.7, ge=0, lt=1)
+    """Dropout before the output."""
+    ctc_weight: float = Field(0.1, ge=0)
+    """Weight of the alignment's CTC losses."""
+
+
+class MultHyper(Hyper):
+    """Multimodal transformer."""
+
+    width: int = Field(50, ge=1)
+    """Channels of each stream."""
+    heads: int = Field(10, ge=1)
+    """Attention heads."""
+    levels: int = Field(2, ge=1)
+    """Layers of each cross-modal encoder; the self encoders have at least 3."""
+    text_kernel: int = Field(5, ge=1)
+    """Kernel of the text convolution; audio and vision have 1."""
+    text_dropout: float = Field(0.3, ge=0, lt=1)
+    """Dropout on the text features."""
+    attention_dropout: float = Field(0.2, ge=0, lt=1)
+    """Attention dropout of the text and self encoders."""
+    audio_attention_dropout: float = Field(0.1, ge=0, lt=1)
+    """Attention dropout where audio is attended to."""
+    vision_attention_dropout: float = Field(0.0, ge=0, lt=1)
+    """Attention dropout where vision is attended to."""
+    embed_dropout: float = Field(0.1, ge=0, lt=1)
+    """Dropout on the inputs of each encoder."""
+    residual_dropout: float = Field(0.2, ge=0, lt=1)
+    """Dropout before each residual sum."""
+    out_dropout: float = Field(0.1, ge=0, lt=1)
+    """Dropout in the output block."""
+
+
+# values of the published configuration for this corpus (facts/models.md, section 2)
+HYPER: dict[str, Hyper] = {
+    "ef_lstm": EfLstmHyper(
+        batch_size=128,
+        learning_rate=5e-4,
+        decay=Decay(text=1e-3, audio=1e-3, vision=1e-3, rest=1e-3),
+    ),
+    "lf_dnn": SubnetHyper(
+        batch_size=128,
+        learning_rate=5e-3,
+        decay=Decay(text=5e-3, audio=5e-3, vision=5e-3, rest=5e-3),
+    ),
+    "mfn": MfnHyper(),
+    "lmf": SubnetHyper(
+        batch_size=64,
+        learning_rate=2e-3,
+        factor_rate=5e-4,
+        decay=Decay(text=5e-3, audio=5e-3, vision=5e-3, rest=5e-3),
+        text_hidden=64,
+        audio_hidden=16,
+        vision_hidden=64,
+        text_out=32,
+        text_dropout=0.2,
+        audio_dropout=0.2,
+        vision_dropout=0.2,
+        head_dropout=0.2,
+        rank=4,
+    ),
+    "tfn": SubnetHyper(
+        learning_rate=5e-4,
+        text_dropout=0.4,
+        audio_dropout=0.4,
+        vision_dropout=0.4,
+        head_dropout=0.4,
+    ),
+    "mult": MultHyper(batch_size=16, accumulate=8, learning_rate=2e-3, clip=0.6),
+    "mlf_dnn": SubnetHyper(
+        learning_rate=2e-3,
+        decay=Decay(text=1e-4, audio=1e-3, vision=1e-4),
+        alpha=Weights(M=0.6, T=0.2, A=0.8, V=0.8),
+        text_hidden=64,
+        vision_hidden=64,
+        text_out=32,
+    ),
+    "mlmf": SubnetHyper(
+        batch_size=128,
+        learning_rate=1e-3,
+        factor_rate=1e-3,
+        decay=Decay(text=1e-4, audio=0.0, vision=1e-4, rest=5e-3),
+        alpha=Weights(M=0.2, T=1.0, A=0.4, V=0.8),
+        text_hidden=256,
+        vision_hidden=256,
+        text_out=128,
+        head_dropout=0.4,
+        text_head=8,
+        rank=3,
+    ),
+    "mtfn": SubnetHyper(
+        batch_size=64,
+        learning_rate=5e-3,
+        decay=Decay(text=1e-3, audio=1e-4, vision=1e-5),
+        alpha=Weights(M=0.6, T=0.4, A=0.0, V=1.0),
+        text_hidden=256,
+        vision_hidden=256,
+        text_dropout=0.2,
+        audio_dropout=0.2,
+        vision_dropout=0.2,
+        head_dropout=0.2,
+        fusion_head=64,
+        text_head=64,
+        vision_head=8,
+    ),
+}
+
+# the published values that contradict the paper: a task of weight 0 is not learned, and
+# eq. 4 has no L2 on the heads of multi-task models
+_PAPER: dict[str, dict[str, Any]] = {
+    "mlmf": {"decay": {"rest": 0.0}},
+    "mtfn": {"alpha": {"A": 0.4}},
+}
+
+
+def hyper_for(model: str, preset: str, overrides: dict[str, Any] | None = None) -> Hyper:
+    """Return a model's hyper-parameters: the table, the preset's changes, then `overrides`.
+
+    Parameters
+    ----------
+    model : str
+        A model name, e.g. ``mlf_dnn``.
+    preset : {"paper", "published"}
+        The preset in force.
+    overrides : dict, optional
+        Fields to replace; groups may be given in part, e.g. ``{"alpha": {"A": 0.1}}``.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        For an unknown field or a value out of range.
+    """
+    values = HYPER[model].model_dump()
+    for changes in (_PAPER.get(model, {}) if preset == "paper" else {}, overrides or {}):
+        for name, value in changes.items():
+            old = values.get(name)
+            values[name] = {**old, **value} if isinstance(old, dict) else value
+    return type(HYPER[model]).model_validate(values)

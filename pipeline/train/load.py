@@ -1,0 +1,119 @@
+"""Trained models from their folders, ready to predict."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.errors import BuildError
+from pipeline.train.data import STREAMS, part_of_arrays
+from pipeline.train.hyper import HYPER
+from pipeline.train.models import build_model
+from pipeline.train.models.base import SentimentModel
+from pipeline.train.recipe import Recipe
+from pipeline.train.trainer import pick_device, predict
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A trained model, its configuration and its recipe."""
+
+    model: SentimentModel
+    config: dict[str, Any]
+    recipe: Recipe
+
+
+def load_model(path: Path | str, device: str = "auto") -> LoadedModel:
+    """Load the model of one seed's folder, in evaluation mode.
+
+    Parameters
+    ----------
+    path : Path
+        ``experiments/table2/mlf_dnn/seed_1``, with ``config.json`` and ``weights.safetensors``.
+    device : {"auto", "cpu", "cuda"}
+        Where it goes.
+
+    Raises
+    ------
+    BuildError
+        If the folder is not a trained model, or its weights do not fit its configuration.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    folder = Path(path)
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        recipe = Recipe.model_validate(config["recipe"])
+        hyper = type(HYPER[config["model"]]).model_validate(config["hyper"])
+        dims = {**config["dims"], "text_steps": config["steps"]["text"]}
+        model = build_model(config["model"], hyper, dims, tuple(config["tasks"]), recipe)
+        model.load_state_dict(load_file(folder / "weights.safetensors"))
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise BuildError(
+            f"{folder} is not a trained model: {error}",
+            "name a folder like processed/experiments/table2/mlf_dnn/seed_1",
+        ) from error
+    return LoadedModel(model.to(pick_device(device)).eval(), config, recipe)
+
+
+def predict_features(
+    folder: Path | str,
+    text: NDArray[np.float32],
+    audio: NDArray[np.float32],
+    vision: NDArray[np.float32],
+    vision_valid: NDArray[Any] | None = None,
+    device: str = "auto",
+) -> dict[str, tuple[float, float]]:
+    """Predict one clip's sentiments by all seeds of a model.
+
+    Parameters
+    ----------
+    folder : Path
+        A variant's folder, ``experiments/table2/mlf_dnn``, with its ``seed_*``.
+    text, audio, vision : ndarray ``[L, 768]``, ``[L, 33]``, ``[L, 709]``
+        The clip's features, unpadded; cut at the lengths of the dataset trained on.
+    vision_valid : ndarray ``[L]``, optional
+        Vision rows that hold a face; all by default.
+    device : {"auto", "cpu", "cuda"}
+        Where to compute.
+
+    Returns
+    -------
+    dict of str to (float, float)
+        By task, the mean and the standard deviation over seeds, predictions clipped to [-1, 1].
+
+    Raises
+    ------
+    BuildError
+        If there is no trained seed, or a feature has other dimensions than those trained on.
+    """
+    seeds = sorted(Path(folder).glob("seed_*"))
+    if not seeds:
+        raise BuildError(f"{folder} has no trained seed", "train first: chsims-build --stage train")
+    arrays = {"text": text, "audio": audio, "vision": vision}
+    by_task: dict[str, list[float]] = {}
+    for seed in seeds:
+        loaded = load_model(seed, device)
+        for stream in STREAMS:
+            wanted = loaded.config["dims"][stream]
+            if arrays[stream].ndim != 2 or arrays[stream].shape[1] != wanted:
+                raise BuildError(
+                    f"{seed} was trained on {stream} features of {wanted} dimensions, found "
+                    f"an array of shape {arrays[stream].shape}",
+                    "extract the clip with the settings that made the training dataset",
+                )
+        form = type(loaded.model).form(loaded.recipe)
+        part = part_of_arrays(arrays, vision_valid, loaded.config["steps"], form, loaded.recipe)
+        torch.set_num_threads(1)
+        for task, values in predict(loaded.model, part, pick_device(device)).items():
+            by_task.setdefault(task, []).append(float(np.clip(values[0], -1, 1)))
+    return {
+        task: (float(np.mean(values)), float(np.std(values))) for task, values in by_task.items()
+    }

@@ -1,0 +1,133 @@
+"""What every model shares: tasks, subnets by modality, the form of its input."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from pipeline.train.data import Batch, Form
+from pipeline.train.hyper import SubnetHyper
+from pipeline.train.recipe import Recipe
+from pipeline.train.subnets import Head, MeanSubnet, Output, TextSubnet
+
+STREAM_OF = {"T": "text", "A": "audio", "V": "vision"}
+
+
+class SentimentModel(nn.Module):
+    """A model of one or more sentiment tasks.
+
+    Attributes
+    ----------
+    title : str
+        The paper's name.
+    multitask : bool
+        Learns T, A, V beside M by default.
+    clips_by_value : bool
+        The published training clips its gradients by value.
+    form : {"mean", "sequence", "aligned"}
+        How it wants audio and vision.
+    """
+
+    title: ClassVar[str]
+    multitask: ClassVar[bool] = False
+    clips_by_value: ClassVar[bool] = False
+
+    @classmethod
+    def form(cls, recipe: Recipe) -> Form:
+        """Say how the model wants audio and vision."""
+        return "mean"
+
+    def shared(self) -> dict[str, list[nn.Module]]:
+        """Return the modules whose weights W_t, W_a, W_v eq. 4 regularises, by stream."""
+        return {}
+
+    def forward(self, batch: Batch) -> Output:
+        """Predict a batch's sentiments."""
+        raise NotImplementedError
+
+    def frozen(self) -> list[nn.Parameter]:
+        """Return parameters that stay at their start (the published LMF's rank weights)."""
+        return []
+
+    def factors(self) -> list[nn.Parameter]:
+        """Return parameters with a step size of their own (LMF's factors)."""
+        return []
+
+
+class SubnetModel(SentimentModel):
+    """Three unimodal subnets, a fusion of their representations, a head a task.
+
+    Parameters
+    ----------
+    hyper : SubnetHyper
+        Widths and dropouts.
+    dims : dict of str to int
+        Feature dimensions of text, audio, vision.
+    tasks : tuple of str
+        Which of M, T, A, V are learned. Without M only the subnets of the named tasks exist.
+    recipe : Recipe
+        Paper or published behaviour.
+    """
+
+    def __init__(
+        self, hyper: SubnetHyper, dims: dict[str, int], tasks: tuple[str, ...], recipe: Recipe
+    ) -> None:
+        super().__init__()
+        self.tasks = tasks
+        self.recipe = recipe
+        used = set(STREAM_OF.values()) if "M" in tasks else {STREAM_OF[task] for task in tasks}
+        if "audio" in used:
+            self.audio_subnet = MeanSubnet(dims["audio"], hyper.audio_hidden, hyper.audio_dropout)
+        if "vision" in used:
+            self.vision_subnet = MeanSubnet(
+                dims["vision"], hyper.vision_hidden, hyper.vision_dropout
+            )
+        if "text" in used:
+            self.text_subnet = TextSubnet(
+                dims["text"],
+                hyper.text_hidden,
+                hyper.text_out,
+                hyper.text_dropout if recipe.text_dropout else 0.0,
+                to_last_token=recipe.text_end == "last_token",
+            )
+        self.used = used
+        self.widths = {"T": hyper.text_out, "A": hyper.audio_hidden, "V": hyper.vision_hidden}
+        if "M" in tasks:
+            self.make_fusion(hyper)
+        heads = {"T": hyper.text_head, "A": hyper.audio_head, "V": hyper.vision_head}
+        self.heads = nn.ModuleDict(
+            {
+                task: Head(self.widths[task], heads[task], hyper.head_dropout)
+                for task in STREAM_OF
+                if task in tasks
+            }
+        )
+
+    def make_fusion(self, hyper: SubnetHyper) -> None:
+        """Build what `fuse` needs."""
+        raise NotImplementedError
+
+    def fuse(self, t: Tensor, a: Tensor, v: Tensor) -> Tensor:
+        """Map the three representations to M ``[B]``."""
+        raise NotImplementedError
+
+    def shared(self) -> dict[str, list[nn.Module]]:
+        """Return the subnets."""
+        return {stream: [getattr(self, f"{stream}_subnet")] for stream in sorted(self.used)}
+
+    def forward(self, batch: Batch) -> Output:
+        """Predict a batch's sentiments."""
+        representations = {}
+        if "text" in self.used:
+            representations["T"] = self.text_subnet(batch.text, batch.text_lengths)
+        if "audio" in self.used:
+            representations["A"] = self.audio_subnet(batch.audio)
+        if "vision" in self.used:
+            representations["V"] = self.vision_subnet(batch.vision)
+        predictions = {}
+        if "M" in self.tasks:
+            predictions["M"] = self.fuse(*(representations[task] for task in "TAV"))
+        for task, head in self.heads.items():
+            predictions[task] = head(representations[task])
+        return Output(predictions, representations)

@@ -1,0 +1,138 @@
+"""The parts that models share: unimodal subnets, heads, and the reading of a sequence's end."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+
+class Output(NamedTuple):
+    """What a model gives for a batch.
+
+    Parameters
+    ----------
+    predictions : dict of str to Tensor ``[B]``
+        One sentiment a task.
+    representations : dict of str to Tensor ``[B, d]``
+        The unimodal representations T, A, V (Fig. 4) where the model has them.
+    extra : Tensor, optional
+        A loss of the model's own (the CTC term of the alignment).
+    """
+
+    predictions: dict[str, Tensor]
+    representations: dict[str, Tensor]
+    extra: Tensor | None = None
+
+
+class MeanSubnet(nn.Module):
+    """Audio or vision: a network of three hidden layers on the time average (section 4).
+
+    Parameters
+    ----------
+    size, hidden : int
+        Input and layer width.
+    dropout : float
+        Before the first layer.
+    """
+
+    def __init__(self, size: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(size)
+        self.drop = nn.Dropout(dropout)
+        self.layer_1 = nn.Linear(size, hidden)
+        self.layer_2 = nn.Linear(hidden, hidden)
+        self.layer_3 = nn.Linear(hidden, hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[B, d]`` to ``[B, hidden]``."""
+        x = self.drop(self.norm(x))
+        x = torch.relu(self.layer_1(x))
+        x = torch.relu(self.layer_2(x))
+        return torch.relu(self.layer_3(x))
+
+
+class TextSubnet(nn.Module):
+    """Text: an LSTM over the tokens, read at the last one, then a linear map (section 4).
+
+    Parameters
+    ----------
+    size, hidden, out : int
+        Input width, LSTM units, width of the representation.
+    dropout : float
+        Between LSTM and linear map.
+    to_last_token : bool
+        Stop at each clip's last token; otherwise run on over the padding.
+    """
+
+    def __init__(
+        self, size: int, hidden: int, out: int, dropout: float, *, to_last_token: bool
+    ) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(size, hidden, batch_first=True)
+        self.drop = nn.Dropout(dropout)
+        self.linear = nn.Linear(hidden, out)
+        self.to_last_token = to_last_token
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Map ``[B, L, d]`` and lengths ``[B]`` to ``[B, out]``."""
+        if self.to_last_token:
+            _, (h, _) = self.rnn(packed(x, lengths))
+        else:
+            _, (h, _) = self.rnn(x)
+        output: Tensor = self.linear(self.drop(h[-1]))
+        return output
+
+
+class Head(nn.Module):
+    """One task's output: dropout and three layers (section 4).
+
+    Parameters
+    ----------
+    size, hidden : int
+        Input and layer width.
+    dropout : float
+        Before the first layer.
+    """
+
+    def __init__(self, size: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.drop = nn.Dropout(dropout)
+        self.layer_1 = nn.Linear(size, hidden)
+        self.layer_2 = nn.Linear(hidden, hidden)
+        self.layer_3 = nn.Linear(hidden, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[B, d]`` to a sentiment ``[B]``."""
+        return self.after_first(self.layer_1(self.drop(x)))
+
+    def after_first(self, x: Tensor) -> Tensor:
+        """Go on from the first layer's sums ``[B, hidden]``."""
+        x = torch.relu(self.layer_2(torch.relu(x)))
+        output: Tensor = self.layer_3(x)
+        return output.squeeze(-1)
+
+
+def packed(x: Tensor, lengths: Tensor) -> nn.utils.rnn.PackedSequence:
+    """Pack a padded batch so that an LSTM sees true steps only."""
+    return pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+
+
+def run_lstm(rnn: nn.LSTM, x: Tensor, lengths: Tensor) -> Tensor:
+    """Return an LSTM's outputs at every true step ``[B, L, h]``, zeros elsewhere."""
+    outputs, _ = rnn(packed(x, lengths))
+    padded, _ = pad_packed_sequence(outputs, batch_first=True, total_length=x.shape[1])
+    return padded
+
+
+def true_steps(lengths: Tensor, steps: int, device: torch.device) -> Tensor:
+    """Return a mask ``[B, steps]`` that is true inside each sequence."""
+    return torch.arange(steps, device=device) < lengths.to(device)[:, None]
+
+
+def at_end(x: Tensor, lengths: Tensor) -> Tensor:
+    """Pick ``[B, d]`` at the last true step of ``[B, L, d]``."""
+    rows = torch.arange(len(x), device=x.device)
+    return x[rows, lengths.to(x.device) - 1]

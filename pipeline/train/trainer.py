@@ -1,0 +1,243 @@
+"""The one trainer: early stopping on the valid part, best weights restored, curves kept."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pipeline.errors import BuildError
+from pipeline.train.data import Batch, Corpus, Part, chunks
+from pipeline.train.hyper import Hyper
+from pipeline.train.loss import make_optimizer, task_losses, total_loss, weight_of
+from pipeline.train.metrics import scores
+from pipeline.train.models.base import SentimentModel
+from pipeline.train.recipe import Recipe
+
+_EVALUATION_BATCH = 256
+_LEAST_GAIN = 1e-6  # a valid loss that falls by less is no better
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one model is trained.
+
+    Parameters
+    ----------
+    labels : dict of str to str
+        The label that each task learns, e.g. ``{"A": "M"}``; its keys are the tasks.
+    hyper : Hyper
+        Hyper-parameters.
+    recipe : Recipe
+        Paper or published behaviour.
+    seed : int
+        Of the weights, the order of clips and the dropout.
+    max_epochs, patience : int
+        When to stop at the latest, and after how many epochs without a better valid loss.
+    """
+
+    labels: dict[str, str]
+    hyper: Hyper
+    recipe: Recipe
+    seed: int
+    max_epochs: int
+    patience: int
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A training that ended.
+
+    Parameters
+    ----------
+    best_epoch, epochs : int
+        The epoch whose weights the model now has, and how many were run.
+    curve : list of dict
+        One row an epoch: losses and valid scores of the first task.
+    first_batch, seconds : float
+        Seconds from the call to the first gradient step, and to the end.
+    """
+
+    best_epoch: int
+    epochs: int
+    curve: list[dict[str, float]]
+    first_batch: float
+    seconds: float
+
+
+def pick_device(wanted: str) -> torch.device:
+    """Turn the setting ``auto``, ``cpu`` or ``cuda`` into a device.
+
+    Raises
+    ------
+    BuildError
+        If CUDA is asked for and there is none.
+    """
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise BuildError("train.device is cuda, but torch sees no GPU", "set train.device to auto")
+    auto = wanted == "auto" and torch.cuda.is_available()
+    return torch.device("cuda" if auto or wanted == "cuda" else "cpu")
+
+
+def seed_everything(seed: int) -> None:
+    """Make what follows depend on `seed` alone; one thread, so that the core count is no matter."""
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+
+
+def fit(
+    model: SentimentModel,
+    corpus: Corpus,
+    plan: Plan,
+    device: torch.device,
+    on_epoch: Callable[[int], None] = lambda epoch: None,
+) -> Fit:
+    """Train a model until the valid loss stops falling, and leave it with its best weights.
+
+    Parameters
+    ----------
+    model : SentimentModel
+        On `device`, with fresh weights.
+    corpus : Corpus
+        In the form that the model wants.
+    plan : Plan
+        Tasks, hyper-parameters and limits.
+    device : torch.device
+        Where batches go.
+    on_epoch : callable
+        Told the number of each finished epoch.
+
+    Raises
+    ------
+    BuildError
+        If the loss is no longer a number.
+    """
+    start = time.perf_counter()
+    corpus.check_labels(plan.labels)
+    optimizer = make_optimizer(model, plan.hyper, plan.recipe)
+    shuffle = torch.Generator().manual_seed(plan.seed)
+    best, best_epoch, first_batch = math.inf, 0, 0.0
+    best_weights: dict[str, Tensor] = {}
+    curve: list[dict[str, float]] = []
+    for epoch in range(1, plan.max_epochs + 1):
+        train_loss, stepped = _train_epoch(
+            model, corpus.parts["train"], plan, optimizer, shuffle, device
+        )
+        first_batch = first_batch or stepped - start
+        watched, figures = _validate(model, corpus.parts["valid"], plan, shuffle, device)
+        if not math.isfinite(train_loss + watched):
+            raise BuildError(
+                f"the loss of seed {plan.seed} became {train_loss} in epoch {epoch}",
+                "lower the learning rate in train.hyper",
+            )
+        curve.append({"epoch": epoch, "train_loss": train_loss, "valid_loss": watched, **figures})
+        on_epoch(epoch)
+        if watched <= best - _LEAST_GAIN:
+            best, best_epoch = watched, epoch
+            best_weights = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
+        if epoch - best_epoch >= plan.patience:
+            break
+    model.load_state_dict(best_weights)
+    return Fit(best_epoch, len(curve), curve, first_batch, time.perf_counter() - start)
+
+
+def predict(
+    model: SentimentModel, part: Part, device: torch.device, what: str = "predictions"
+) -> dict[str, NDArray[np.float32]]:
+    """Return a model's predictions ``[N]`` by task, or its representations ``[N, d]``."""
+    model.eval()
+    found: dict[str, list[Tensor]] = {}
+    with torch.inference_mode():
+        for batch in part.batches(_EVALUATION_BATCH):
+            for task, values in getattr(model(batch.to(device)), what).items():
+                found.setdefault(task, []).append(values.cpu())
+    return {task: torch.cat(values).numpy() for task, values in found.items()}
+
+
+def _train_epoch(
+    model: SentimentModel,
+    part: Part,
+    plan: Plan,
+    optimizer: torch.optim.Optimizer,
+    shuffle: torch.Generator,
+    device: torch.device,
+) -> tuple[float, float]:
+    """Run one epoch; return its mean loss and the moment of its first step."""
+    model.train()
+    hyper, recipe = plan.hyper, plan.recipe
+    batches = chunks(torch.randperm(len(part), generator=shuffle), hyper.batch_size)
+    first = 0.0
+    total = torch.zeros((), device=device)
+    for group in _groups(batches, hyper.accumulate, recipe):
+        optimizer.zero_grad(set_to_none=True)
+        clips = sum(len(chunk) for chunk in group)
+        for chunk in group:
+            batch = part.batch(chunk).to(device)
+            loss = total_loss(model, model(batch), _targets(batch, plan), hyper, recipe)
+            share = len(chunk) / clips if recipe.clipping == "norm" else 1.0
+            (loss * share).backward()  # type: ignore[no-untyped-call]
+            total += loss.detach() * len(chunk)
+            _clip_by_value(model, hyper, recipe)
+        if recipe.clipping == "norm":
+            nn.utils.clip_grad_norm_(model.parameters(), hyper.clip)
+        optimizer.step()
+        first = first or time.perf_counter()
+    return float(total) / len(part), first
+
+
+def _groups(batches: list[Tensor], size: int, recipe: Recipe) -> list[list[Tensor]]:
+    """Cut an epoch's batches into those whose gradients are summed."""
+    groups = [batches[i : i + size] for i in range(0, len(batches), size)]
+    if recipe.last_group == "dropped" and len(groups) > 1 and len(groups[-1]) < size:
+        groups.pop()
+    return groups
+
+
+def _clip_by_value(model: SentimentModel, hyper: Hyper, recipe: Recipe) -> None:
+    if recipe.clipping == "model" and model.clips_by_value:
+        nn.utils.clip_grad_value_(model.parameters(), hyper.clip)
+
+
+def _targets(batch: Batch, plan: Plan) -> dict[str, Tensor]:
+    return {task: batch.labels[label] for task, label in plan.labels.items()}
+
+
+def _validate(
+    model: SentimentModel, part: Part, plan: Plan, shuffle: torch.Generator, device: torch.device
+) -> tuple[float, dict[str, float]]:
+    """Return the loss that early stopping watches, and the first task's valid scores."""
+    first = next(iter(plan.labels))
+    if plan.recipe.selection == "weighted_batches":
+        return _published_valid_loss(model, part, plan, shuffle, device), {}
+    predicted = predict(model, part, device)[first]
+    truth = part.labels[plan.labels[first]].numpy()
+    figures: dict[str, Any] = scores(predicted, truth)
+    loss = float(np.abs(predicted.astype(np.float64) - truth).mean())
+    return loss, {f"valid_{name}": value for name, value in figures.items()}
+
+
+def _published_valid_loss(
+    model: SentimentModel, part: Part, plan: Plan, shuffle: torch.Generator, device: torch.device
+) -> float:
+    """Mean over shuffled batches of the weighted sum over tasks, to four decimals."""
+    model.eval()
+    losses = []
+    with torch.inference_mode():
+        order = torch.randperm(len(part), generator=shuffle)
+        for batch in part.batches(plan.hyper.batch_size, order):
+            found = task_losses(model(batch.to(device)), _targets(batch.to(device), plan))
+            losses.append(
+                sum(
+                    weight_of(task, found, plan.hyper) * float(loss) for task, loss in found.items()
+                )
+            )
+    return round(float(np.mean(losses)), 4)

@@ -1,0 +1,9 @@
+"""Train all seeds of one model in one experiment."""
+
+from pipeline.job import job
+
+with job(snakemake) as config:
+    from pipeline.train.run import train_model
+
+    chosen = snakemake.wildcards
+    train_model(config, chosen.experiment, chosen.model, snakemake.threads)

@@ -1,0 +1,55 @@
+# One job a model and experiment: its seeds run side by side within the job's threads.
+from pipeline.train.experiments import job_memory, results_of, trained_experiments
+from pipeline.store import digest
+
+TRAINED = trained_experiments(CONFIG.train)
+TRAIN_SETTINGS = digest(CONFIG.train.defining())
+RESULTS = [f"{PROCESSED}/results/{name}.json" for name in results_of(CONFIG.train)]
+
+
+def trained(experiment):
+    return [
+        f"{PROCESSED}/experiments/{experiment}/{model}.json" for model in TRAINED[experiment]
+    ]
+
+
+def trained_for_results(wildcards):
+    name = "table2" if wildcards.experiment == "figure4" else wildcards.experiment
+    return trained(name) if name in TRAINED else []
+
+
+rule train:
+    input:
+        PROCESSED + "/dataset.h5",
+    output:
+        PROCESSED + "/experiments/{experiment}/{model}.json",
+    log:
+        PROCESSED + "/logs/train/{experiment}_{model}.log",
+    benchmark:
+        PROCESSED + "/logs/train/{experiment}_{model}.tsv"
+    params:
+        settings=TRAIN_SETTINGS,
+    threads: max(1, min(workflow.cores or 1, len(CONFIG.train.seeds)))
+    resources:
+        mem_mb=lambda wildcards, threads: job_memory(wildcards.model, threads),
+    script:
+        "scripts/train.py"
+
+
+rule results:
+    input:
+        dataset=PROCESSED + "/dataset.h5",
+        trained=trained_for_results,
+    output:
+        PROCESSED + "/results/{experiment}.json",
+        PROCESSED + "/results/{experiment}.csv",
+    log:
+        PROCESSED + "/logs/results/{experiment}.log",
+    benchmark:
+        PROCESSED + "/logs/results/{experiment}.tsv"
+    params:
+        settings=TRAIN_SETTINGS,
+    resources:
+        mem_mb=2000,
+    script:
+        "scripts/results.py"
