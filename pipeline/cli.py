@@ -102,9 +102,7 @@ def values_of(
     help="Only this clip, for the stages from frames to text; repeat for more.",
 )
 @click.option("--cores", type=click.IntRange(1), help="Cores to use; without it, all there are.")
-@click.option(
-    "--force", is_flag=True, help="Compute the named stages again though nothing changed."
-)
+@click.option("--force", is_flag=True, help="Compute the stages again though nothing changed.")
 @click.option("-n", "--dry-run", is_flag=True, help="Say which jobs would run, and run none.")
 @click.option(
     "--snakemake",

@@ -22,7 +22,7 @@ def selection_name(config: Config) -> str:
 
 
 def media_fingerprint(config: Config) -> str:
-    """Return a digest of the media files' names, sizes and times; when it changes, the manifest is due."""
+    """Return a digest of the media files' names, sizes and times."""
     folders = MediaFolders(config.raw)
     return _fingerprint(
         path

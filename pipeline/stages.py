@@ -138,7 +138,7 @@ def _identity_of(extractor: type[Extractor], **more: Any) -> dict[str, Any]:
 def _load_frames(build: Build, clip: Clip) -> Any:
     from pipeline.frames.extractor import FrameInputs
 
-    target = build.store.attachment("frames", clip.clip, ".mkv")
+    target = build.store.path("frames", clip.clip, ".mkv")
     target.parent.mkdir(parents=True, exist_ok=True)
     return FrameInputs(build.media(clip), clip.seconds, target.with_suffix(".part.mkv"))
 
@@ -163,7 +163,7 @@ def _load_faces(build: Build, clip: Clip) -> Any:
     from pipeline.media import FrameSource
 
     info = build.store.read("frames", clip.clip).info
-    video = build.store.attachment("frames", clip.clip, ".mkv")
+    video = build.store.path("frames", clip.clip, ".mkv")
     return FrameSource(video, info["frames"], info["height"], info["width"], info["fps"])
 
 

@@ -46,7 +46,7 @@ class Features:
 
 
 def is_plain_name(name: str) -> bool:
-    """Tell whether `name` can be one part of a clip id: no separator, control character or ``..``."""
+    """Tell whether a name can be part of a clip id: no separator, control character, ``..``."""
     return (
         0 < len(name.encode("utf-8", "replace")) <= 120
         and _PLAIN_NAME.fullmatch(name) is not None
@@ -84,7 +84,7 @@ def written_whole(path: Path) -> Iterator[Path]:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         raise BuildError(
             f"cannot write {path}: {error.strerror or error}",
@@ -174,10 +174,7 @@ class Store:
         from safetensors.numpy import save
 
         if features.file is not None:
-            self.attachment(stage, clip, features.file.suffix).parent.mkdir(
-                parents=True, exist_ok=True
-            )
-            os.replace(features.file, self.attachment(stage, clip, features.file.suffix))
+            features.file.replace(self.path(stage, clip, features.file.suffix))
         meta = {"key": key, "stage": stage, "clip": clip, "info": features.info}
         arrays = {name: np.ascontiguousarray(array) for name, array in features.arrays.items()}
         payload = save(
@@ -186,10 +183,6 @@ class Store:
         with written_whole(self.path(stage, clip)) as temporary:
             temporary.write_bytes(payload)
         self.path(stage, clip, ".failed.json").unlink(missing_ok=True)
-
-    def attachment(self, stage: str, clip: str, suffix: str) -> Path:
-        """Return the path of the file that a stage leaves beside its feature file."""
-        return self.path(stage, clip, suffix)
 
     def failure(self, stage: str, clip: str) -> dict[str, str] | None:
         """Return ``{"key", "reason", "remedy"}`` of the last failure, or None."""

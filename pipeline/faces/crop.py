@@ -30,6 +30,7 @@ def crop_face(
     Parameters
     ----------
     frame : ndarray, shape (height, width, 3)
+        RGB, 8 bits.
     box : ndarray, shape (4,)
         x1, y1, x2, y2 in pixels.
     landmarks : ndarray, shape (5, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -168,7 +169,7 @@ def _gather(
         "second_face_share": round(float((others > 0).mean()), 6),
         "mean_probability": round(float(probability[seen].mean()), 6) if seen.any() else 0.0,
     }
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "box": box,
         "landmarks": landmarks,
         "probability": probability,
@@ -183,7 +184,4 @@ def split_crops(features: Features) -> list[bytes | None]:
     """Return each frame's JPEG crop, None where the speaker's face was not found."""
     offsets = features.arrays["crop_offsets"]
     data = features.arrays["crop_bytes"].tobytes()
-    return [
-        data[start:end] if end > start else None
-        for start, end in zip(offsets[:-1], offsets[1:], strict=True)
-    ]
+    return [data[start:end] if end > start else None for start, end in pairwise(offsets)]

@@ -154,13 +154,13 @@ def find_model(settings: TextSettings) -> Path:
 
 
 def _from_folder(folder: Path) -> tuple[Any, Any]:
-    from transformers import BertModel, BertTokenizerFast
+    from transformers import BertModel, BertTokenizer
     from transformers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        tokenizer = BertTokenizerFast.from_pretrained(folder)
+        tokenizer = BertTokenizer.from_pretrained(folder)
         model = BertModel.from_pretrained(folder, use_safetensors=True, add_pooling_layer=False)
     except (OSError, ValueError) as error:
         raise BuildError(
