@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from pipeline.extractor import Extractor
 from pipeline.openface.imported import ImportedOpenFace, ImportInputs, imported_csv
+from pipeline.openface.run import CropInputs, RunOpenFace
+from pipeline.openface.runtimes.select import select_runtime
 from pipeline.openface.settings import OpenFaceSettings
 
-__all__ = ["ImportInputs", "ImportedOpenFace", "identity", "imported_csv", "make_extractor"]
+__all__ = [
+    "CropInputs",
+    "ImportInputs",
+    "ImportedOpenFace",
+    "RunOpenFace",
+    "identity",
+    "imported_csv",
+    "make_extractor",
+]
 
 
 def make_extractor(settings: OpenFaceSettings, threads: int = 1) -> Extractor:
-    """Return the extractor of the configured runtime.
+    """Return the extractor of the configured runtime; nothing is started yet.
 
     Parameters
     ----------
@@ -19,9 +29,25 @@ def make_extractor(settings: OpenFaceSettings, threads: int = 1) -> Extractor:
     threads : int
         Cores that OpenFace may use.
     """
-    return ImportedOpenFace(settings)
+    if settings.runtime == "import":
+        return ImportedOpenFace(settings)
+    return RunOpenFace(settings, threads)
 
 
 def identity(settings: OpenFaceSettings) -> dict[str, str]:
-    """Return what identifies the OpenFace that is used, as a part of the key."""
-    return {"runtime": "import", "import_by": settings.import_by}
+    """Return what identifies the OpenFace that is used, as a part of the key.
+
+    For a container the image's digest and the binary's path in it, for a native program its
+    SHA-256 and a fingerprint of the models beside it, and ``import`` for CSVs (whose own digests
+    are a part of the key of each clip). Asked once a process.
+
+    Raises
+    ------
+    BuildError
+        If the runtime cannot be used.
+    """
+    if settings.runtime == "import":
+        return {"runtime": "import"}
+    if settings.digest and settings.runtime in ("apptainer", "podman", "docker"):
+        return {"image": settings.digest, "binary": settings.image_binary}
+    return dict(select_runtime(settings).found.identity)

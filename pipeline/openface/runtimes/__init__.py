@@ -1,0 +1,1 @@
+"""The ways to start OpenFace, one file each; `select` chooses."""

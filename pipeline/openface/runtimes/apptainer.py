@@ -1,0 +1,96 @@
+"""OpenFace in an apptainer container: the way of clusters."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from pipeline.errors import BuildError
+from pipeline.openface.runtimes.base import (
+    Command,
+    Found,
+    Limits,
+    Runtime,
+    RuntimeUnavailableError,
+    arguments,
+    ask,
+    thread_environment,
+)
+from pipeline.store import file_digest
+
+_FATAL = 255
+
+
+class Apptainer(Runtime):
+    """OpenFace in a ``.sif`` image, as the calling user.
+
+    Apptainer's processes are children of this one, so a batch system's limits and its
+    cancelling reach them; memory and processors are left to those limits.
+    """
+
+    name: ClassVar[str] = "apptainer"
+
+    def find(self) -> Found:
+        """Check that apptainer runs and that the image is a file.
+
+        Raises
+        ------
+        RuntimeUnavailableError
+            If either is not so, or the file is not the pinned one.
+        """
+        if shutil.which(self.name) is None:
+            raise RuntimeUnavailableError(
+                "apptainer is not installed", "on a cluster, try: module load apptainer"
+            )
+        image = self._image()
+        status, version, words = ask([self.name, "--version"])
+        if status != 0:
+            raise RuntimeUnavailableError(f"apptainer does not work here: {words}")
+        digest = "sha256:" + file_digest(image)
+        if self.settings.digest not in (None, digest):
+            raise RuntimeUnavailableError(
+                f"{image} is {digest}, not the pinned {self.settings.digest}",
+                "correct openface.digest: for a .sif file it is the output of sha256sum",
+            )
+        return Found(
+            description=f"{version.strip()}, {image} ({digest})",
+            identity={"image": digest, "binary": self.settings.image_binary},
+            pinned=self.settings.digest is not None,
+        )
+
+    def command(
+        self, faces: Path, clips: Sequence[str], output: Path, limits: Limits, unique: str
+    ) -> Command:
+        """Return ``apptainer exec`` with nothing of this machine visible but the two folders."""
+        environment = thread_environment(limits.threads)
+        argv = (
+            *(self.name, "--silent", "exec", "--containall", "--no-home", "--cleanenv"),
+            *("--no-privs", "--net", "--network", "none"),
+            *(part for item in environment.items() for part in ("--env", "=".join(item))),
+            *("--mount", f"type=bind,source={faces},destination=/faces,ro"),
+            *("--mount", f"type=bind,source={output},destination=/out"),
+            *(str(self._image()), self.settings.image_binary),
+            *arguments(clips, "/faces", "/out"),
+        )
+        return Command(argv, (), {})
+
+    def explain(self, status: int, words: str) -> BuildError | None:
+        """Name failures of apptainer itself: exit 255 with a line ``FATAL``."""
+        if status != _FATAL or "FATAL" not in words:
+            return None
+        return BuildError(
+            f"apptainer could not run {self.settings.image_binary} in {self._image()}: {words}",
+            "check openface.image_binary, and: chsims-build doctor --openface",
+        )
+
+    def _image(self) -> Path:
+        image = Path(self.settings.image)
+        if not image.is_file():
+            raise RuntimeUnavailableError(
+                f"apptainer needs the image as a .sif file; {image} is no file on this machine",
+                "with network, once: apptainer pull openface.sif docker://algebr/openface:latest; "
+                "then set openface.image to the file's path (see docs/openface.md)",
+            )
+        return image.resolve()

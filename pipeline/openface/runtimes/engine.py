@@ -1,0 +1,171 @@
+"""What podman and docker have in common: their command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from abc import abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pipeline.errors import BuildError
+from pipeline.openface.runtimes.base import (
+    Command,
+    Found,
+    Limits,
+    Runtime,
+    RuntimeUnavailableError,
+    arguments,
+    ask,
+    thread_environment,
+)
+
+_PROCESSES = 512
+_ENGINE_FAILED, _NOT_EXECUTABLE, _NOT_FOUND = 125, 126, 127
+
+
+class ContainerEngine(Runtime):
+    """OpenFace in a container of an engine with docker's command line.
+
+    The container has no network, a read-only root file system, no capabilities, the faces
+    read-only at ``/faces``, one writable folder ``/out``, the caller's user and group, and limits
+    on memory, processors and processes. Images are never pulled by a build.
+    """
+
+    stop_options: ClassVar[tuple[str, ...]] = ("--force",)
+    """Options of ``rm`` that end a running container at once."""
+
+    def find(self) -> Found:
+        """Check that the engine answers and has the image.
+
+        Raises
+        ------
+        RuntimeUnavailableError
+            If the engine is not installed or does not answer, or the image is not there.
+        """
+        image = self._image
+        digest = self.settings.digest or image["digests"][0]
+        return Found(
+            description=f"{self.name} {self.version()}, {self.settings.image} ({digest})",
+            identity={"image": digest, "binary": self.settings.image_binary},
+            pinned=self.settings.digest is not None,
+        )
+
+    @abstractmethod
+    def version(self) -> str:
+        """Return the engine's version."""
+
+    @abstractmethod
+    def user_options(self) -> list[str]:
+        """Return the options that make output files the caller's own."""
+
+    @abstractmethod
+    def limit_options(self, limits: Limits) -> list[str]:
+        """Return the options for the limits that this engine can enforce here."""
+
+    @abstractmethod
+    def not_answering(self, words: str) -> RuntimeUnavailableError:
+        """Turn the engine's refusal to answer into what a person can do about it."""
+
+    def command(
+        self, faces: Path, clips: Sequence[str], output: Path, limits: Limits, unique: str
+    ) -> Command:
+        """Return the engine's ``run`` with every restriction, and the ``rm`` that ends it."""
+        environment = thread_environment(limits.threads)
+        argv = [
+            *(self.name, "run", "--rm", "--pull", "never", "--name", unique),
+            *("--network", "none", "--read-only", "--tmpfs", "/tmp"),  # noqa: S108
+            *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+            # without this, SELinux hides the mounted folders from the container
+            *("--security-opt", "label=disable"),
+            *self.user_options(),
+            *self.limit_options(limits),
+            *(part for item in environment.items() for part in ("--env", "=".join(item))),
+            *("--mount", _mount(faces, "/faces") + ",readonly"),
+            *("--mount", _mount(output, "/out")),
+            *("--entrypoint", self.settings.image_binary, self._image["id"]),
+            *arguments(clips, "/faces", "/out"),
+        ]
+        return Command(tuple(argv), (self.name, "rm", *self.stop_options, unique), {})
+
+    def explain(self, status: int, words: str) -> BuildError | None:
+        """Name failures of the engine itself: exit 125, 126 and 127."""
+        if status == _ENGINE_FAILED:
+            return BuildError(
+                f"{self.name} could not start the OpenFace container: {words}",
+                "chsims-build doctor --openface checks the container; see docs/openface.md",
+            )
+        if status in (_NOT_EXECUTABLE, _NOT_FOUND):
+            return BuildError(
+                f"the image {self.settings.image} cannot run {self.settings.image_binary}: {words}",
+                "set openface.image_binary to the path of FeatureExtraction inside the image",
+            )
+        return None
+
+    @cached_property
+    def _image(self) -> dict[str, Any]:
+        """Return the image's ``id`` and ``digests``, the most portable digest first."""
+        if shutil.which(self.name) is None:
+            raise RuntimeUnavailableError(
+                f"{self.name} is not installed", f"install {self.name}; see docs/openface.md"
+            )
+        name, pinned = self.settings.image, self.settings.digest
+        by_digest = f"{re.sub(r'(:[^/:@]+)?(@.*)?$', '', name)}@{pinned}"
+        words = ""
+        for reference in (by_digest, name) if pinned else (name,):
+            status, output, words = ask([self.name, "image", "inspect", reference])
+            if status == 0:
+                image = _read_image(output)
+                if pinned is None or pinned in image["digests"]:
+                    return image
+                raise RuntimeUnavailableError(
+                    f"{self.name} has {name} as {image['digests'][0]}, not as the pinned {pinned}",
+                    f"{self.name} pull {by_digest}, or correct openface.digest",
+                )
+        # an engine that does not answer at all fails in the same way: ask which it is
+        status, _, answer = ask([self.name, "info"])
+        if status != 0:
+            raise self.not_answering(answer)
+        reference = by_digest if pinned else name
+        raise RuntimeUnavailableError(
+            f"{self.name} does not have the image {reference} ({words})",
+            f"with network, once: {self.name} pull {reference}; without: {self.name} load -i FILE "
+            "(see docs/openface.md)",
+        )
+
+
+def _read_image(output: str) -> dict[str, Any]:
+    image = json.loads(output)[0]
+    identifier = "sha256:" + image["Id"].removeprefix("sha256:")
+    digests = [digest.rpartition("@")[2] for digest in image.get("RepoDigests") or ()]
+    digests += [digest for digest in (image.get("Digest"), identifier) if digest]
+    return {"id": identifier, "digests": list(dict.fromkeys(digests))}
+
+
+def _mount(source: Path, target: str) -> str:
+    # the value is one line of CSV, so a path with a comma or a quotation mark is quoted
+    field = f"source={source}"
+    if "," in field or '"' in field:
+        field = '"' + field.replace('"', '""') + '"'
+    return f"type=bind,{field},target={target}"
+
+
+def caller() -> str:
+    """Return this process's user and group, ``uid:gid``."""
+    return f"{os.getuid()}:{os.getgid()}"
+
+
+def limit_flags(limits: Limits, *, memory: bool, cpus: bool, processes: bool) -> list[str]:
+    """Return docker's flags for those limits that the machine's control groups can enforce."""
+    options: list[str] = []
+    if memory:
+        options += ["--memory", f"{limits.memory_mb}m"]
+    if cpus:
+        options += ["--cpus", str(limits.threads)]
+    if processes:
+        options += ["--pids-limit", str(_PROCESSES)]
+    return options
