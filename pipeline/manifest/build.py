@@ -181,16 +181,17 @@ def _write(
     quarantine: list[dict[str, str]],
 ) -> None:
     processed = config.processed
-    shards: list[list[dict[str, str]]] = [
+    shards: list[list[dict[str, Any]]] = [
         [] for _ in range(-(-len(sheet.rows) // config.shard_size))
     ]
     for entry in accepted:
         shard = shards[entry["row"] // config.shard_size]
         shard.append({name: entry[name] for name in ("clip", "media", "media_digest", "text")})
+        shard[-1]["seconds"] = entry["duration"]
     for number, clips in enumerate(shards):
         write_json(processed / SHARDS / f"{number:04d}.json", {"clips": clips})
     for stale in (processed / SHARDS).glob("*.json"):
-        if not (stale.stem.isdigit() and int(stale.stem) < len(shards)):
+        if stale.stem.isdigit() and int(stale.stem) >= len(shards):
             stale.unlink()
     write_json(processed / QUARANTINE, quarantine)
     if sheet.votes is None:

@@ -1,0 +1,102 @@
+"""A dataset file as a torch Dataset."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import h5py
+import torch
+from torch.utils.data import Dataset
+
+from pipeline.errors import BuildError
+
+MODALITIES = ("text", "audio", "vision")
+LABELS = ("M", "T", "A", "V")
+
+
+def open_dataset(path: str | Path, part: str = "train") -> ClipDataset:
+    """Open one part of a dataset file.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``dataset.h5``.
+    part : {"train", "valid", "test"}
+        Which part.
+
+    Returns
+    -------
+    ClipDataset
+        A torch ``Dataset`` that works with any number of ``DataLoader`` workers.
+
+    Raises
+    ------
+    BuildError
+        If the file cannot be read or has no such part.
+
+    Examples
+    --------
+    >>> data = open_dataset("processed/demo/dataset.h5", "train")  # doctest: +SKIP
+    >>> data[0]["audio"].shape, data[0]["labels"]["M"]  # doctest: +SKIP
+    (torch.Size([236, 33]), tensor(-1.))
+    """
+    return ClipDataset(Path(path), part)
+
+
+class ClipDataset(Dataset[dict[str, Any]]):
+    """The clips of one part, read from the disk as they are asked for.
+
+    An item is a dict: ``text [Lt, 768]``, ``audio [La, 33]``, ``vision [Lv, 709]`` float32
+    with zeros at the back, ``vision_valid [Lv]`` bool, ``lengths`` (steps of each modality),
+    ``labels`` (M, T, A, V; NaN where not labelled), ``class`` (0 to 4), ``id``, ``raw_text``.
+
+    Parameters
+    ----------
+    path : Path
+        ``dataset.h5``.
+    part : str
+        train, valid or test.
+    """
+
+    def __init__(self, path: Path, part: str) -> None:
+        self.path = path
+        self.part = part
+        self._file: h5py.File | None = None
+        self._process = 0
+        try:
+            with h5py.File(path, "r") as file:
+                self._length = len(file[part]["id"])
+        except (OSError, KeyError) as error:
+            raise BuildError(
+                f"{path} cannot be read as a dataset with a part {part!r} ({error})",
+                "parts are train, valid and test; build the file: chsims-build --stage dataset",
+            ) from error
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        if not -self._length <= index < self._length:
+            raise IndexError(f"clip {index} of {self._length} in {self.part}")
+        row = index % self._length
+        group = self._group()
+        item: dict[str, Any] = {m: torch.from_numpy(group[m][row]) for m in MODALITIES}
+        item["vision_valid"] = torch.from_numpy(group["vision_valid"][row].astype(bool))
+        item["lengths"] = {m: int(group[f"{m}_lengths"][row]) for m in MODALITIES}
+        item["labels"] = {name: torch.tensor(group["labels"][name][row]) for name in LABELS}
+        item["class"] = int(group["class"][row])
+        item["id"] = group["id"].asstr()[row]
+        item["raw_text"] = group["raw_text"].asstr()[row]
+        return item
+
+    def _group(self) -> h5py.Group:
+        """Open the file once a process: an HDF5 handle must not cross a fork."""
+        if self._file is None or self._process != os.getpid():
+            self._file = h5py.File(self.path, "r")
+            self._process = os.getpid()
+        return self._file[self.part]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_file": None}

@@ -1,0 +1,176 @@
+"""Which clips are trained on, validated on and tested on: 6:2:2 (paper, Table 3)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pipeline.dataset.classes import CLASSES
+from pipeline.dataset.groups import assign_groups
+from pipeline.dataset.settings import DatasetSettings
+from pipeline.errors import BuildError
+
+PARTS = ("train", "valid", "test")
+SMALL_CLASS = 5
+"""A class with fewer clips cannot be cut 6:2:2 on its own."""
+
+
+@dataclass(frozen=True)
+class SplitClip:
+    """What the split needs to know of a clip.
+
+    Parameters
+    ----------
+    clip : str
+        Its id.
+    label_class : int
+        Index in `CLASSES`.
+    mode, speaker : str or None
+        The sheet's columns.
+    video_id : str
+        Its video.
+    """
+
+    clip: str
+    label_class: int
+    mode: str | None
+    speaker: str | None
+    video_id: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """The part of each clip, and what a reader of the results should know about it."""
+
+    part_of: dict[str, str]
+    warnings: tuple[str, ...]
+
+
+def split_clips(clips: Sequence[SplitClip], settings: DatasetSettings) -> Split:
+    """Put each clip into train, valid or test.
+
+    Parameters
+    ----------
+    clips : sequence of SplitClip
+        In any order: the shuffle depends on ids and seed alone.
+    settings : DatasetSettings
+        ``split`` and ``seed``.
+
+    Raises
+    ------
+    BuildError
+        If the sheet lacks what the split needs, or there are too few groups.
+    """
+    warnings: tuple[str, ...] = ()
+    if settings.split == "given":
+        part_of = _given(clips)
+    elif settings.split == "stratified":
+        part_of, warnings = _stratified(clips, settings.seed)
+    else:
+        part_of = _grouped(clips, settings)
+    counts = Counter(part_of.values())
+    empty = tuple(
+        f"the {part} part has no clip ({len(clips)} clips in all)"
+        for part in PARTS
+        if not counts[part]
+    )
+    return Split(part_of, (*warnings, *empty))
+
+
+def shuffled(names: Sequence[str], seed: int) -> list[str]:
+    """Shuffle names by a hash of seed and name.
+
+    The order is the same on every machine and with every library version, and a clip that
+    is added or removed does not reorder the others.
+    """
+    return sorted(names, key=lambda name: hashlib.sha256(f"{seed}\n{name}".encode()).digest())
+
+
+def part_sizes(n: int) -> tuple[int, int, int]:
+    """Return round(0.6 n), round(0.2 n) and the rest; neither product ever lies halfway."""
+    train, valid = (6 * n + 5) // 10, (2 * n + 5) // 10
+    return train, valid, n - train - valid
+
+
+def _stratified(clips: Sequence[SplitClip], seed: int) -> tuple[dict[str, str], tuple[str, ...]]:
+    by_class: list[list[str]] = [[] for _ in CLASSES]
+    for clip in clips:
+        by_class[clip.label_class].append(clip.clip)
+    orders = [shuffled(names, seed) for names in by_class]
+    small = [order for order in orders if 0 < len(order) < SMALL_CLASS]
+    part_of: dict[str, str] = {}
+    for order in orders:
+        if len(order) >= SMALL_CLASS:
+            part_of |= _cut(order)
+    part_of |= _cut(_interleaved(small))
+    warnings = tuple(
+        f"class {name} has {len(order)} clip(s), fewer than {SMALL_CLASS}: small classes are cut "
+        "6:2:2 together, so a part may lack this class"
+        for name, order in zip(CLASSES, orders, strict=True)
+        if 0 < len(order) < SMALL_CLASS
+    )
+    return part_of, warnings
+
+
+def _cut(order: Sequence[str]) -> dict[str, str]:
+    parts = (part for part, n in zip(PARTS, part_sizes(len(order)), strict=True) for _ in range(n))
+    return dict(zip(order, parts, strict=True))
+
+
+def _interleaved(orders: Sequence[Sequence[str]]) -> list[str]:
+    """Take the first of each class, then the second of each, so that classes mix."""
+    longest = max(map(len, orders), default=0)
+    return [order[i] for i in range(longest) for order in orders if i < len(order)]
+
+
+def _given(clips: Sequence[SplitClip]) -> dict[str, str]:
+    _require(
+        clips,
+        lambda clip: clip.mode in PARTS,
+        "a mode of train, valid or test in the label sheet",
+        "fill in the mode column, or let the pipeline split: --set dataset.split=stratified",
+    )
+    return {clip.clip: str(clip.mode) for clip in clips}
+
+
+def _grouped(clips: Sequence[SplitClip], settings: DatasetSettings) -> dict[str, str]:
+    by_speaker = settings.split == "by_speaker"
+    if by_speaker:
+        _require(
+            clips,
+            lambda clip: bool(clip.speaker),
+            "a speaker in the label sheet",
+            "fill in the speaker column, or keep videos together: --set dataset.split=by_video",
+        )
+    group_of = {c.clip: str(c.speaker) if by_speaker else c.video_id for c in clips}
+    names = shuffled(sorted(set(group_of.values())), settings.seed)
+    if len(names) < len(PARTS):
+        raise BuildError(
+            f"dataset.split is {settings.split}, but the clips come from {len(names)} "
+            f"{settings.split[3:]}(s); three parts need at least three",
+            "split clip by clip: --set dataset.split=stratified",
+        )
+    rows = {name: [0] * len(CLASSES) for name in names}
+    for clip in clips:
+        rows[group_of[clip.clip]][clip.label_class] += 1
+    chosen = dict(zip(names, assign_groups([rows[name] for name in names]), strict=True))
+    return {clip: PARTS[chosen[group]] for clip, group in group_of.items()}
+
+
+def _require(
+    clips: Sequence[SplitClip],
+    holds: Callable[[SplitClip], bool],
+    wanted: str,
+    remedy: str,
+) -> None:
+    missing = [clip.clip for clip in clips if not holds(clip)]
+    if not missing:
+        return
+    more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+    raise BuildError(
+        f"dataset.split needs {wanted}; {len(missing)} of {len(clips)} clips have none: "
+        f"{', '.join(missing[:5])}{more}",
+        remedy,
+    )

@@ -1,0 +1,206 @@
+"""Writing dataset.h5 as a stream: one clip's features in memory at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.config import Config
+from pipeline.dataset.classes import class_of
+from pipeline.dataset.inputs import MODALITIES, QUALITY, ClipInput, gather
+from pipeline.dataset.lengths import LengthStatistics, length_statistics
+from pipeline.dataset.provenance import root_attributes
+from pipeline.dataset.quarantine import write_quarantine
+from pipeline.dataset.split import PARTS, SplitClip, split_clips
+from pipeline.errors import BuildError
+from pipeline.store import Store, written_whole
+
+DATASET = "dataset.h5"
+LABELS = ("M", "T", "A", "V")
+
+_TEXT = h5py.string_dtype("utf-8")
+_FORMAT = ("earliest", "v110")
+
+
+def build_dataset(config: Config, *, progress: bool = True) -> None:
+    """Split, pad and write all usable clips: ``dataset.h5`` and ``quarantine.csv``.
+
+    The layout is described in docs/data-format.md. Peak memory does not grow with the
+    number of clips (but for a few hundred bytes each), and the same inputs give the same
+    bytes.
+
+    Parameters
+    ----------
+    config : Config
+        ``processed`` holds the manifest, the records and the feature files.
+    progress : bool
+        Show a progress bar when standard error is a terminal.
+
+    Raises
+    ------
+    BuildError
+        If a stage is unfinished, files do not belong together, no clip is left, or the
+        split asked for cannot be made.
+    """
+    clips, quarantine = gather(config)
+    split = split_clips([_split_clip(clip) for clip in clips], config.dataset)
+    lengths = {
+        m: length_statistics([clip.steps[m] for clip in clips], config.dataset.sigmas)
+        for m in MODALITIES
+    }
+    attributes = root_attributes(config, clips, lengths, split.warnings)
+    _check_widths(config, clips, attributes)
+    members = {part: [c for c in clips if split.part_of[c.clip] == part] for part in PARTS}
+    shown = _shown(len(clips), progress)
+    with (
+        written_whole(config.processed / DATASET) as temporary,
+        h5py.File(temporary, "w", libver=_FORMAT) as file,
+    ):
+        for name in sorted(attributes):
+            file.attrs[name] = attributes[name]
+        for part in PARTS:
+            writer = _PartWriter(file.create_group(part), members[part], lengths, config)
+            file.attrs[f"digest_{part}"] = writer.write(shown)
+    write_quarantine(config.processed, quarantine)
+
+
+class _PartWriter:
+    """Writes one of train, valid and test.
+
+    Parameters
+    ----------
+    group : h5py.Group
+        Empty.
+    clips : sequence of ClipInput
+        In the sheet's order.
+    lengths : mapping of str to LengthStatistics
+        Common lengths.
+    config : Config
+        Where the features are, and how hard to compress.
+    """
+
+    def __init__(
+        self,
+        group: h5py.Group,
+        clips: Sequence[ClipInput],
+        lengths: Mapping[str, LengthStatistics],
+        config: Config,
+    ) -> None:
+        self.group = group
+        self.clips = clips
+        self.padded = {m: lengths[m].padded for m in MODALITIES}
+        self.store = Store(config.processed)
+        self.level = config.dataset.compression
+        self.digest = hashlib.sha256()
+
+    def write(self, advance: Iterator[None]) -> str:
+        """Write everything, clip by clip, and return the digest of the content."""
+        self._write_tables()
+        arrays = {m: self._features(m) for m in MODALITIES}
+        valid = self._array("vision_valid", (self.padded["vision"],), np.dtype(np.uint8), 256)
+        for row, clip in enumerate(self.clips):
+            for modality, array in arrays.items():
+                features = self.store.read(modality, clip.clip).arrays
+                array[row] = self._fitted(features[modality], modality, clip)
+                if modality == "vision":
+                    valid[row] = self._fitted(features["valid"], modality, clip)
+            next(advance, None)
+        return self.digest.hexdigest()
+
+    def _features(self, modality: str) -> h5py.Dataset:
+        width = self.clips[0].widths[modality] if self.clips else 0
+        shape = (self.padded[modality], width)
+        return self._array(modality, shape, np.dtype(np.float32), 1)
+
+    def _array(
+        self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], rows: int
+    ) -> h5py.Dataset:
+        options: dict[str, Any] = {}
+        if self.clips:
+            options["chunks"] = (min(rows, len(self.clips)), *shape)
+            if self.level:
+                options |= {"compression": "gzip", "compression_opts": self.level, "shuffle": True}
+        return self.group.create_dataset(
+            name, (len(self.clips), *shape), dtype, track_times=False, **options
+        )
+
+    def _fitted(self, features: NDArray[Any], modality: str, clip: ClipInput) -> NDArray[Any]:
+        """Pad with zeros at the back, or cut the end."""
+        if not np.isfinite(features).all():
+            raise BuildError(
+                f"the {modality} feature of clip {clip.clip} holds NaN or infinite values",
+                f"make it again: chsims-build --stage {modality} --clip {clip.clip} --force",
+            )
+        fitted = np.zeros((self.padded[modality], *features.shape[1:]), features.dtype)
+        kept = features[: self.padded[modality]]
+        fitted[: len(kept)] = kept
+        self.digest.update(fitted.tobytes())
+        return fitted
+
+    def _write_tables(self) -> None:
+        clips = self.clips
+        self._column("id", [clip.clip for clip in clips])
+        self._column("raw_text", [clip.row["text"] for clip in clips])
+        for name in ("speaker", "gender", "age"):
+            self._column(name, [clip.row[name] or "" for clip in clips])
+        for name in LABELS:
+            values = [np.nan if c.row[name] is None else c.row[name] for c in clips]
+            self._column(f"labels/{name}", np.asarray(values, np.float32))
+        classes = [class_of(clip.row["M"]) for clip in clips]
+        self._column("class", np.asarray(classes, np.int8))
+        for name in QUALITY:
+            figures = [clip.quality[name] for clip in clips]
+            self._column(f"quality/{name}", np.asarray(figures, np.float32))
+        self._column("quality/warnings", ["; ".join(clip.warnings) for clip in clips])
+        for m, padded in self.padded.items():
+            steps = np.asarray([clip.steps[m] for clip in clips], np.int32)
+            self._column(f"{m}_lengths", np.minimum(steps, padded))
+            self._column(f"quality/{m}_steps", steps)
+            self._column(f"quality/{m}_truncated", (steps > padded).astype(np.uint8))
+
+    def _column(self, name: str, values: list[str] | NDArray[Any]) -> None:
+        if isinstance(values, list):
+            self.digest.update("\n".join([name, *values, ""]).encode())
+            data: Any = np.asarray(values, dtype=object)
+            self.group.create_dataset(name, (len(values),), _TEXT, data, track_times=False)
+            return
+        self.digest.update(f"{name}\n".encode() + values.tobytes())
+        self.group.create_dataset(name, data=values, track_times=False)
+
+
+def _split_clip(clip: ClipInput) -> SplitClip:
+    row = clip.row
+    return SplitClip(clip.clip, class_of(row["M"]), row["mode"], row["speaker"], row["video_id"])
+
+
+def _check_widths(
+    config: Config, clips: Sequence[ClipInput], attributes: Mapping[str, str]
+) -> None:
+    for modality in MODALITIES:
+        width = len(json.loads(attributes[f"{modality}_names"]))
+        for clip in clips:
+            if clip.widths[modality] != width:
+                raise BuildError(
+                    f"{Store(config.processed).path(modality, clip.clip)} has "
+                    f"{clip.widths[modality]} dimensions, expected {width}",
+                    f"make it again: chsims-build --stage {modality} --clip {clip.clip} --force",
+                )
+
+
+def _shown(total: int, progress: bool) -> Iterator[None]:
+    """Yield once a clip, moving a progress bar where standard error is a terminal."""
+    steps: Iterable[int] = range(total)
+    if progress and sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import track
+
+        steps = track(steps, "dataset", total=total, console=Console(stderr=True))
+    for _ in steps:
+        yield
