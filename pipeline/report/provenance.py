@@ -1,0 +1,181 @@
+"""How a build was made: versions, settings off their defaults, time and memory, the DAG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from pipeline.config import Config
+from pipeline.report.sources import CLIP_STAGES, STAGES, Build
+
+PACKAGES = (
+    "chsims-build",
+    "snakemake",
+    "torch",
+    "torchvision",
+    "facenet-pytorch",
+    "librosa",
+    "transformers",
+    "numpy",
+    "scikit-learn",
+    "h5py",
+)
+
+
+def versions(build: Build) -> tuple[dict[str, str], str]:
+    """Return package versions, and where they were read: the dataset, else this machine."""
+    stored = build.dataset.attributes.get("versions") if build.dataset else None
+    if isinstance(stored, dict) and stored:
+        return {str(k): str(v) for k, v in stored.items()}, "as stored in dataset.h5"
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found, "as installed where this page was made, since dataset.h5 does not say"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One setting that is not at its default."""
+
+    key: str
+    default: str
+    value: str
+
+
+def differences(config: Config) -> list[Difference]:
+    """List the settings that differ from the defaults, folders of this machine included."""
+    ours = _flat(config.model_dump(mode="json"))
+    defaults = _flat(Config().model_dump(mode="json"))
+    return [
+        Difference(key, _written(defaults.get(key)), _written(value))
+        for key, value in ours.items()
+        if value != defaults.get(key)
+    ]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{name}."))
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _written(value: Any) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@dataclass(frozen=True)
+class StageCost:
+    """What a stage took, summed over the jobs in the log."""
+
+    stage: str
+    jobs: int
+    computed: int
+    seconds: float
+    peak_mb: float
+
+    @property
+    def seconds_a_clip(self) -> float | None:
+        """Mean time for one computed clip; None where none was computed."""
+        return self.seconds / self.computed if self.computed else None
+
+
+def costs(runs: list[dict[str, Any]]) -> list[StageCost]:
+    """Sum the log by stage, in the order data takes."""
+    found = []
+    for stage in STAGES:
+        lines = [line for line in runs if line["stage"] == stage]
+        if lines:
+            found.append(
+                StageCost(
+                    stage,
+                    len(lines),
+                    sum(int(line.get("computed") or 0) for line in lines),
+                    sum(float(line.get("seconds") or 0) for line in lines),
+                    max(float(line.get("peak_mb") or 0) for line in lines),
+                )
+            )
+    return found
+
+
+@dataclass(frozen=True)
+class Node:
+    """A stage in the DAG's picture: place in grid units, state, and a line about it."""
+
+    stage: str
+    column: int
+    row: int
+    state: str
+    line: str
+
+
+_PLACES = {
+    "manifest": (0, 1),
+    "frames": (1, 0),
+    "faces": (2, 0),
+    "openface": (3, 0),
+    "vision": (4, 0),
+    "audio": (4, 1),
+    "text": (4, 2),
+    "dataset": (5, 1),
+    "train": (6, 1),
+    "report": (7, 1),
+}
+EDGES = (
+    ("manifest", "frames"),
+    ("frames", "faces"),
+    ("faces", "openface"),
+    ("openface", "vision"),
+    ("manifest", "audio"),
+    ("manifest", "text"),
+    ("vision", "dataset"),
+    ("audio", "dataset"),
+    ("text", "dataset"),
+    ("dataset", "train"),
+    ("train", "report"),
+)
+"""Which stage hands files to which."""
+
+
+def dag(build: Build, *, trained: bool) -> list[Node]:
+    """Say of each stage whether it is done, partly done, or not begun."""
+    usable = set() if build.manifest is None else set(build.manifest["clip"])
+    facts = build.dataset
+    single = {
+        "manifest": (build.manifest is not None, f"{len(usable):,} clips"),
+        "dataset": (
+            facts is not None,
+            f"{sum(map(len, facts.clips.values())):,} clips" if facts else "",
+        ),
+        "train": (trained, "results in"),
+        "report": (True, "this page"),
+    }
+    nodes = []
+    for stage, (column, row) in _PLACES.items():
+        if stage in CLIP_STAGES:
+            lost = {item.clip for item in build.quarantine if item.stage == stage}
+            done, total = len(build.done[stage] & usable), len(usable)
+            finished = bool(total) and len((build.done[stage] | _lost(build)) & usable) == total
+            state = "done" if finished else "partly" if done else "open"
+            line = f"{done:,} clips" + (f", {len(lost)} lost" if lost else "")
+        else:
+            there, line = single[stage]
+            state = "done" if there else "open"
+        nodes.append(Node(stage, column, row, state, line if state != "open" else "not made yet"))
+    return nodes
+
+
+def _lost(build: Build) -> set[str]:
+    return {item.clip for item in build.quarantine}

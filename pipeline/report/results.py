@@ -1,0 +1,172 @@
+"""Trained models' scores beside the paper's, their confusions and their learning curves."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.store import read_json
+from pipeline.train.experiments import MULTITASK, TITLES
+from pipeline.train.metrics import METRICS
+from pipeline.train.metrics import TITLES as METRIC_TITLES
+from pipeline.train.paper_tables import PAPER_RESULTS
+
+Score = tuple[float, float | None]
+"""Mean and standard deviation over seeds, in per cent; None where the paper prints none."""
+
+_SMALLER_IS_BETTER = {"mae"}
+_TABLES = ("table2", "table4", "table5")
+_CAPTIONS = {
+    "table2": ("Table 2", "Models on the test part"),
+    "table4": ("Table 4", "Unimodal tasks, each trained on its own label and on M,"),
+    "table5": ("Table 5", "MLF-DNN with different auxiliary tasks"),
+}
+
+
+@dataclass(frozen=True)
+class Results:
+    """What training left behind, as far as it got.
+
+    Parameters
+    ----------
+    tables : dict of str to dict
+        The files ``results/EXPERIMENT.json``.
+    curves : dict of str to dict
+        Losses by model, by ``train`` or ``valid``, by seed, by epoch.
+    """
+
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    curves: dict[str, dict[str, list[list[float]]]] = field(default_factory=dict)
+
+    def rows(self, experiment: str) -> dict[str, dict[str, Any]]:
+        """Return the main task's row of each variant."""
+        found = self.tables.get(experiment, {}).get("rows", [])
+        return {row["variant"]: row for row in found if row["main"]}
+
+    @property
+    def trained(self) -> list[str]:
+        """Models of Table 2 with results, in the paper's order."""
+        return [name for name in TITLES if name in self.rows("table2")]
+
+    @property
+    def confusions(self) -> dict[str, NDArray[np.int64]]:
+        """Counts [true, predicted] of the five classes on the test part, summed over seeds."""
+        return {
+            name: np.array(row["test"]["confusion"]["5"])
+            for name, row in self.rows("table2").items()
+        }
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the metrics had to settle by convention, by model."""
+        rows = self.rows("table2").items()
+        return [f"{TITLES[name]}: {text}" for name, row in rows for text in row["test"]["warnings"]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One metric: our score, the paper's, and what to think of the difference."""
+
+    ours: Score | None
+    paper: Score | None
+    verdict: str
+    """``better``, ``worse``, ``within`` the seeds' spread, or nothing."""
+
+    @property
+    def difference(self) -> float | None:
+        """Ours less the paper's; None without one of them."""
+        if self.ours is None or self.paper is None:
+            return None
+        return self.ours[0] - self.paper[0]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the paper with our numbers."""
+
+    name: str
+    caption: str
+    metrics: list[str]
+    rows: list[tuple[str, list[Cell]]]
+
+
+def compare(metric: str, ours: Score | None, paper: Score | None) -> Cell:
+    """Hold a score against the paper's.
+
+    A difference of at most two standard deviations (ours and the paper's, pooled) is within
+    the spread of the seeds.
+    """
+    if ours is None or paper is None:
+        return Cell(ours, paper, "")
+    spread = ((ours[1] or 0.0) ** 2 + (paper[1] or 0.0) ** 2) ** 0.5
+    difference = ours[0] - paper[0]
+    if abs(difference) <= max(2 * spread, 0.005):
+        return Cell(ours, paper, "within")
+    better = (difference < 0) == (metric in _SMALLER_IS_BETTER)
+    return Cell(ours, paper, "better" if better else "worse")
+
+
+def read_results(root: Path) -> Results:
+    """Read what training wrote below a build's folder; a file that cannot be read is left out."""
+    tables = {}
+    for name in (*_TABLES, "figure4"):
+        try:
+            tables[name] = read_json(root / "results" / f"{name}.json")
+        except (OSError, ValueError):
+            continue
+    results = Results(tables=tables)
+    folder = root / "experiments" / "table2"
+    for model in results.trained:
+        results.curves[model] = _curves(sorted((folder / model).glob("seed_*/curve.csv")))
+    return results
+
+
+def _curves(paths: list[Path]) -> dict[str, list[list[float]]]:
+    curves: dict[str, list[list[float]]] = {"train": [], "valid": []}
+    for path in paths:
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        for kind, losses in curves.items():
+            losses.append([float(row[f"{kind}_loss"]) for row in rows])
+    return {kind: losses for kind, losses in curves.items() if losses}
+
+
+def result_tables(results: Results) -> list[Table]:
+    """Return Table 2 with the paper's numbers, and Tables 4 and 5 where they were trained."""
+    shown = ["table2", *(name for name in _TABLES[1:] if results.rows(name))]
+    return [_table(results, name) for name in shown]
+
+
+def _table(results: Results, experiment: str) -> Table:
+    ours, paper = results.rows(experiment), PAPER_RESULTS[experiment]
+    metrics = [m for m in METRICS if experiment == "table2" or m not in ("acc3", "acc5")]
+    rows = []
+    for variant, printed in paper.items():
+        summary = ours[variant]["test"] if variant in ours else None
+        cells = [compare(m, _our_score(summary, m), _paper_score(printed, m)) for m in metrics]
+        rows.append((_title(experiment, variant), cells))
+    name, caption = _CAPTIONS[experiment]
+    return Table(name, caption, [METRIC_TITLES[m] for m in metrics], rows)
+
+
+def _title(experiment: str, variant: str) -> str:
+    if experiment == "table2":
+        return f"{TITLES[variant]}{' *' if variant in MULTITASK else ''}"
+    if experiment == "table4":
+        task, label = variant.split("-by-")
+        return f"task {task}, label {label}"
+    return variant.replace("-", ", ")
+
+
+def _our_score(summary: Mapping[str, Any] | None, metric: str) -> Score | None:
+    return None if summary is None else (summary["mean"][metric], summary["std"][metric])
+
+
+def _paper_score(printed: Mapping[str, float], metric: str) -> Score | None:
+    return (printed[metric], printed.get(f"{metric}_std")) if metric in printed else None

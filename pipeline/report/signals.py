@@ -1,0 +1,93 @@
+"""Signals and thumbnails small enough for a page: one printed character a sample."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+"""Character i stands for level i of 64; a full stop stands for a missing sample."""
+
+LEVELS = len(ALPHABET)
+_BYTES = np.frombuffer(f"{ALPHABET}.".encode(), np.uint8)
+
+
+@dataclass(frozen=True)
+class Detail:
+    """How finely clips are drawn.
+
+    Parameters
+    ----------
+    columns : int
+        Samples a track.
+    pixels, quality : int
+        Side of a face thumbnail and its WebP quality.
+    clips : int
+        Clips that get tracks at all, worst first.
+    """
+
+    columns: int
+    pixels: int
+    quality: int
+    clips: int
+
+
+# (columns, pixels, quality, measured bytes a clip with six thumbnails)
+_STEPS = ((120, 112, 75, 25_000), (80, 72, 60, 11_000), (48, 48, 45, 5_000))
+
+
+def fitting_detail(clips: int, megabytes: float) -> Detail:
+    """Return the finest detail with which `clips` clips stay under a page of `megabytes`."""
+    room = 0.85 * megabytes * 1e6 - 700 * clips
+    for columns, pixels, quality, size in _STEPS:
+        if clips * size <= room:
+            return Detail(columns, pixels, quality, clips)
+    return Detail(columns, pixels, quality, max(0, int(room / size)))
+
+
+def resample(values: NDArray[np.floating], columns: int) -> NDArray[np.float64]:
+    """Average a signal ``[T, ...]`` over equal spans of time: ``[min(T, columns), ...]``.
+
+    Missing samples (NaN) do not count; a span of nothing but them is missing.
+    """
+    values = np.asarray(values, np.float64)
+    total = len(values)
+    if total <= columns:
+        return values
+    starts = (np.arange(columns) * total) // columns
+    there = np.isfinite(values)
+    counts = np.add.reduceat(there.astype(np.int64), starts, axis=0)
+    sums = np.add.reduceat(np.where(there, values, 0.0), starts, axis=0)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def pack(values: NDArray[np.floating], low: float, high: float) -> str:
+    """Write samples as characters of `ALPHABET`, `low` to `high`, clipped; NaN as a stop."""
+    values = np.asarray(values, np.float64).ravel()
+    scaled = np.rint((np.clip(values, low, high) - low) / (high - low) * (LEVELS - 1))
+    places = np.where(np.isfinite(values), np.nan_to_num(scaled), LEVELS).astype(np.int64)
+    return _BYTES[places].tobytes().decode("ascii")
+
+
+def film_strip(crops: Sequence[bytes | None], pixels: int, quality: int) -> str:
+    """Return face crops side by side as one base64 WebP; a missing crop is left blank."""
+    from PIL import Image
+
+    strip = Image.new("RGB", (pixels * max(len(crops), 1), pixels), (128, 128, 128))
+    for place, crop in enumerate(crops):
+        if crop is None:
+            continue
+        try:
+            with Image.open(io.BytesIO(crop), formats=("JPEG",)) as image:
+                small = image.convert("RGB").resize((pixels, pixels), Image.Resampling.LANCZOS)
+        except (OSError, ValueError):
+            continue  # the faces stage checks its crops; here a bad one is a blank
+        strip.paste(small, (pixels * place, 0))
+    buffer = io.BytesIO()
+    strip.save(buffer, "WEBP", quality=quality, method=4)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")

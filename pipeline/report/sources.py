@@ -1,0 +1,199 @@
+"""What a build folder holds, read for the report; every missing piece is kept as a gap."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from pipeline.config import Config
+from pipeline.report.dataset_facts import DatasetFacts, read_dataset
+from pipeline.store import Store, read_json
+
+CLIP_STAGES = ("frames", "faces", "openface", "vision", "audio", "text")
+"""The stages that work clip by clip, in the order data takes."""
+
+STAGES = ("manifest", *CLIP_STAGES, "dataset", "train", "report")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A piece that the build does not hold (yet), and the command that makes it."""
+
+    what: str
+    command: str
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """One clip in quarantine."""
+
+    clip: str
+    stage: str
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Build:
+    """Everything the report is made from.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration the report was asked for with.
+    manifest : DataFrame, optional
+        One row a usable clip (docs/architecture.md).
+    votes : DataFrame, optional
+        ``clip, modality, annotator, vote``.
+    quarantine : list of LeftOut
+        Ordered by stage, then clip.
+    dataset : DatasetFacts, optional
+        Parts, lengths and attributes of ``dataset.h5``.
+    done : dict of str to set of str
+        Clips with a record, by stage.
+    runs : list of dict
+        Lines of ``logs/runs.jsonl``.
+    gaps : dict of str to Gap
+        Missing pieces by name.
+    """
+
+    config: Config
+    manifest: pd.DataFrame | None
+    votes: pd.DataFrame | None
+    quarantine: list[LeftOut]
+    dataset: DatasetFacts | None
+    done: dict[str, set[str]]
+    runs: list[dict[str, Any]]
+    gaps: dict[str, Gap] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        """The build's folder."""
+        return self.config.processed
+
+    @property
+    def store(self) -> Store:
+        """The feature files."""
+        return Store(self.config.processed)
+
+    @property
+    def usable(self) -> pd.DataFrame:
+        """The manifest's rows that no stage has put in quarantine, in the sheet's order."""
+        if self.manifest is None:
+            return pd.DataFrame()
+        lost = {item.clip for item in self.quarantine}
+        return self.manifest[~self.manifest["clip"].isin(lost)].reset_index(drop=True)
+
+    @property
+    def clips_in(self) -> int:
+        """Clips of the label sheet: those of the manifest and those it refused."""
+        known = set() if self.manifest is None else set(self.manifest["clip"])
+        return len(known | {item.clip for item in self.quarantine})
+
+
+def read_build(config: Config) -> Build:
+    """Read a build folder, however much of it is there."""
+    root = config.processed
+    gaps: dict[str, Gap] = {}
+    manifest = _optional(
+        gaps,
+        "manifest",
+        root / "manifest.parquet",
+        pd.read_parquet,
+        "chsims-build --stage manifest",
+    )
+    dataset = _optional(
+        gaps, "dataset", root / "dataset.h5", read_dataset, "chsims-build --stage dataset"
+    )
+    runs = _optional(
+        gaps, "runs", root / "logs/runs.jsonl", _read_lines, "snakemake --cores all all"
+    )
+    votes_file = root / "votes.parquet"
+    votes = pd.read_parquet(votes_file) if votes_file.is_file() else None
+    done, from_records = _read_records(root)
+    for stage in CLIP_STAGES:
+        if not done[stage]:
+            gaps[stage] = Gap(
+                f"the {stage} stage has not finished any shard", f"chsims-build --stage {stage}"
+            )
+    return Build(
+        config=config,
+        manifest=manifest,
+        votes=votes,
+        quarantine=_read_quarantine(root, from_records),
+        dataset=dataset,
+        done=done,
+        runs=runs or [],
+        gaps=gaps,
+    )
+
+
+def _optional(
+    gaps: dict[str, Gap], name: str, path: Path, read: Callable[[Path], T], command: str
+) -> T | None:
+    if not path.is_file():
+        gaps[name] = Gap(f"{path.name} has not been made", command)
+        return None
+    try:
+        return read(path)
+    except (OSError, ValueError, KeyError) as error:
+        gaps[name] = Gap(f"{path.name} cannot be read ({error})", f"{command} --force")
+        return None
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    """Read JSON lines; a last line cut short by a killed job is left out."""
+    lines = []
+    for line in path.read_text("utf-8", errors="replace").splitlines():
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict) and "stage" in value:
+            lines.append(value)
+    return lines
+
+
+def _read_records(root: Path) -> tuple[dict[str, set[str]], list[dict[str, Any]]]:
+    done: dict[str, set[str]] = {stage: set() for stage in CLIP_STAGES}
+    quarantine: list[dict[str, Any]] = []
+    for stage in CLIP_STAGES:
+        for path in sorted((root / "records" / stage).glob("*.json")):
+            try:
+                record = read_json(path)
+                done[stage] |= set(record["clips"])
+                quarantine += record["quarantine"]
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # a record that cannot be read is a shard that is not done
+    done["frames"] |= done["faces"]  # the frames' records are dropped once the faces are found
+    return done, quarantine
+
+
+def _read_quarantine(root: Path, from_records: list[dict[str, Any]]) -> list[LeftOut]:
+    """Take quarantine.csv, else what the manifest and the records say so far."""
+    rows: list[dict[str, Any]] = []
+    path = root / "quarantine.csv"
+    if path.is_file():
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows += csv.DictReader(stream)
+    else:
+        first = root / "manifest_quarantine.json"
+        if first.is_file():
+            rows += read_json(first)
+        rows += from_records
+    found: dict[str, LeftOut] = {}
+    for row in rows:
+        item = LeftOut(
+            *(str(row.get(name) or "") for name in ("clip", "stage", "reason", "remedy"))
+        )
+        found.setdefault(item.clip, item)
+    rank = {stage: index for index, stage in enumerate(STAGES)}
+    return sorted(found.values(), key=lambda item: (rank.get(item.stage, 99), item.clip))

@@ -1,0 +1,6 @@
+from pipeline.job import job
+
+with job(snakemake) as config:
+    from pipeline.report.build import build_report
+
+    build_report(config)
