@@ -1,7 +1,7 @@
 # CH-SIMS from raw clips: features, dataset, models and report.
 #
-#   snakemake --cores 8 all                                  the corpus in raw/
-#   snakemake --cores 8 --configfile config/demo.yaml all    the 30 demo clips
+#   snakemake --cores 8 all                                    the corpus in raw/
+#   snakemake --cores 8 all --configfile config/demo.yaml     the 30 demo clips
 #
 # Every setting is explained in config/config.yaml; one stage alone: chsims-build --help.
 
@@ -10,7 +10,7 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-configfile: workflow.source_path("config/config.yaml")
+configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 include: "rules/common.smk"

@@ -18,7 +18,7 @@ SELECTED = [layout.selection_name(CONFIG)] if CONFIG.run.clips else SHARDS
 
 
 wildcard_constraints:
-    shard=r"\d{4,}|clips-[0-9a-f]{8}",
+    shard=r"\d+|clips-[0-9a-f]{8}",
 
 
 def settings_digest(stage):
