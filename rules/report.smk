@@ -8,11 +8,11 @@ rule report:
         results=RESULTS,
     output:
         PROCESSED + "/report.html",
-    params:
-        settings=CONFIG.report.defining(),
     log:
         PROCESSED + "/logs/report.log",
     resources:
         mem_mb=2000,
+    params:
+        settings=CONFIG.report.defining(),
     script:
         "scripts/report.py"

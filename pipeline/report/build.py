@@ -16,7 +16,7 @@ from pipeline.report.findings import KINDS
 from pipeline.report.methods import methods
 from pipeline.report.palette import DARK, LIGHT, MODALITIES, css_variables, heat_scale
 from pipeline.report.paper import SPLIT
-from pipeline.report.provenance import EDGES, costs, dag, differences, versions
+from pipeline.report.provenance import EDGES, costs, dag, differences, revision, versions
 from pipeline.report.results import Results, read_results, result_tables
 from pipeline.report.signals import ALPHABET, LEVELS
 from pipeline.report.sources import Build, read_build
@@ -81,6 +81,8 @@ def _context(build: Build) -> dict[str, Any]:
         "title": build.config.report.title,
         "build": build,
         "config": build.config,
+        "made_with": build.made_with,
+        "revision": revision(build),
         "gaps": build.gaps,
         "warnings": build_warnings(build),
         "cards": _cards(build, rows),
@@ -97,7 +99,7 @@ def _context(build: Build) -> dict[str, Any]:
         "costs": costs(build.runs),
         "versions": stored_versions,
         "versions_from": versions_from,
-        "differences": differences(build.config),
+        "differences": differences(build.made_with),
         "dag": dag(build, trained=bool(results.trained)),
         "edges": EDGES,
         "methods": paragraph,
@@ -128,7 +130,6 @@ def _corpus(build: Build, rows: list[ClipRow]) -> dict[str, Any] | None:
     clips = build.usable
     if clips.empty:
         return None
-    classes = corpus.classes_of(clips["M"])
     shown: dict[str, Any] = {
         "table1": corpus.table1(clips),
         "fig2": charts.label_histograms({m: clips[m].to_numpy(float) for m in corpus.LABELS}),
@@ -143,10 +144,11 @@ def _corpus(build: Build, rows: list[ClipRow]) -> dict[str, Any] | None:
         for length, hue in _lengths(build, rows)
     ]
     if build.dataset is not None:
-        parts = clips["clip"].map(build.dataset.part_of)
-        table = corpus.table3(classes, parts)
-        shown["table3"] = [(part, counts, SPLIT.get(part)) for part, counts in table]
-        shown["table3_chart"] = charts.part_bars(table, CLASSES)
+        counts = build.dataset.table3()
+        rows_of = [(str(part), [int(n) for n in row]) for part, row in counts.iterrows()]
+        rows_of.append(("all", [int(n) for n in counts.sum()]))
+        shown["table3"] = [(part, row, SPLIT.get(part)) for part, row in rows_of]
+        shown["table3_chart"] = charts.part_bars(rows_of, CLASSES)
     return shown
 
 
@@ -155,9 +157,9 @@ def _lengths(build: Build, rows: list[ClipRow]) -> list[tuple[corpus.Lengths, st
     for name, (unit, hue) in _UNITS.items():
         steps = [row.steps[name] for row in rows if name in row.steps]
         if steps:
-            limit = build.dataset.padded[name] if build.dataset else None
+            limit = build.padded.get(name)
             found.append(
-                (corpus.lengths(name, unit, steps, build.config.dataset.sigmas, limit), hue)
+                (corpus.lengths(name, unit, steps, build.made_with.dataset.sigmas, limit), hue)
             )
     return found
 
@@ -191,7 +193,7 @@ def _table_data(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
         ],
         "alphabet": ALPHABET,
         "heat": heat_scale(LEVELS),
-        "f0": build.config.audio.f0,
+        "f0": build.made_with.audio.f0,
         "block": DETAILS_A_BLOCK,
         "thumbnails": build.config.report.thumbnails,
     }

@@ -16,7 +16,7 @@ from pipeline.report.palette import MODALITIES, STANDINS, use_variables
 GRID = tuple(round(step / 5 - 1, 1) for step in range(11))
 """The values a mean of five votes can take: -1.0, -0.8 ... 1.0."""
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],

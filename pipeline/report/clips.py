@@ -11,8 +11,7 @@ from safetensors import SafetensorError
 
 from pipeline.errors import BuildError
 from pipeline.openface.columns import CONFIDENCE, INTENSITY_UNITS, SUCCESS, TABLE_GROUPS
-from pipeline.report.corpus import classes_of
-from pipeline.report.dataset_facts import MODALITIES
+from pipeline.report.corpus import MODALITIES, classes_of
 from pipeline.report.findings import Finding, findings
 from pipeline.report.signals import Detail, film_strip, fitting_detail, pack, resample
 from pipeline.report.sources import CLIP_STAGES, Build
@@ -45,11 +44,10 @@ def clip_rows(build: Build) -> list[ClipRow]:
     if usable.empty:
         return []
     classes = classes_of(usable["M"])
-    limits = build.dataset.padded if build.dataset else {}
-    parts = build.dataset.part_of if build.dataset else {}
+    limits, parts = build.padded, build.parts
     rows = []
     for entry, name in zip(usable.to_dict("records"), classes, strict=True):
-        clip = entry["clip"]
+        clip = str(entry["clip"])
         info = {stage: _info(build, stage, clip) for stage in CLIP_STAGES}
         steps = _steps(build, clip)
         cut = [name for name, limit in limits.items() if steps.get(name, 0) > limit]

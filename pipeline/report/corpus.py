@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,10 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.dataset.classes import CLASSES, class_of
+from pipeline.dataset.info import characters
 from pipeline.report.paper import CORPUS
 
 LABELS = ("M", "T", "A", "V")
-_WORD = re.compile(r"[a-zA-Z0-9]+|[^\W_a-zA-Z0-9]")
+MODALITIES = ("text", "audio", "vision")
 
 
 CLASS_NAMES = dict(
@@ -30,11 +30,6 @@ def classes_of(labels: pd.Series) -> pd.Series:
     """Return the class of each M label, e.g. ``WN``; None without a label."""
     names = [None if pd.isna(label) else CLASSES[class_of(label)] for label in labels]
     return pd.Series(names, index=labels.index, dtype=object)
-
-
-def count_words(text: str) -> int:
-    """Count Chinese characters and runs of Latin letters or digits; punctuation is left out."""
-    return len(_WORD.findall(text))
 
 
 @dataclass(frozen=True)
@@ -68,20 +63,11 @@ def table1(clips: pd.DataFrame) -> list[Compared]:
         Compared("Speakers", f"{speakers:,}" if speakers else absent, f"{CORPUS['speakers']:,}"),
         Compared("Mean length", f"{clips['duration'].mean():.2f} s", f"{CORPUS['seconds']} s"),
         Compared(
-            "Mean words a clip",
-            f"{clips['text'].map(count_words).mean():.1f}",
+            "Mean words",
+            f"{clips['text'].map(characters).mean():.1f}",
             str(CORPUS["words"]),
         ),
     ]
-
-
-def table3(classes: pd.Series, parts: pd.Series) -> list[tuple[str, list[int]]]:
-    """Count clips by part and class: ``(part, [total, NG, WN, NU, WP, PS])``, then all."""
-    rows = []
-    for part in ("train", "valid", "test"):
-        counts = [int(((parts == part) & (classes == name)).sum()) for name in CLASSES]
-        rows.append((part, [int((parts == part).sum()), *counts]))
-    return [*rows, ("all", [sum(column) for column in zip(*(r for _, r in rows), strict=True)])]
 
 
 def label_distance(labels: pd.DataFrame) -> NDArray[np.float64]:

@@ -38,6 +38,12 @@ def versions(build: Build) -> tuple[dict[str, str], str]:
     return found, "as installed where this page was made, since dataset.h5 does not say"
 
 
+def revision(build: Build) -> str | None:
+    """Return the git revision stored in the dataset; None without one."""
+    stored = build.dataset.attributes.get("git_revision") if build.dataset else None
+    return None if stored in (None, "unknown") else str(stored)
+
+
 @dataclass(frozen=True)
 class Difference:
     """One setting that is not at its default."""
@@ -48,9 +54,8 @@ class Difference:
 
 
 def differences(config: Config) -> list[Difference]:
-    """List the settings that differ from the defaults, folders of this machine included."""
-    ours = _flat(config.model_dump(mode="json"))
-    defaults = _flat(Config().model_dump(mode="json"))
+    """List the settings that decide the result and differ from their defaults."""
+    ours, defaults = _flat(config.defining()), _flat(Config().defining())
     return [
         Difference(key, _written(defaults.get(key)), _written(value))
         for key, value in ours.items()
@@ -157,7 +162,7 @@ def dag(build: Build, *, trained: bool) -> list[Node]:
         "manifest": (build.manifest is not None, f"{len(usable):,} clips"),
         "dataset": (
             facts is not None,
-            f"{sum(map(len, facts.clips.values())):,} clips" if facts else "",
+            f"{len(facts.clips):,} clips" if facts else "",
         ),
         "train": (trained, "results in"),
         "report": (True, "this page"),

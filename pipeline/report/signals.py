@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,23 +51,23 @@ def fitting_detail(clips: int, megabytes: float) -> Detail:
     return Detail(columns, pixels, quality, max(0, int(room / size)))
 
 
-def resample(values: NDArray[np.floating], columns: int) -> NDArray[np.float64]:
+def resample(values: NDArray[np.floating[Any]], columns: int) -> NDArray[np.float64]:
     """Average a signal ``[T, ...]`` over equal spans of time: ``[min(T, columns), ...]``.
 
     Missing samples (NaN) do not count; a span of nothing but them is missing.
     """
-    values = np.asarray(values, np.float64)
-    total = len(values)
+    samples: NDArray[np.float64] = np.asarray(values, np.float64)
+    total = len(samples)
     if total <= columns:
-        return values
+        return samples
     starts = (np.arange(columns) * total) // columns
-    there = np.isfinite(values)
+    there = np.isfinite(samples)
     counts = np.add.reduceat(there.astype(np.int64), starts, axis=0)
-    sums = np.add.reduceat(np.where(there, values, 0.0), starts, axis=0)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    sums = np.add.reduceat(np.where(there, samples, 0.0), starts, axis=0)
+    return np.asarray(np.where(counts > 0, sums / np.maximum(counts, 1), np.nan))
 
 
-def pack(values: NDArray[np.floating], low: float, high: float) -> str:
+def pack(values: NDArray[np.floating[Any]], low: float, high: float) -> str:
     """Write samples as characters of `ALPHABET`, `low` to `high`, clipped; NaN as a stop."""
     values = np.asarray(values, np.float64).ravel()
     scaled = np.rint((np.clip(values, low, high) - low) / (high - low) * (LEVELS - 1))

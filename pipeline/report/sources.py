@@ -6,13 +6,15 @@ import csv
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
 
-from pipeline.config import Config
-from pipeline.report.dataset_facts import DatasetFacts, read_dataset
+from pipeline.config import Config, make_config, merge
+from pipeline.dataset.info import DatasetInfo
+from pipeline.errors import BuildError
 from pipeline.store import Store, read_json
 
 CLIP_STAGES = ("frames", "faces", "openface", "vision", "audio", "text")
@@ -55,8 +57,8 @@ class Build:
         ``clip, modality, annotator, vote``.
     quarantine : list of LeftOut
         Ordered by stage, then clip.
-    dataset : DatasetFacts, optional
-        Parts, lengths and attributes of ``dataset.h5``.
+    dataset : DatasetInfo, optional
+        Clips and attributes of ``dataset.h5``.
     done : dict of str to set of str
         Clips with a record, by stage.
     runs : list of dict
@@ -69,7 +71,7 @@ class Build:
     manifest: pd.DataFrame | None
     votes: pd.DataFrame | None
     quarantine: list[LeftOut]
-    dataset: DatasetFacts | None
+    dataset: DatasetInfo | None
     done: dict[str, set[str]]
     runs: list[dict[str, Any]]
     gaps: dict[str, Gap] = field(default_factory=dict)
@@ -98,6 +100,33 @@ class Build:
         known = set() if self.manifest is None else set(self.manifest["clip"])
         return len(known | {item.clip for item in self.quarantine})
 
+    @property
+    def parts(self) -> dict[str, str]:
+        """The part of each clip of the dataset: train, valid or test."""
+        if self.dataset is None:
+            return {}
+        return dict(zip(self.dataset.clips["id"], self.dataset.clips["part"], strict=True))
+
+    @property
+    def padded(self) -> dict[str, int]:
+        """The common length of each modality; empty without a dataset."""
+        if self.dataset is None:
+            return {}
+        return {name: int(v["padded"]) for name, v in self.dataset.length_statistics.items()}
+
+    @cached_property
+    def made_with(self) -> Config:
+        """The settings that made the dataset, as stored in it; without one, those given now."""
+        stored = self.dataset.attributes.get("config") if self.dataset else None
+        if not isinstance(stored, dict):
+            return self.config
+        values = self.config.model_dump(mode="json")
+        merge(values, stored)
+        try:
+            return make_config(values)
+        except BuildError:
+            return self.config  # stored by another version, which knew other settings
+
 
 def read_build(config: Config) -> Build:
     """Read a build folder, however much of it is there."""
@@ -111,7 +140,7 @@ def read_build(config: Config) -> Build:
         "chsims-build --stage manifest",
     )
     dataset = _optional(
-        gaps, "dataset", root / "dataset.h5", read_dataset, "chsims-build --stage dataset"
+        gaps, "dataset", root / "dataset.h5", DatasetInfo, "chsims-build --stage dataset"
     )
     runs = _optional(
         gaps, "runs", root / "logs/runs.jsonl", _read_lines, "snakemake --cores all all"
@@ -144,7 +173,7 @@ def _optional(
         return None
     try:
         return read(path)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, BuildError) as error:
         gaps[name] = Gap(f"{path.name} cannot be read ({error})", f"{command} --force")
         return None
 

@@ -20,50 +20,43 @@ class Warned:
     section: str
 
 
+_EXPLAINED = (
+    ("untrained", "The text features come from a random network: report no score made with them."),
+    ("imported OpenFace", "Their OpenFace version and settings are not known to this build."),
+    ("not pinned", "Set openface.digest, so that the same image is used next time."),
+)
+
+
 def build_warnings(build: Build) -> list[Warned]:
     """List what limits the use of a build, the gravest first."""
-    config = build.config
-    found = []
-    if config.text.model == "demo":
-        found.append(
-            Warned(
-                UNTRAINED,
-                "The text features come from a random network. Do not report any score made with them.",
-                "made",
-            )
-        )
+    texts = (
+        [str(text) for text in build.dataset.attributes.get("warnings", [])]
+        if build.dataset
+        else _expected(build.config)
+    )
+    found = [
+        Warned(text, next((more for part, more in _EXPLAINED if part in text), ""), "made")
+        for text in texts
+    ]
     lost, total = len(build.quarantine), build.clips_in
-    if total and lost / total > config.max_quarantined:
-        found.append(
-            Warned(
-                f"{lost} of {total} clips in quarantine, more than max_quarantined allows",
-                f"The limit is {config.max_quarantined:.0%}.",
-                "quarantine",
-            )
-        )
-    runtime = config.openface.runtime
-    if runtime == "import":
-        found.append(
-            Warned(
-                "OpenFace output was imported",
-                "The pipeline did not run OpenFace; its version and settings are those of the CSVs.",
-                "made",
-            )
-        )
-    elif runtime != "native" and config.openface.digest is None:
-        found.append(
-            Warned(
-                "the OpenFace image is not pinned",
-                "Set openface.digest so that the same image is used next time.",
-                "made",
-            )
-        )
+    limit = build.config.max_quarantined
+    if total and lost / total > limit:
+        text = f"{lost} of {total} clips are in quarantine"
+        found.append(Warned(text, f"max_quarantined allows {limit:.0%}.", "quarantine"))
     missing = [gap for name, gap in build.gaps.items() if name != "runs"]
     if missing:
-        more = f"First: {missing[0].what} ({missing[0].command})."
-        found.append(
-            Warned(f"the build is not complete: {len(missing)} piece(s) missing", more, "made")
-        )
+        first = f"The first: {missing[0].what} ({missing[0].command})."
+        found.append(Warned("the build is not complete", first, "made"))
+    return found
+
+
+def _expected(config: Config) -> list[str]:
+    """Say before there is a dataset what it would say of itself."""
+    found = []
+    if config.text.model == "demo":
+        found.append(UNTRAINED)
+    if config.openface.runtime == "import":
+        found.append("vision features come from imported OpenFace CSVs, not run by this build")
     return found
 
 
@@ -88,8 +81,9 @@ def summary_text(config: Config) -> str:
 def _built(build: Build) -> str:
     if build.dataset is None:
         return f"built: {len(build.usable)} of {build.clips_in} clips so far, no dataset yet"
-    parts = ", ".join(f"{part} {len(clips)}" for part, clips in build.dataset.clips.items())
-    total = sum(map(len, build.dataset.clips.values()))
+    counts = build.dataset.clips["part"].value_counts(sort=False)
+    parts = ", ".join(f"{part} {count}" for part, count in counts.items())
+    total = len(build.dataset.clips)
     return f"built: {build.root / 'dataset.h5'}: {total} of {build.clips_in} clips ({parts})"
 
 

@@ -20,6 +20,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from pipeline.config import Config, make_config
+from pipeline.dataset.classes import class_of
 from pipeline.openface.columns import COLUMNS, CONFIDENCE, SUCCESS, TABLE_GROUPS
 from pipeline.store import Features, Store, write_json
 from pipeline.train.metrics import METRICS
@@ -65,7 +66,7 @@ def write_build(root: Path, corpus: Corpus, **settings: Any) -> Config:
     for place, row in enumerate(manifest.to_dict("records")):
         for stage in corpus.stages:
             if not corpus.template or stage not in first:
-                first[stage] = _features(stage, row, place in corpus.blind, rng)
+                first[stage] = _features(stage, dict(row), place in corpus.blind, rng)
             store.write(stage, row["clip"], f"key-{stage}", first[stage])
     for stage in corpus.stages:
         for start in range(0, len(clips), 32):
@@ -76,7 +77,7 @@ def write_build(root: Path, corpus: Corpus, **settings: Any) -> Config:
         pd.DataFrame(lost, columns=["clip", "stage", "reason", "remedy"]).to_csv(
             root / "quarantine.csv", index=False
         )
-        _write_dataset(root, manifest)
+        _write_dataset(root, manifest, config)
     if corpus.trained:
         _write_results(root, rng)
     return config
@@ -121,7 +122,7 @@ def _manifest(corpus: Corpus, rng: np.random.Generator) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _features(stage: str, row: dict[str, Any], blind: bool, rng: np.random.Generator) -> Features:
+def _features(stage: str, row: dict[Any, Any], blind: bool, rng: np.random.Generator) -> Features:
     frames = int(row["duration"] * 30)
     make = {
         "faces": _faces,
@@ -133,7 +134,7 @@ def _features(stage: str, row: dict[str, Any], blind: bool, rng: np.random.Gener
     return make(row, frames, blind, rng)
 
 
-def _faces(row: dict[str, Any], frames: int, blind: bool, rng: np.random.Generator) -> Features:
+def _faces(row: dict[Any, Any], frames: int, blind: bool, rng: np.random.Generator) -> Features:
     time = np.arange(frames) / 30
     centre = np.stack([160 + 30 * np.sin(time * 2), 115 + 8 * np.cos(time * 3)], axis=1)
     box = np.concatenate([centre - 45, centre + 45], axis=1).astype(np.float32)
@@ -176,7 +177,7 @@ def _drawn_face(time: float) -> bytes:
     return buffer.getvalue()
 
 
-def _openface(row: dict[str, Any], frames: int, blind: bool, rng: np.random.Generator) -> Features:
+def _openface(row: dict[Any, Any], frames: int, blind: bool, rng: np.random.Generator) -> Features:
     time = np.arange(frames) / 30
     table = np.zeros((frames, len(COLUMNS)), np.float32)
     table[:, SUCCESS], table[:, CONFIDENCE] = 1, 0.97
@@ -194,7 +195,7 @@ def _openface(row: dict[str, Any], frames: int, blind: bool, rng: np.random.Gene
     )
 
 
-def _vision(row: dict[str, Any], frames: int, blind: bool, rng: np.random.Generator) -> Features:
+def _vision(row: dict[Any, Any], frames: int, blind: bool, rng: np.random.Generator) -> Features:
     share = 0.5 if blind else 1.0
     return Features(
         {"vision": np.zeros((frames, 709), np.float32), "valid": np.ones(frames, np.uint8)},
@@ -202,7 +203,7 @@ def _vision(row: dict[str, Any], frames: int, blind: bool, rng: np.random.Genera
     )
 
 
-def _audio(row: dict[str, Any], frames: int, blind: bool, rng: np.random.Generator) -> Features:
+def _audio(row: dict[Any, Any], frames: int, blind: bool, rng: np.random.Generator) -> Features:
     steps = int(row["duration"] * 43)
     time = np.arange(steps) / 43
     voiced = np.sin(time * 6) > -0.4
@@ -218,7 +219,7 @@ def _audio(row: dict[str, Any], frames: int, blind: bool, rng: np.random.Generat
     return Features({"audio": audio}, info)
 
 
-def _text(row: dict[str, Any], frames: int, blind: bool, rng: np.random.Generator) -> Features:
+def _text(row: dict[Any, Any], frames: int, blind: bool, rng: np.random.Generator) -> Features:
     tokens = ["[CLS]", *row["text"][:510], "[SEP]"]
     info = {"tokens": tokens, "unknown": 0, "model": "untrained text model: demo only"}
     return Features({"text": np.zeros((len(tokens), 768), np.float32)}, info)
@@ -227,29 +228,47 @@ def _text(row: dict[str, Any], frames: int, blind: bool, rng: np.random.Generato
 def _write_runs(root: Path, corpus: Corpus) -> None:
     (root / "logs").mkdir(exist_ok=True)
     lines = [
-        {"stage": stage, "shard": "0000", "computed": corpus.clips, "seconds": 3.5 * (i + 1), "peak_mb": 300 + 90 * i}
+        {
+            "stage": stage,
+            "shard": "0000",
+            "computed": corpus.clips,
+            "seconds": 3.5 * (i + 1),
+            "peak_mb": 300 + 90 * i,
+        }
         for i, stage in enumerate(corpus.stages)
-    ]  # fmt: skip
+    ]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (root / "logs" / "runs.jsonl").write_text(text, "utf-8")
 
 
-def _write_dataset(root: Path, manifest: pd.DataFrame) -> None:
+def _write_dataset(root: Path, manifest: pd.DataFrame, config: Config) -> None:
+    """Write what `pipeline.dataset.info.DatasetInfo` reads; the features are left zero."""
     limits = {"text": 14, "audio": 300, "vision": 200}
-    widths = {"text": 768, "audio": 33, "vision": 709}
+    bounds = [share * len(manifest) // 10 for share in (0, 6, 8, 10)]
+    text = h5py.string_dtype()
     with h5py.File(root / "dataset.h5", "w") as file:
-        for number, part in enumerate(PARTS):
-            share = (6, 8, 10)
-            start = (0, *share)[number] * len(manifest) // 10
-            rows = manifest.iloc[start : share[number] * len(manifest) // 10]
+        for part, start, end in zip(PARTS, bounds[:-1], bounds[1:], strict=True):
+            rows = manifest.iloc[start:end]
             group = file.create_group(part)
-            group["id"] = np.array(rows["clip"], dtype=h5py.string_dtype())
+            for name, column in (("id", "clip"), ("raw_text", "text")):
+                group[name] = np.array(rows[column], dtype=text)
+            for name in ("speaker", "gender", "age"):
+                group[name] = np.array(rows[name], dtype=text)
+            for label in "MTAV":
+                group[f"labels/{label}"] = rows[label].to_numpy(np.float32)
+            group["class"] = np.array([class_of(label) for label in rows["M"]], np.int64)
             for name, limit in limits.items():
-                group.create_dataset(name, (len(rows), limit, widths[name]), "f4", compression=1)
                 group[f"{name}_lengths"] = np.full(len(rows), limit)
-        file.attrs["preset"] = "paper"
+                group[f"quality/{name}_steps"] = np.full(len(rows), limit)
+            group["quality/duration"] = rows["duration"].to_numpy(np.float32)
+        for name, limit in limits.items():
+            statistics = {"mean": limit / 2, "std": limit / 6, "padded": limit, "shortened": 1}
+            file.attrs[f"{name}_length_statistics"] = json.dumps(statistics)
+        file.attrs["preset"] = config.preset
         file.attrs["git_revision"] = "0" * 40
         file.attrs["versions"] = json.dumps({"torch": "2.14.1", "librosa": "0.11.0"})
+        file.attrs["config"] = json.dumps(config.defining())
+        file.attrs["warnings"] = json.dumps(["untrained text model: demo only"])
 
 
 def _write_results(root: Path, rng: np.random.Generator) -> None:
@@ -261,9 +280,8 @@ def _write_results(root: Path, rng: np.random.Generator) -> None:
             "confusion": {"5": rng.integers(0, 9, (5, 5)).tolist()},
             "warnings": [],
         }
-        rows.append(
-            {"variant": model, "model": model, "title": title, "main": True, "task": "M", "test": summary}
-        )  # fmt: skip
+        row = {"variant": model, "model": model, "title": title, "task": "M"}
+        rows.append({**row, "main": True, "test": summary})
         for seed in (1, 12):
             folder = root / "experiments" / "table2" / model / f"seed_{seed}"
             folder.mkdir(parents=True)
