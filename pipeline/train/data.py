@@ -21,7 +21,7 @@ from pipeline.train.recipe import Recipe
 
 PARTS = ("train", "valid", "test")
 STREAMS = ("text", "audio", "vision")
-Form = Literal["mean", "sequence", "aligned"]
+Form = Literal["mean", "sequence", "padded", "aligned"]
 Group = Mapping[str, Any]
 """A part of the file, or arrays of the same names."""
 _BLOCK = 64  # clips read at once
@@ -106,14 +106,14 @@ class Part:
         text, audio and vision; a Tensor ``[N, d]`` where only the mean is used.
     labels : dict of str to Tensor ``[N]``
         M, T, A, V; NaN where a clip has none.
-    full : bool
-        Pad sequences to the file's length rather than to the batch's longest.
+    full_text : bool
+        Pad texts to the file's length rather than to the batch's longest.
     """
 
     clips: tuple[str, ...]
     streams: dict[str, Ragged | Tensor]
     labels: dict[str, Tensor]
-    full: bool
+    full_text: bool
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -124,7 +124,7 @@ class Part:
         for stream in STREAMS:
             held = self.streams[stream]
             if isinstance(held, Ragged):
-                rows, lengths = held.padded(clips, full=self.full)
+                rows, lengths = held.padded(clips, full=self.full_text and stream == "text")
             else:
                 rows, lengths = held[clips], torch.ones(len(clips), dtype=torch.long)
             values[stream], values[f"{stream}_lengths"] = rows, lengths
@@ -192,8 +192,9 @@ def load_corpus(path: Path, form: Form, recipe: Recipe, memory_gb: float = 4.0) 
     ----------
     path : Path
         ``dataset.h5``.
-    form : {"mean", "sequence", "aligned"}
-        Audio and vision as time averages, as sequences, or as one row a text step.
+    form : {"mean", "sequence", "padded", "aligned"}
+        Audio and vision as time averages, as sequences of true rows, as sequences with
+        their padding, or as one row a text step.
     recipe : Recipe
         Decides what counts as a row: valid ones (paper), or all, padding included.
     memory_gb : float
@@ -261,8 +262,8 @@ def _part(group: Group, form: Form, recipe: Recipe, text_steps: int, limit: floa
     clips = tuple(_string(value) for value in group["id"][:])
     streams: dict[str, Ragged | Tensor] = {}
     for stream in STREAMS:
-        rows = _rows_of(group, stream, recipe)
-        if stream == "text" or form == "sequence":
+        rows = _rows_of(group, stream, form, recipe)
+        if stream == "text" or form in ("sequence", "padded"):
             streams[stream] = _ragged(group, stream, clips, rows, limit)
         elif form == "mean":
             streams[stream] = _reduced(group, stream, clips, rows, lambda kept, _: kept.mean(0))
@@ -276,13 +277,14 @@ def _part(group: Group, form: Form, recipe: Recipe, text_steps: int, limit: floa
         else torch.full((len(clips),), torch.nan)
         for task in TASKS
     }
-    return Part(clips, streams, labels, full=recipe.pooling == "padded")
+    return Part(clips, streams, labels, recipe.full_text)
 
 
-def _rows_of(group: Group, stream: str, recipe: Recipe) -> NDArray[np.bool_]:
+def _rows_of(group: Group, stream: str, form: Form, recipe: Recipe) -> NDArray[np.bool_]:
     """Say which rows count, ``[N, L]``: true ones (valid ones for vision), or all of them."""
     shape = group[stream].shape[:2]
-    if recipe.pooling == "padded":
+    padded = form in ("padded", "aligned") or (form == "mean" and recipe.pooling == "padded")
+    if padded and stream != "text":
         return np.ones(shape, bool)
     rows = np.arange(shape[1]) < np.asarray(group[f"{stream}_lengths"][:])[:, None]
     if stream == "vision" and "vision_valid" in group:

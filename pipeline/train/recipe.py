@@ -23,8 +23,9 @@ class Recipe(Settings):
     """MFN sees audio and vision over time; the published code repeats their mean at each step."""
     ef_norm: Literal["feature", "step"] = "feature"
     """EF-LSTM's batch normalisation: for each feature over true steps, or for each time step."""
-    mult_padding: Literal["masked", "attended"] = "masked"
-    """MulT: padding is masked and streams are read at their last true step, or neither."""
+    mult_mask: Literal["padding", "future"] = "padding"
+    """MulT: padding is masked and streams are read at their last true step; or padding is attended
+    to, later steps are masked, and streams are read at the end of their padding."""
     mult_positions: bool = True
     """MulT adds sinusoidal positions, as its own paper does."""
     tensor_output: Literal["linear", "squashed"] = "linear"
@@ -49,6 +50,11 @@ class Recipe(Settings):
     rounding: bool = False
     """Round each seed's metrics to four decimals before averaging."""
 
+    @property
+    def full_text(self) -> bool:
+        """Whether texts are padded to the file's length rather than to the batch's longest."""
+        return self.text_end == "last_step" or self.ef_norm == "step" or self.alignment != "ctc"
+
 
 PAPER = Recipe()
 PUBLISHED = Recipe(
@@ -58,7 +64,7 @@ PUBLISHED = Recipe(
     alignment="blocks",
     mfn_dynamics=False,
     ef_norm="step",
-    mult_padding="attended",
+    mult_mask="future",
     mult_positions=False,
     tensor_output="squashed",
     tensor_dropout="product",

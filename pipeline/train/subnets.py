@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -113,6 +114,22 @@ class Head(nn.Module):
         x = torch.relu(self.layer_2(torch.relu(x)))
         output: Tensor = self.layer_3(x)
         return output.squeeze(-1)
+
+
+def keep_mask(like: Tensor, keep: float) -> Tensor:
+    """Return a mask of `like`'s shape whose cells are true with probability `keep`.
+
+    On a CPU the probability is a multiple of 1/65536 and four cells are drawn at once:
+    torch's own mask took 44 % of a step of the tensor fusion.
+    """
+    if like.device.type != "cpu":
+        return torch.rand_like(like) < keep
+    seed = int(torch.randint(2**62, ()))  # from torch's state, so that seeding it decides
+    words = np.random.Generator(np.random.SFC64(seed)).integers(
+        0, 2**64, -(-like.numel() // 4), dtype=np.uint64
+    )
+    cells = words.view(np.uint16)[: like.numel()] < round(keep * 65536)
+    return torch.from_numpy(cells).view(like.shape)
 
 
 def packed(x: Tensor, lengths: Tensor) -> nn.utils.rnn.PackedSequence:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.errors import BuildError
-from pipeline.train.data import Batch, Corpus, Part, chunks
+from pipeline.train.data import Batch, Corpus, Part, Ragged, chunks
 from pipeline.train.hyper import Hyper
 from pipeline.train.loss import make_optimizer, task_losses, total_loss, weight_of
 from pipeline.train.metrics import scores
@@ -175,9 +175,12 @@ def _train_epoch(
     model.train()
     hyper, recipe = plan.hyper, plan.recipe
     batches = chunks(torch.randperm(len(part), generator=shuffle), hyper.batch_size)
+    groups = _groups(batches, hyper.accumulate, recipe)
+    if model.free_batches and recipe.clipping == "norm":
+        groups = [_by_length(group, part, hyper.batch_size) for group in groups]
     first = 0.0
     total = torch.zeros((), device=device)
-    for group in _groups(batches, hyper.accumulate, recipe):
+    for group in groups:
         optimizer.zero_grad(set_to_none=True)
         clips = sum(len(chunk) for chunk in group)
         for chunk in group:
@@ -200,6 +203,15 @@ def _groups(batches: list[Tensor], size: int, recipe: Recipe) -> list[list[Tenso
     if recipe.last_group == "dropped" and len(groups) > 1 and len(groups[-1]) < size:
         groups.pop()
     return groups
+
+
+def _by_length(group: list[Tensor], part: Part, size: int) -> list[Tensor]:
+    """Cut one step's clips into batches of like length, which saves padding and nothing else."""
+    clips = torch.cat(group)
+    audio = part.streams["audio"]
+    if isinstance(audio, Ragged):
+        clips = clips[audio.lengths[clips].argsort(stable=True)]
+    return chunks(clips, size)
 
 
 def _clip_by_value(model: SentimentModel, hyper: Hyper, recipe: Recipe) -> None:

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from pipeline.train.hyper import Hyper
 from pipeline.train.models.base import SentimentModel
+from pipeline.train.models.ef_lstm import EfLstm
 from pipeline.train.models.lf_dnn import LfDnn
+from pipeline.train.models.lmf import Lmf
+from pipeline.train.models.mfn import Mfn
 from pipeline.train.models.mlf_dnn import MlfDnn
+from pipeline.train.models.mlmf import Mlmf
+from pipeline.train.models.mtfn import Mtfn
+from pipeline.train.models.mult import Mult
+from pipeline.train.models.tfn import Tfn
 from pipeline.train.recipe import Recipe
 
 MODELS: dict[str, type[SentimentModel]] = {
+    "ef_lstm": EfLstm,
     "lf_dnn": LfDnn,
+    "mfn": Mfn,
+    "lmf": Lmf,
+    "tfn": Tfn,
+    "mult": Mult,
     "mlf_dnn": MlfDnn,
+    "mlmf": Mlmf,
+    "mtfn": Mtfn,
 }
 
 

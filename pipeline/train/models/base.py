@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from pipeline.train.data import Batch, Form
-from pipeline.train.hyper import SubnetHyper
+from pipeline.train.hyper import Hyper, SubnetHyper
 from pipeline.train.recipe import Recipe
 from pipeline.train.subnets import Head, MeanSubnet, Output, TextSubnet
 
@@ -25,6 +25,9 @@ class SentimentModel(nn.Module):
         Learns T, A, V beside M by default.
     clips_by_value : bool
         The published training clips its gradients by value.
+    free_batches : bool
+        A clip's gradient does not depend on its batch (no batch normalisation), so the
+        clips of a step may be cut into batches of like length.
     form : {"mean", "sequence", "aligned"}
         How it wants audio and vision.
     """
@@ -32,6 +35,13 @@ class SentimentModel(nn.Module):
     title: ClassVar[str]
     multitask: ClassVar[bool] = False
     clips_by_value: ClassVar[bool] = False
+    free_batches: ClassVar[bool] = False
+
+    def __init__(
+        self, hyper: Hyper, dims: dict[str, int], tasks: tuple[str, ...], recipe: Recipe
+    ) -> None:
+        super().__init__()
+        self.tasks, self.recipe = tasks, recipe
 
     @classmethod
     def form(cls, recipe: Recipe) -> Form:
@@ -46,10 +56,6 @@ class SentimentModel(nn.Module):
         """Predict a batch's sentiments."""
         raise NotImplementedError
 
-    def frozen(self) -> list[nn.Parameter]:
-        """Return parameters that stay at their start (the published LMF's rank weights)."""
-        return []
-
     def factors(self) -> list[nn.Parameter]:
         """Return parameters with a step size of their own (LMF's factors)."""
         return []
@@ -60,8 +66,8 @@ class SubnetModel(SentimentModel):
 
     Parameters
     ----------
-    hyper : SubnetHyper
-        Widths and dropouts.
+    hyper : Hyper
+        Widths and dropouts, a `SubnetHyper`.
     dims : dict of str to int
         Feature dimensions of text, audio, vision.
     tasks : tuple of str
@@ -71,11 +77,10 @@ class SubnetModel(SentimentModel):
     """
 
     def __init__(
-        self, hyper: SubnetHyper, dims: dict[str, int], tasks: tuple[str, ...], recipe: Recipe
+        self, hyper: Hyper, dims: dict[str, int], tasks: tuple[str, ...], recipe: Recipe
     ) -> None:
-        super().__init__()
-        self.tasks = tasks
-        self.recipe = recipe
+        super().__init__(hyper, dims, tasks, recipe)
+        hyper = subnet_hyper(hyper)
         used = set(STREAM_OF.values()) if "M" in tasks else {STREAM_OF[task] for task in tasks}
         if "audio" in used:
             self.audio_subnet = MeanSubnet(dims["audio"], hyper.audio_hidden, hyper.audio_dropout)
@@ -104,7 +109,7 @@ class SubnetModel(SentimentModel):
             }
         )
 
-    def make_fusion(self, hyper: SubnetHyper) -> None:
+    def make_fusion(self, hyper: Hyper) -> None:
         """Build what `fuse` needs."""
         raise NotImplementedError
 
@@ -131,3 +136,9 @@ class SubnetModel(SentimentModel):
         for task, head in self.heads.items():
             predictions[task] = head(representations[task])
         return Output(predictions, representations)
+
+
+def subnet_hyper(hyper: Hyper) -> SubnetHyper:
+    """Narrow the type of a model's hyper-parameters."""
+    assert isinstance(hyper, SubnetHyper)
+    return hyper

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pipeline.train.hyper import SubnetHyper
-from pipeline.train.models.base import SubnetModel
+from pipeline.train.hyper import Hyper
+from pipeline.train.models.base import SubnetModel, subnet_hyper
 from pipeline.train.subnets import Head
 
 
@@ -18,8 +18,9 @@ class LfDnn(SubnetModel):
 
     title = "LF-DNN"
 
-    def make_fusion(self, hyper: SubnetHyper) -> None:
+    def make_fusion(self, hyper: Hyper) -> None:
         """Build the head on the concatenation."""
+        hyper = subnet_hyper(hyper)
         self.fusion = Head(sum(self.widths.values()), hyper.fusion_head, hyper.head_dropout)
 
     def fuse(self, t: Tensor, a: Tensor, v: Tensor) -> Tensor:

@@ -1,0 +1,126 @@
+"""MFN: three LSTMs in lockstep and a memory that an attention over their cells writes."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.train.align import CtcAlignment
+from pipeline.train.data import Batch, Form
+from pipeline.train.hyper import Hyper, MfnHyper
+from pipeline.train.models.base import SentimentModel
+from pipeline.train.recipe import Recipe
+from pipeline.train.subnets import Output, at_end
+
+
+class Mfn(SentimentModel):
+    """Memory fusion network (Zadeh et al. 2018).
+
+    With c_t the three cells side by side: a_t = softmax(D_a([c_t-1; c_t])),
+    ĉ_t = a_t o [c_t-1; c_t], û_t = D_u(ĉ_t), gates γ1, γ2 = D_γ([ĉ_t; u_t-1]),
+    u_t = γ1 o u_t-1 + γ2 o tanh(û_t). Only u depends on u, so all else is computed for
+    every step at once.
+    """
+
+    title = "MFN"
+
+    @classmethod
+    def form(cls, recipe: Recipe) -> Form:
+        """Sequences to align, aligned ones, or the means that the published code repeats."""
+        if not recipe.mfn_dynamics:
+            return "mean"
+        return "sequence" if recipe.alignment == "ctc" else "aligned"
+
+    def __init__(
+        self, hyper: Hyper, dims: dict[str, int], tasks: tuple[str, ...], recipe: Recipe
+    ) -> None:
+        super().__init__(hyper, dims, tasks, recipe)
+        assert isinstance(hyper, MfnHyper)
+        self.ctc_weight = hyper.ctc_weight
+        self.text_cell = nn.LSTMCell(dims["text"], hyper.text_hidden)
+        self.audio_cell = nn.LSTMCell(dims["audio"], hyper.audio_hidden)
+        self.vision_cell = nn.LSTMCell(dims["vision"], hyper.vision_hidden)
+        width = hyper.text_hidden + hyper.audio_hidden + hyper.vision_hidden
+        attended, hidden = 2 * width, hyper.attention_hidden
+        self.attention = _net(attended, hidden, attended, hyper.attention_dropout)
+        self.proposal = _net(attended, hidden, hyper.memory, hyper.proposal_dropout)
+        gate, memory = attended + hyper.memory, hyper.memory
+        self.retain = _net(gate, hyper.gate_hidden, memory, hyper.retain_dropout)
+        self.update = _net(gate, hyper.gate_hidden, memory, hyper.update_dropout)
+        self.out = _net(width + memory, hyper.gate_hidden, 1, hyper.out_dropout)
+        self.aligned = type(self).form(recipe) == "sequence"
+        if self.aligned:
+            self.align_audio = CtcAlignment(dims["audio"], dims["text_steps"])
+            self.align_vision = CtcAlignment(dims["vision"], dims["text_steps"])
+
+    def forward(self, batch: Batch) -> Output:
+        """Predict a batch's sentiments."""
+        audio, vision, extra = batch.audio, batch.vision, None
+        n, steps = batch.text_lengths, batch.text.shape[1]
+        if self.aligned:
+            audio, audio_loss = self.align_audio(audio, batch.audio_lengths, n, steps)
+            vision, vision_loss = self.align_vision(vision, batch.vision_lengths, n, steps)
+            extra = self.ctc_weight * (audio_loss + vision_loss)
+        h, c = self._run_cells(batch.text, audio, vision)  # [B, L, width] each
+        before = torch.cat([torch.zeros_like(c[:, :1]), c[:, :-1]], dim=1)
+        both = torch.cat([before, c], dim=-1)
+        attended = torch.softmax(self.attention(both), dim=-1) * both
+        memory = self._run_memory(attended, torch.tanh(self.proposal(attended)))
+        states = torch.cat([h, memory], dim=-1)
+        whole = self.recipe.text_end == "last_step"
+        end = states[:, -1] if whole else at_end(states, n)
+        return Output({"M": self.out(end).squeeze(-1)}, {}, extra)
+
+    def _run_cells(self, *streams: Tensor) -> tuple[Tensor, Tensor]:
+        """Step the three LSTMs as one, with a block-diagonal recurrence."""
+        cells = (self.text_cell, self.audio_cell, self.vision_cell)
+        steps = streams[0].shape[1]
+        by_gate: list[list[Tensor]] = [[], [], [], []]
+        for cell, x in zip(cells, streams, strict=True):
+            into = nn.functional.linear(x, cell.weight_ih, cell.bias_ih + cell.bias_hh)
+            if into.ndim == 2:  # a mean, the same at each step
+                into = into[:, None].expand(-1, steps, -1)
+            for gate, part in zip(by_gate, into.chunk(4, dim=-1), strict=True):
+                gate.append(part)
+        inputs = torch.cat([part for gate in by_gate for part in gate], dim=-1).unbind(1)
+        chunks = [cell.weight_hh.chunk(4) for cell in cells]
+        recurrence = torch.cat(
+            [
+                torch.block_diag(*(c[g] for c in chunks))  # type: ignore[no-untyped-call]
+                for g in range(4)
+            ]
+        ).T
+        h = c = torch.zeros(len(inputs[0]), recurrence.shape[0], device=streams[0].device)
+        hs, cs = [], []
+        for x in inputs:
+            i, f, g, o = torch.addmm(x, h, recurrence).chunk(4, dim=-1)
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            h = torch.sigmoid(o) * torch.tanh(c)
+            hs.append(h)
+            cs.append(c)
+        return torch.stack(hs, dim=1), torch.stack(cs, dim=1)
+
+    def _run_memory(self, attended: Tensor, proposed: Tensor) -> Tensor:
+        """Gate the memory step by step; the gates' share of `attended` is known beforehand."""
+        known, nets = attended.shape[-1], (self.retain, self.update)
+        entries = [next(net.children()) for net in nets]
+        first = torch.cat([cast(nn.Linear, entry).weight for entry in entries])
+        bias = torch.cat([cast(nn.Linear, entry).bias for entry in entries])
+        inputs = nn.functional.linear(attended, first[:, :known], bias).unbind(1)
+        recurrence = first[:, known:].T
+        memory = torch.zeros_like(proposed[:, 0])
+        states = []
+        for x, new in zip(inputs, proposed.unbind(1), strict=True):
+            hidden = torch.addmm(x, memory, recurrence).chunk(2, dim=-1)
+            gates = [torch.sigmoid(net[1:](y)) for net, y in zip(nets, hidden, strict=True)]
+            memory = gates[0] * memory + gates[1] * new
+            states.append(memory)
+        return torch.stack(states, dim=1)
+
+
+def _net(size: int, hidden: int, out: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(size, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, out)
+    )

@@ -1,0 +1,233 @@
+"""MulT: each stream attends to the two others, then to itself."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.train.data import Batch, Form
+from pipeline.train.hyper import Hyper, MultHyper
+from pipeline.train.models.base import SentimentModel
+from pipeline.train.recipe import Recipe
+from pipeline.train.subnets import Output, at_end, true_steps
+
+
+class Mult(SentimentModel):
+    """Multimodal transformer (Tsai et al. 2019).
+
+    Z_s = Conv(X_s); for each stream s and other stream r, Z_r->s is a stack of cross-modal
+    attentions with queries of s and keys and values of r; [Z_r->s; Z_q->s] goes through a
+    self-attention stack, whose last step is h_s; y = W (MLP([h_t; h_a; h_v]) + [h_t; h_a; h_v]).
+    """
+
+    title = "MULT"
+    clips_by_value = True
+    free_batches = True
+
+    @classmethod
+    def form(cls, recipe: Recipe) -> Form:
+        """Sequences, unaligned."""
+        return "sequence" if recipe.mult_mask == "padding" else "padded"
+
+    def __init__(
+        self, hyper: Hyper, dims: dict[str, int], tasks: tuple[str, ...], recipe: Recipe
+    ) -> None:
+        super().__init__(hyper, dims, tasks, recipe)
+        assert isinstance(hyper, MultHyper)
+        self.masked = recipe.mult_mask == "padding"
+        self.kernel = hyper.text_kernel
+        width = hyper.width
+        self.text_drop = nn.Dropout(hyper.text_dropout)
+        self.project = nn.ModuleDict(
+            {
+                stream: nn.Conv1d(dims[stream], width, kernel, bias=False)
+                for stream, kernel in (("text", self.kernel), ("audio", 1), ("vision", 1))
+            }
+        )
+        attention = {
+            "text": hyper.attention_dropout,
+            "audio": hyper.audio_attention_dropout,
+            "vision": hyper.vision_attention_dropout,
+        }
+        self.cross = nn.ModuleDict(
+            {
+                f"{stream}_from_{other}": Encoder(
+                    width, hyper.levels, attention[other], hyper, recipe
+                )
+                for stream in self.project
+                for other in self.project
+                if other != stream
+            }
+        )
+        layers = max(hyper.levels, 3)
+        self.own = nn.ModuleDict(
+            {
+                stream: Encoder(2 * width, layers, hyper.attention_dropout, hyper, recipe)
+                for stream in self.project
+            }
+        )
+        self.layer_1 = nn.Linear(6 * width, 6 * width)
+        self.layer_2 = nn.Linear(6 * width, 6 * width)
+        self.out_drop = nn.Dropout(hyper.out_dropout)
+        self.out = nn.Linear(6 * width, 1)
+
+    def forward(self, batch: Batch) -> Output:
+        """Predict a batch's sentiments."""
+        streams = {"text": batch.text, "audio": batch.audio, "vision": batch.vision}
+        lengths = {
+            "text": batch.text_lengths,
+            "audio": batch.audio_lengths,
+            "vision": batch.vision_lengths,
+        }
+        streams["text"], lengths["text"] = self._room_for_kernel(batch.text, batch.text_lengths)
+        streams["text"] = self.text_drop(streams["text"])
+        z = {s: self.project[s](x.transpose(1, 2)).transpose(1, 2) for s, x in streams.items()}
+        inside = {
+            s: true_steps(lengths[s], z[s].shape[1], z[s].device) if self.masked else None
+            for s in z
+        }
+        ends = []
+        for stream in z:
+            others = [other for other in z if other != stream]
+            crossed = [
+                self.cross[f"{stream}_from_{other}"](z[stream], z[other], inside[other])
+                for other in others
+            ]
+            h = self.own[stream](torch.cat(crossed, dim=-1), None, inside[stream])
+            ends.append(at_end(h, lengths[stream]) if self.masked else h[:, -1])
+        last = torch.cat(ends, dim=-1)
+        hidden = self.layer_2(self.out_drop(torch.relu(self.layer_1(last))))
+        representations = dict(zip("TAV", ends, strict=True))
+        return Output({"M": self.out(hidden + last).squeeze(-1)}, representations)
+
+    def _room_for_kernel(self, text: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Lengthen texts that are shorter than the kernel, and count the steps it leaves."""
+        short = self.kernel - text.shape[1]
+        if short > 0:
+            text = nn.functional.pad(text, (0, 0, 0, short))
+        return text, (lengths - self.kernel + 1).clamp_min(1)
+
+
+class Encoder(nn.Module):
+    """A stack of attention layers, from a stream to itself or from another to it.
+
+    Parameters
+    ----------
+    width, layers : int
+        Channels and depth.
+    attention_dropout : float
+        On the attention weights.
+    hyper : MultHyper
+        Heads and the other dropouts.
+    recipe : Recipe
+        Masks and positions.
+    """
+
+    def __init__(
+        self, width: int, layers: int, attention_dropout: float, hyper: MultHyper, recipe: Recipe
+    ) -> None:
+        super().__init__()
+        self.scale = math.sqrt(width)
+        self.future = recipe.mult_mask == "future"
+        self.positions = recipe.mult_positions
+        self.drop = nn.Dropout(hyper.embed_dropout)
+        self.layers = nn.ModuleList(
+            EncoderLayer(width, hyper.heads, attention_dropout, hyper.residual_dropout)
+            for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, other: Tensor | None, inside: Tensor | None) -> Tensor:
+        """Map ``[B, L, d]``, attending to `other` ``[B, K, d]`` or to itself.
+
+        Parameters
+        ----------
+        x, other : Tensor
+            Queries; keys and values.
+        inside : Tensor ``[B, K]``, optional
+            True steps of what is attended to.
+        """
+        x = self._embedded(x)
+        other = None if other is None else self._embedded(other)
+        mask = self._mask(x, x if other is None else other, inside)
+        for layer in self.layers:
+            x = layer(x, other, mask)
+        output: Tensor = self.norm(x)
+        return output
+
+    def _embedded(self, x: Tensor) -> Tensor:
+        x = self.scale * x
+        if self.positions:
+            x = x + sinusoids(x.shape[1], x.shape[2], x.device)
+        embedded: Tensor = self.drop(x)
+        return embedded
+
+    def _mask(self, x: Tensor, keys: Tensor, inside: Tensor | None) -> Tensor | None:
+        """Return what may be attended to, ``[L, K]`` or ``[B, 1, 1, K]``."""
+        if self.future:
+            shape = (x.shape[1], keys.shape[1])
+            return torch.ones(shape, dtype=torch.bool, device=x.device).tril(
+                abs(shape[0] - shape[1])
+            )
+        return None if inside is None else inside[:, None, None, :]
+
+
+class EncoderLayer(nn.Module):
+    """Pre-norm attention and feed-forward, each with a residual.
+
+    Parameters
+    ----------
+    width, heads : int
+        Channels and attention heads.
+    attention_dropout, residual_dropout : float
+        On attention weights; before each residual sum.
+    """
+
+    def __init__(
+        self, width: int, heads: int, attention_dropout: float, residual_dropout: float
+    ) -> None:
+        super().__init__()
+        self.heads, self.attention_dropout = heads, attention_dropout
+        self.into = nn.Linear(width, 3 * width)  # query, key and value
+        self.back = nn.Linear(width, width)
+        self.widen = nn.Linear(width, 4 * width)
+        self.narrow = nn.Linear(4 * width, width)
+        self.norm_1 = nn.LayerNorm(width)
+        self.norm_2 = nn.LayerNorm(width)
+        self.drop = nn.Dropout(residual_dropout)
+        for layer in (self.into, self.back, self.widen, self.narrow):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, other: Tensor | None, mask: Tensor | None) -> Tensor:
+        """Map ``[B, L, d]``; keys and values are normed by the same layer norm as queries."""
+        queries = self.norm_1(x)
+        keys = queries if other is None else self.norm_1(other)
+        x = x + self.drop(self._attend(queries, keys, mask))
+        output: Tensor = x + self.drop(self.narrow(torch.relu(self.widen(self.norm_2(x)))))
+        return output
+
+    def _attend(self, queries: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
+        width = queries.shape[-1]
+        weight, bias = self.into.weight, self.into.bias
+        q = nn.functional.linear(queries, weight[:width], bias[:width])
+        k, v = nn.functional.linear(keys, weight[width:], bias[width:]).chunk(2, dim=-1)
+        q, k, v = (y.reshape(*y.shape[:2], self.heads, -1).transpose(1, 2) for y in (q, k, v))
+        mixed = nn.functional.scaled_dot_product_attention(
+            q,
+            k,
+            v,
+            attn_mask=mask,
+            dropout_p=self.attention_dropout if self.training else 0.0,
+        )
+        output: Tensor = self.back(mixed.transpose(1, 2).flatten(2))
+        return output
+
+
+def sinusoids(steps: int, width: int, device: torch.device) -> Tensor:
+    """Return sine and cosine positions ``[steps, width]`` (Vaswani et al. 2017)."""
+    rate = torch.exp(torch.arange(0, width, 2, device=device) * (-math.log(1e4) / width))
+    angle = torch.arange(steps, device=device)[:, None] * rate
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, :width]
