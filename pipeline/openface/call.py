@@ -110,7 +110,10 @@ class Caller:
         longest = max(clip.images for clip in clips)
         watch = _Watch(output, START_SECONDS + self.seconds_per_frame * longest)
         ended = run_guarded(
-            command, output.with_suffix(".log"), lambda: cancelled() or watch.expired()
+            command,
+            output.with_suffix(".log"),
+            self.scratch,
+            lambda: cancelled() or watch.expired(),
         )
         words = last_words(ended.output.replace(f"{self.scratch}/", ""))
         if not ended.stopped:

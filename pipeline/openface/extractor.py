@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.extractor import Extractor
-from pipeline.openface.imported import ImportedOpenFace, ImportInputs, imported_csv
+from pipeline.openface.imported import ImportedOpenFace, ImportInputs
 from pipeline.openface.run import CropInputs, RunOpenFace
 from pipeline.openface.runtimes.select import select_runtime
 from pipeline.openface.settings import OpenFaceSettings
@@ -14,7 +14,6 @@ __all__ = [
     "ImportedOpenFace",
     "RunOpenFace",
     "identity",
-    "imported_csv",
     "make_extractor",
 ]
 

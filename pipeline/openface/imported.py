@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from pipeline.errors import BuildError, ClipError
+from pipeline.errors import BuildError
 from pipeline.extractor import Extractor
 from pipeline.openface.grid import check_grid, choose_grid
 from pipeline.openface.settings import OpenFaceSettings
-from pipeline.openface.table import MAX_BYTES, parse_table
-from pipeline.store import Features, is_plain_name
+from pipeline.openface.table import parse_table
+from pipeline.store import Features
 
 
 @dataclass(frozen=True)
@@ -68,34 +68,6 @@ class ImportedOpenFace(Extractor):
             arrays={"table": table},
             info={"runtime": "import", "rows": len(table), "grid": grid, "notes": notes},
         )
-
-
-def imported_csv(settings: OpenFaceSettings, clip: str) -> Path:
-    """Return the CSV of a clip: ``VIDEO/CLIP.csv`` or ``VIDEO/CLIP.csv.gz``.
-
-    Raises
-    ------
-    BuildError
-        If `import_folder` is not set or is no folder.
-    ClipError
-        If the folder has no such file, or both.
-    """
-    folder = import_folder(settings)
-    video_id, _, clip_id = clip.partition("/")
-    if not (is_plain_name(video_id) and is_plain_name(clip_id)):
-        raise ClipError(f"not a clip id: {clip!r}")
-    candidates = [folder / video_id / f"{clip_id}{suffix}" for suffix in (".csv", ".csv.gz")]
-    found = [path for path in candidates if path.is_file()]
-    if not found:
-        raise ClipError(
-            f"{candidates[0]} (or .csv.gz) does not exist",
-            "run OpenFace on this clip and put its CSV there",
-        )
-    if len(found) == 2:
-        raise ClipError(f"there are two CSVs, {found[0]} and {found[1].name}", "remove one of them")
-    if found[0].stat().st_size > MAX_BYTES:
-        raise ClipError(f"{found[0]} is larger than {MAX_BYTES >> 20} MiB: not one clip's CSV")
-    return found[0]
 
 
 def import_folder(settings: OpenFaceSettings) -> Path:

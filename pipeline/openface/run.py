@@ -145,7 +145,7 @@ class RunOpenFace(Extractor):
         if not self._has_worked and done.silent:
             raise BuildError(
                 f"OpenFace ({caller.runtime.name}) does not work: {problem}",
-                "chsims-build doctor --openface looks into it; see docs/openface.md",
+                "see docs/openface.md, 'When it does not work'",
             )
         if not self._has_worked and done.status == _KILLED and not done.stopped:
             raise BuildError(

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from pipeline.errors import BuildError, ClipError
-from pipeline.openface.imported import ImportedOpenFace, ImportInputs, imported_csv
+from pipeline.openface.imported import ImportedOpenFace, ImportInputs, import_folder
 from pipeline.openface.settings import OpenFaceSettings
 from pipeline.store import Features
-from tests.openface.csvs import DEMO, FAILURES, demo_csv, with_timestamps
+from tests.openface.csvs import FAILURES, demo_csv, with_timestamps
 
 ROWS = 64
 
@@ -77,29 +77,12 @@ def test_timestamps_that_go_back_are_an_error() -> None:
         extract("\n".join(lines), ROWS)
 
 
-def test_the_demos_csvs_are_found_by_clip() -> None:
-    settings = OpenFaceSettings(runtime="import", import_folder=DEMO)
-    assert imported_csv(settings, "video_0001/0003") == DEMO / "video_0001" / "0003.csv.gz"
-
-
-def test_a_missing_or_doubled_csv_names_the_files(tmp_path: Path) -> None:
-    settings = OpenFaceSettings(runtime="import", import_folder=tmp_path)
-    with pytest.raises(ClipError, match=r"v/0001.csv \(or .csv.gz\) does not exist"):
-        imported_csv(settings, "v/0001")
-    (tmp_path / "v").mkdir()
-    for suffix in (".csv", ".csv.gz"):
-        (tmp_path / "v" / f"0001{suffix}").touch()
-    with pytest.raises(ClipError, match="two CSVs"):
-        imported_csv(settings, "v/0001")
-    with pytest.raises(ClipError, match="not a clip id"):
-        imported_csv(settings, "../0001")
-
-
 def test_a_missing_folder_stops_the_build(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="import_folder is not set"):
-        imported_csv(OpenFaceSettings(runtime="import"), "v/0001")
+        import_folder(OpenFaceSettings(runtime="import"))
     with pytest.raises(BuildError, match="not a folder"):
-        imported_csv(OpenFaceSettings(import_folder=tmp_path / "none"), "v/0001")
+        import_folder(OpenFaceSettings(import_folder=tmp_path / "none"))
+    assert import_folder(OpenFaceSettings(import_folder=tmp_path)) == tmp_path
 
 
 def test_the_table_is_the_csvs_numbers() -> None:

@@ -82,7 +82,7 @@ class Apptainer(Runtime):
             return None
         return BuildError(
             f"apptainer could not run {self.settings.image_binary} in {self._image()}: {words}",
-            "check openface.image_binary, and: chsims-build doctor --openface",
+            "set openface.image_binary to the path of FeatureExtraction inside the image",
         )
 
     def _image(self) -> Path:

@@ -97,7 +97,7 @@ class ContainerEngine(Runtime):
         if status == _ENGINE_FAILED:
             return BuildError(
                 f"{self.name} could not start the OpenFace container: {words}",
-                "chsims-build doctor --openface checks the container; see docs/openface.md",
+                "see docs/openface.md, 'When it does not work'",
             )
         if status in (_NOT_EXECUTABLE, _NOT_FOUND):
             return BuildError(

@@ -13,6 +13,7 @@ import json
 import os
 import resource
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,11 @@ _STOP_SECONDS = 60
 
 
 def main(request: str) -> int:
-    """Run ``{"argv", "stop", "environment"}``; return the exit status, 128 + n for a signal n."""
+    """Run ``{"argv", "stop", "environment", "scratch"}``; return the status, 128 + n for signal n.
+
+    The command is stopped when the pipe closes. If nothing was written into it before, the
+    caller has died, and the scratch folder that it can no longer remove is removed as well.
+    """
     wanted = json.loads(request)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -41,9 +46,11 @@ def main(request: str) -> int:
         print(f"{wanted['argv'][0]}: {error.strerror}", file=sys.stderr)
         return 126 if isinstance(error, PermissionError) else 127
     while child.poll() is None:
-        if _caller_has_gone():
+        if _pipe_is_ready():
+            orderly = bool(os.read(sys.stdin.fileno(), 1))
             _stop(child, wanted["stop"])
-            break
+            if not orderly:
+                shutil.rmtree(wanted["scratch"], ignore_errors=True)
     status = child.wait()
     return 128 - status if status < 0 else status
 
@@ -53,9 +60,9 @@ def _default_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def _caller_has_gone() -> bool:
+def _pipe_is_ready() -> bool:
     ready, _, _ = select.select([sys.stdin], [], [], _POLL_SECONDS)
-    return bool(ready) and not os.read(sys.stdin.fileno(), 1)
+    return bool(ready)
 
 
 def _stop(child: subprocess.Popen[bytes], stop: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -37,7 +38,7 @@ class Ended:
     stopped: bool
 
 
-def run_guarded(command: Command, log: Path, must_stop: Callable[[], bool]) -> Ended:
+def run_guarded(command: Command, log: Path, scratch: Path, must_stop: Callable[[], bool]) -> Ended:
     """Run a command until it ends, `must_stop` says so, or an exception interrupts the wait.
 
     Whatever ends this process, SIGKILL included, ends the command (see `guard`).
@@ -48,6 +49,8 @@ def run_guarded(command: Command, log: Path, must_stop: Callable[[], bool]) -> E
         What to run.
     log : Path
         File for its output.
+    scratch : Path
+        Folder that is removed if this process dies while the command runs.
     must_stop : callable
         Asked several times a second.
     """
@@ -55,6 +58,7 @@ def run_guarded(command: Command, log: Path, must_stop: Callable[[], bool]) -> E
         "argv": command.argv,
         "stop": command.stop,
         "environment": command.environment,
+        "scratch": str(scratch),
     }
     stopped = False
     with log.open("wb") as stream:
@@ -76,7 +80,11 @@ def run_guarded(command: Command, log: Path, must_stop: Callable[[], bool]) -> E
 
 def _end(process: subprocess.Popen[bytes], command: Command) -> None:
     assert process.stdin is not None
-    process.stdin.close()
+    with contextlib.suppress(BrokenPipeError):  # it has ended by itself
+        process.stdin.write(b"stop")
+        process.stdin.flush()
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()
     try:
         process.wait(_STOP_SECONDS)
     except subprocess.TimeoutExpired:
