@@ -13,6 +13,7 @@ from pipeline.openface.settings import OpenFaceSettings
 
 EMULATOR = Path(__file__).parent / "emulator" / "FeatureExtraction"
 IN_IMAGE = OpenFaceSettings().image_binary
+IMAGE_PROBE = "/bin/Probe"
 APPLETS = ["sh", "awk", "cksum", "od", "grep", "tr", "basename", "mkdir", "rm", "sleep", "cat"]
 
 
@@ -33,6 +34,10 @@ class Harness:
 
     def stop(self) -> None:
         """Remove it."""
+
+    def running(self) -> list[str]:
+        """Return the names of this project's containers that exist."""
+        return []
 
     def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Set this process's environment for one test."""
@@ -84,6 +89,7 @@ class ImageHarness(Harness):
                 link.type, link.linkname = tarfile.SYMTYPE, "busybox"
                 archive.addfile(link)
             archive.add(EMULATOR, IN_IMAGE.lstrip("/"))
+            archive.add(EMULATOR.with_name("Probe"), IMAGE_PROBE.lstrip("/"))
 
     def image(self, variables: dict[str, str]) -> str:
         """Return an image whose environment is `variables`."""
@@ -92,6 +98,10 @@ class ImageHarness(Harness):
             self.images[key] = f"localhost/openface-emulator:{len(self.images)}"
             self.load(self.images[key], variables)
         return self.images[key]
+
+    def running(self) -> list[str]:
+        names = _run(self.name, "ps", "--all", "--format", "{{.Names}}").stdout.decode().split()
+        return [name for name in names if name.startswith("chsims-")]
 
     def load(self, tag: str, variables: dict[str, str]) -> None:
         changes = [f"ENV {name}={value}" for name, value in {"PATH": "/bin", **variables}.items()]
@@ -145,11 +155,6 @@ class PodmanHarness(ImageHarness):
             else:
                 os.environ[name] = value
 
-    def running(self) -> list[str]:
-        """Return the names of containers that exist."""
-        names = _run("podman", "ps", "--all", "--format", "{{.Names}}").stdout.decode().split()
-        return [name for name in names if name.startswith("chsims-")]
-
 
 class DockerHarness(ImageHarness):
     """Docker, where its daemon runs."""
@@ -177,6 +182,9 @@ class ApptainerHarness(ImageHarness):
         self.root = self.folder / "root"
         with tarfile.open(self.archive) as archive:
             archive.extractall(self.root, filter="tar")
+
+    def running(self) -> list[str]:
+        return []  # its containers are plain processes
 
     def load(self, tag: str, variables: dict[str, str]) -> None:
         environment = self.root / ".singularity.d" / "env"

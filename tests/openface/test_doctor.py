@@ -1,0 +1,73 @@
+"""doctor --openface: what it finds, and what it advises."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.config import Config, make_config
+from pipeline.openface.doctor import check_openface, packaged_faces
+from pipeline.openface.settings import OpenFaceSettings
+from tests.openface.csvs import DEMO, FAILURES
+from tests.openface.harness import Harness
+
+
+def config(settings: OpenFaceSettings) -> Config:
+    return make_config({"openface": settings.model_dump(mode="json")})
+
+
+def test_the_packaged_clip_is_six_face_crops() -> None:
+    images = [cv2.imdecode(np.frombuffer(face, np.uint8), 1) for face in packaged_faces()]
+    assert [image.shape for image in images] == [(224, 224, 3)] * 6
+
+
+def test_a_working_openface_is_green(harness: Harness) -> None:
+    checks = check_openface(config(harness.settings()))
+    assert all(check.ok is not False for check in checks)
+    assert harness.name in checks[0].found
+    assert "6 rows of 714 columns" in checks[-1].found
+    if harness.name != "native":
+        (digest,) = (check for check in checks if "pinned" in check.name)
+        assert digest.ok is None and "openface.digest: sha256:" in digest.remedy
+
+
+@pytest.mark.parametrize(
+    ("failure", "words", "remedy"),
+    [
+        ("no-au-models", "679 columns", "AU models"),
+        ("one-au-model", "AU01_r", "AU_predictors"),
+        ("no-landmark-models", "landmark models", "model folder"),
+        ("crash", "crashed (exit 139)", "docs/openface.md"),
+        ("no-face", "a face in 0 of them", "models"),
+    ],
+)
+def test_a_broken_openface_is_red_with_its_remedy(
+    harness: Harness, failure: str, words: str, remedy: str
+) -> None:
+    last = check_openface(config(harness.settings({"EMULATOR_FAIL": failure})))[-1]
+    assert last.ok is False and words in last.found and remedy in last.remedy
+
+
+def test_a_program_that_is_no_openface_is_red() -> None:
+    last = check_openface(config(OpenFaceSettings(runtime="native", native_binary="true")))[-1]
+    assert last.ok is False and "wrote no CSV" in last.found
+
+
+def test_no_runtime_is_red() -> None:
+    settings = OpenFaceSettings(runtime="native", native_binary="/no/such")
+    (check,) = check_openface(config(settings))
+    assert check.ok is False and "does not exist" in check.found
+
+
+def test_imported_csvs_are_counted_and_the_first_is_read(tmp_path: Path) -> None:
+    settings = OpenFaceSettings(runtime="import", import_folder=DEMO)
+    folder, first = check_openface(config(settings))
+    assert folder.found.startswith("30 in") and "714 columns" in first.found
+    (tmp_path / "v").mkdir()
+    settings = OpenFaceSettings(runtime="import", import_folder=tmp_path)
+    (empty,) = check_openface(config(settings))
+    assert empty.ok is False and "no VIDEO/CLIP.csv" in empty.found
+    source = FAILURES / "edge_no_AU_models_679cols.csv.gz"
+    (tmp_path / "v" / "1.csv.gz").write_bytes(source.read_bytes())
+    assert "679 columns" in check_openface(config(settings))[-1].found
