@@ -32,11 +32,16 @@ _FIGURES = {
     "unknown_tokens": ("text", "unknown"),
 }
 
+_COLUMNS = (
+    *("clip", "row", "video_id", "text", "M", "T", "A", "V"),
+    *("mode", "speaker", "gender", "age", "duration", "warnings"),
+)
+
 QUALITY = ("duration", *_FIGURES)
 """Per-clip quality figures, NaN where a stage does not give one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ClipInput:
     """One clip that goes into the dataset.
 
@@ -45,7 +50,7 @@ class ClipInput:
     clip : str
         Its id.
     row : dict
-        Its row of the manifest, strings or None.
+        What the dataset needs of its row of the manifest; None where the sheet is silent.
     steps : dict of str to int
         Steps of each modality, before cutting.
     widths : dict of str to int
@@ -79,7 +84,7 @@ def gather(config: Config) -> tuple[list[ClipInput], list[Entry]]:
     """
     processed = config.processed
     store = Store(processed)
-    manifest = read_manifest(processed).astype(object)
+    manifest = read_manifest(processed)[list(_COLUMNS)].astype(object)
     rows: list[dict[str, Any]] = [
         {str(name): value for name, value in row.items()}
         for row in manifest.where(manifest.notna(), None).to_dict("records")

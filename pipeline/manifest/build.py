@@ -198,7 +198,12 @@ def _write(
         (processed / VOTES).unlink(missing_ok=True)
     else:
         _write_table(processed / VOTES, [asdict(vote) for vote in sheet.votes], _vote_schema())
-    _write_table(processed / MANIFEST, accepted, _manifest_schema())
+    write_manifest(processed, accepted)
+
+
+def write_manifest(processed: Path, rows: list[dict[str, Any]]) -> None:
+    """Write ``manifest.parquet`` from rows that have all its columns."""
+    _write_table(processed / MANIFEST, rows, _manifest_schema())
 
 
 def _write_table(path: Path, rows: list[dict[str, Any]], schema: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import Config, make_config
-from pipeline.manifest.build import _manifest_schema, _write_table
+from pipeline.manifest.build import write_manifest
 from pipeline.store import Features, Store, write_json
 
 
@@ -31,10 +31,8 @@ def build_folder(root: Path, clips: list[Given], *, shard_size: int = 4, **confi
         name = f"{i // shard_size:04d}.json"
         write_json(root / "shards" / name, {"clips": [{"clip": clip} for clip in members]})
         for stage in ("faces", "vision", "audio", "text"):
-            write_json(
-                root / "records" / stage / name, {"clips": members, "quarantine": []}
-            )
-    _write_table(root / "manifest.parquet", list(map(_row, clips, range(len(clips)))), _manifest_schema())
+            write_json(root / "records" / stage / name, {"clips": members, "quarantine": []})
+    write_manifest(root, [_row(given, number) for number, given in enumerate(clips)])
     write_json(root / "manifest_quarantine.json", [])
     for i, given in enumerate(clips):
         write_features(root, given, np.random.default_rng(i))

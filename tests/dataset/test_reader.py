@@ -1,0 +1,109 @@
+"""The torch Dataset gives the file's clips in any worker; the facts give the paper's tables."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+import pipeline
+from pipeline.dataset.info import DatasetInfo, characters
+from pipeline.dataset.writer import build_dataset
+from pipeline.errors import BuildError
+from tests.dataset.features import balanced, build_folder
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("dataset")
+    clips = balanced(30)
+    for i, clip in enumerate(clips):
+        clip.row = {"speaker": f"s{i % 4}", "gender": "male" if i % 3 else "female"}
+    build_dataset(build_folder(folder, clips))
+    return folder / "dataset.h5"
+
+
+def test_an_item_is_the_clip(path: Path) -> None:
+    data = pipeline.open_dataset(path, "valid")
+    item = data[0]
+    with h5py.File(path) as file:
+        group = file["valid"]
+        assert len(data) == len(group["id"]) == 5
+        np.testing.assert_array_equal(item["vision"].numpy(), group["vision"][0])
+        assert item["id"] == group["id"].asstr()[0]
+        assert item["raw_text"] == group["raw_text"].asstr()[0]
+        assert item["lengths"]["audio"] == group["audio_lengths"][0]
+    assert item["text"].dtype == torch.float32
+    assert item["vision_valid"].dtype == torch.bool
+    assert item["labels"].keys() == {"M", "T", "A", "V"}
+    assert data[-1]["id"] == data[4]["id"]
+    with pytest.raises(IndexError):
+        data[5]
+
+
+def test_workers_see_what_one_process_sees(path: Path) -> None:
+    data = pipeline.open_dataset(path)
+    alone = [data[i]["audio"] for i in range(len(data))]  # the parent's handle is open now
+    batches = list(DataLoader(data, batch_size=4, num_workers=2))
+    assert torch.equal(torch.cat([batch["audio"] for batch in batches]), torch.stack(alone))
+    assert [clip for batch in batches for clip in batch["id"]] == [d["id"] for d in data]
+
+
+def test_a_dataset_travels_to_a_spawned_worker(path: Path) -> None:
+    data = pipeline.open_dataset(path)
+    first = data[0]
+    assert torch.equal(pickle.loads(pickle.dumps(data))[0]["text"], first["text"])  # noqa: S301
+
+
+def test_a_wrong_part_or_file_says_what_to_do(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="parts are train, valid and test"):
+        pipeline.open_dataset(path, "dev")
+    (tmp_path / "other.h5").write_text("no")
+    for open_it in (pipeline.open_dataset, DatasetInfo):
+        with pytest.raises(BuildError, match="--stage dataset"):
+            open_it(tmp_path / "other.h5")
+
+
+def test_the_papers_tables(path: Path) -> None:
+    info = DatasetInfo(path)
+    one = info.table1()
+    assert (one["clips"], one["videos"], one["speakers"]) == (30, 3, 4)
+    assert (one["male"], one["female"]) == (20, 10)
+    assert one["mean_seconds"] == pytest.approx(2.5)
+    assert one["mean_tokens"] == pytest.approx(3.0)
+    three = info.table3()
+    assert three.loc["train"].tolist() == [20, 4, 4, 4, 4, 4]
+    assert three["total"].sum() == 30
+
+
+def test_figure_2_counts_labels_and_measures_their_distance(path: Path) -> None:
+    info = DatasetInfo(path)
+    histogram = info.label_histogram()
+    assert histogram.loc[-0.4, "M"] == 6
+    assert histogram.loc[0.0, "A"] == 30
+    assert histogram["V"].sum() == 0
+    distances = info.label_distances()
+    assert distances[0, 1] == 0
+    assert distances[0, 2] == pytest.approx(np.mean([1, 0.16, 0, 0.16, 1]))
+    assert np.isnan(distances[0, 3])
+
+
+def test_a_transcripts_characters_are_its_letters_and_digits() -> None:
+    assert characters("哈哈，真是 OK 了！3") == 8
+
+
+def test_the_facts_are_read_without_torch(path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from pipeline.dataset.info import DatasetInfo;"
+        f"DatasetInfo(Path({str(path)!r})).table1(); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,129 @@
+"""6:2:2 within the classes, to the clip; groups stay together; the sheet's split is kept."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+import pytest
+
+from pipeline.dataset.classes import CLASSES, class_of
+from pipeline.dataset.settings import DatasetSettings
+from pipeline.dataset.split import PARTS, SplitClip, part_sizes, split_clips
+from pipeline.errors import BuildError
+
+TABLE_3 = {
+    "train": [452, 290, 207, 208, 211],
+    "valid": [151, 97, 69, 69, 70],
+    "test": [151, 97, 69, 69, 71],
+}
+
+
+def clips_of(totals: list[int], speakers: int = 7) -> list[SplitClip]:
+    return [
+        SplitClip(
+            f"video_{i % 60:04d}/{k}{i:04d}", k, None, f"s{(i * 31 + k) % speakers}", f"v{i % 60}"
+        )
+        for k, total in enumerate(totals)
+        for i in range(total)
+    ]
+
+
+def table(clips: list[SplitClip], part_of: dict[str, str]) -> dict[str, list[int]]:
+    counts = Counter((part_of[clip.clip], clip.label_class) for clip in clips)
+    return {part: [counts[part, k] for k in range(len(CLASSES))] for part in PARTS}
+
+
+def test_the_papers_class_totals_give_table_3() -> None:
+    clips = clips_of([754, 484, 345, 346, 352])
+    split = split_clips(clips, DatasetSettings())
+    assert table(clips, split.part_of) == TABLE_3
+    assert split.warnings == ()
+
+
+def test_part_sizes_are_the_rounded_products() -> None:
+    for n in range(5, 3000):
+        train, valid, test = part_sizes(n)
+        assert (train, valid) == (round(0.6 * n), round(0.2 * n))
+        assert train + valid + test == n
+
+
+def test_the_shuffle_depends_on_the_seed_and_not_on_the_order() -> None:
+    clips = clips_of([40, 40, 40, 40, 40])
+    first = split_clips(clips, DatasetSettings(seed=1)).part_of
+    assert split_clips(clips[::-1], DatasetSettings(seed=1)).part_of == first
+    assert split_clips(clips, DatasetSettings(seed=2)).part_of != first
+
+
+@pytest.mark.parametrize("each", [1, 2, 3, 4])
+def test_small_classes_still_fill_every_part_with_a_warning(each: int) -> None:
+    clips = clips_of([each] * 5)
+    split = split_clips(clips, DatasetSettings())
+    sizes = Counter(split.part_of.values())
+    assert [sizes[part] for part in PARTS] == list(part_sizes(5 * each))
+    assert min(sizes[part] for part in PARTS) >= 1
+    assert len(split.warnings) == 5
+    assert "fewer than 5" in split.warnings[0]
+
+
+def test_an_empty_part_is_warned_of() -> None:
+    split = split_clips(clips_of([2, 0, 0, 0, 0]), DatasetSettings())
+    assert any("valid part has no clip" in warning for warning in split.warnings)
+
+
+def test_the_sheets_own_split_is_kept() -> None:
+    clips = [SplitClip(f"v/{i}", 0, PARTS[i % 3], None, "v") for i in range(9)]
+    split = split_clips(clips, DatasetSettings(split="given"))
+    assert split.part_of == {clip.clip: clip.mode for clip in clips}
+
+
+def test_a_clip_without_mode_is_named() -> None:
+    clips = [SplitClip("v/1", 0, "train", None, "v"), SplitClip("v/2", 0, "dev2", None, "v")]
+    with pytest.raises(BuildError, match=r"1 of 2 clips have none: v/2"):
+        split_clips(clips, DatasetSettings(split="given"))
+
+
+@pytest.mark.parametrize(
+    ("split", "attribute"), [("by_speaker", "speaker"), ("by_video", "video_id")]
+)
+def test_groups_stay_together_near_the_shares_of_every_class(split: str, attribute: str) -> None:
+    clips = clips_of([754, 484, 345, 346, 352], speakers=474)
+    settings = DatasetSettings.model_validate({"split": split})
+    part_of = split_clips(clips, settings).part_of
+    parts = defaultdict(set)
+    for clip in clips:
+        parts[getattr(clip, attribute)].add(part_of[clip.clip])
+    assert all(len(found) == 1 for found in parts.values())
+    for part, wanted in TABLE_3.items():
+        found = table(clips, part_of)[part]
+        assert all(abs(f - w) <= 12 for f, w in zip(found, wanted, strict=True)), (part, found)
+    assert split_clips(clips[::-1], settings).part_of == part_of
+
+
+def test_three_videos_give_three_parts() -> None:
+    clips = [SplitClip(f"v{i % 3}/{i}", i % 5, None, None, f"v{i % 3}") for i in range(30)]
+    part_of = split_clips(clips, DatasetSettings(split="by_video")).part_of
+    assert Counter(part_of.values()) == {"train": 10, "valid": 10, "test": 10}
+
+
+def test_too_few_groups_and_unknown_speakers_stop_the_build() -> None:
+    clips = [SplitClip(f"v{i % 2}/{i}", 0, None, None, f"v{i % 2}") for i in range(10)]
+    with pytest.raises(BuildError, match=r"2 video\(s\)"):
+        split_clips(clips, DatasetSettings(split="by_video"))
+    with pytest.raises(BuildError, match="by_video"):
+        split_clips(clips, DatasetSettings(split="by_speaker"))
+
+
+def test_classes_are_the_papers_and_a_label_between_is_of_the_nearest() -> None:
+    grid = [-1.0, -0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    names = [CLASSES[class_of(label)] for label in grid]
+    assert names == ["NG"] * 2 + ["WN"] * 3 + ["NU"] + ["WP"] * 3 + ["PS"] * 2
+    assert [CLASSES[class_of(x)] for x in (-0.71, -0.69, 0.05, 0.33, 3.0)] == [
+        "NG",
+        "WN",
+        "NU",
+        "WP",
+        "PS",
+    ]
+    assert [CLASSES[class_of(x)] for x in (-0.7, -0.1, 0.1, 0.7)] == ["NG", "WN", "NU", "WP"]
+    with pytest.raises(ValueError, match="label M"):
+        class_of(float("nan"))

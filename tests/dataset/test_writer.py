@@ -1,0 +1,214 @@
+"""dataset.h5 holds what the feature files hold, padded and described, the same bytes each time."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from pipeline.audio.extractor import feature_names
+from pipeline.config import Config
+from pipeline.dataset.inputs import MODALITIES
+from pipeline.dataset.quarantine import read_quarantine
+from pipeline.dataset.split import PARTS
+from pipeline.dataset.writer import build_dataset
+from pipeline.errors import BuildError
+from pipeline.openface.columns import FEATURE_NAMES
+from pipeline.store import Features, Store, file_digest, read_json, write_json
+from tests.dataset.features import Given, balanced, build_folder
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Config:
+    config = build_folder(tmp_path, balanced(30))
+    build_dataset(config)
+    return config
+
+
+def every_clip(file: h5py.File) -> dict[str, tuple[h5py.Group, int]]:
+    return {
+        clip: (file[part], row)
+        for part in PARTS
+        for row, clip in enumerate(file[part]["id"].asstr()[:])
+    }
+
+
+def test_features_are_the_stores_zero_padded_at_the_back(built: Config) -> None:
+    store = Store(built.processed)
+    with h5py.File(built.processed / "dataset.h5") as file:
+        clips = every_clip(file)
+        assert len(clips) == 30
+        for clip, (group, row) in clips.items():
+            for modality in MODALITIES:
+                features = store.read(modality, clip).arrays[modality]
+                length = int(group[f"{modality}_lengths"][row])
+                assert length == len(features)
+                assert group[modality].dtype == np.float32
+                np.testing.assert_array_equal(group[modality][row, :length], features)
+                assert not group[modality][row, length:].any()
+            assert group["vision_valid"][row].sum() == group["vision_lengths"][row]
+
+
+def test_chunks_are_clips_compressed(built: Config) -> None:
+    with h5py.File(built.processed / "dataset.h5") as file:
+        for name in MODALITIES:
+            array = file["train"][name]
+            assert array.chunks == (1, *array.shape[1:])
+            assert (array.compression, array.shuffle) == ("gzip", True)
+
+
+def test_clips_keep_the_sheets_order_within_a_part(built: Config) -> None:
+    with h5py.File(built.processed / "dataset.h5") as file:
+        for part in PARTS:
+            ids = list(file[part]["id"].asstr()[:])
+            assert ids == sorted(ids)
+            texts = file[part]["raw_text"].asstr()[:]
+            numbers = [int(c[6:10]) * 10 + int(c[-4:]) for c in ids]
+            assert list(texts) == [f"第{n}句话。" for n in numbers]
+
+
+def test_labels_classes_and_quality_are_those_of_the_clip(built: Config) -> None:
+    with h5py.File(built.processed / "dataset.h5") as file:
+        group, row = every_clip(file)["video_0000/0001"]
+        assert group["labels"]["M"][row] == np.float32(-0.4)
+        assert math.isnan(group["labels"]["V"][row])
+        assert group["class"][row] == 1
+        quality = {name: values[row] for name, values in group["quality"].items()}
+        assert quality["success_share"] == 0.75
+        assert quality["loudness_db"] == -20.0
+        assert quality["unknown_tokens"] == 1
+        assert quality["duration"] == 2.5
+        assert (quality["audio_steps"], quality["audio_truncated"]) == (11, 0)
+
+
+def test_attributes_say_what_every_dimension_is_and_how_it_was_made(built: Config) -> None:
+    with h5py.File(built.processed / "dataset.h5") as file:
+        attributes = dict(file.attrs)
+    assert tuple(json.loads(attributes["audio_names"])) == feature_names(built.audio)
+    assert tuple(json.loads(attributes["vision_names"])) == FEATURE_NAMES
+    assert json.loads(attributes["text_names"])[767] == "bert_767"
+    assert json.loads(attributes["config"])["dataset"]["sigmas"] == 3.0
+    assert {"python", "h5py", "ffmpeg", "torch"} <= json.loads(attributes["versions"]).keys()
+    statistics = json.loads(attributes["audio_length_statistics"])
+    assert statistics["mean"] == pytest.approx(np.mean([10 + i % 7 for i in range(30)]))
+    assert attributes["preset"] == "paper"
+    assert len({attributes[f"digest_{part}"] for part in PARTS}) == 3
+    assert str(built.processed) not in str(attributes)
+
+
+def test_a_rebuild_in_another_process_gives_the_same_bytes(built: Config) -> None:
+    path = built.processed / "dataset.h5"
+    before = file_digest(path)
+    path.unlink()
+    code = (
+        "from pipeline.config import make_config; from pipeline.dataset.writer import *;"
+        f"build_dataset(make_config({{'processed': {str(built.processed)!r}, 'shard_size': 4}}))"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+    assert file_digest(path) == before
+
+
+def test_long_clips_lose_their_end_and_say_so(tmp_path: Path) -> None:
+    clips = balanced(30)
+    clips[3].steps = (5, 400, 8)
+    config = build_folder(tmp_path, clips, dataset={"sigmas": 1.0})
+    build_dataset(config)
+    whole = Store(tmp_path).read("audio", clips[3].clip).arrays["audio"]
+    with h5py.File(tmp_path / "dataset.h5") as file:
+        group, row = every_clip(file)[clips[3].clip]
+        length = group["audio"].shape[1]
+        assert length < 400
+        assert group["audio_lengths"][row] == length
+        assert group["quality/audio_steps"][row] == 400
+        assert group["quality/audio_truncated"][row] == 1
+        np.testing.assert_array_equal(group["audio"][row], whole[:length])
+        assert json.loads(file.attrs["audio_length_statistics"])["shortened"] == 1
+
+
+def test_the_face_rules_send_clips_to_quarantine_or_warn(tmp_path: Path) -> None:
+    clips = balanced(30)
+    clips[1].infos = {"faces": {"face_share": 0.0}}
+    clips[2].infos = {"faces": {"second_face_share": 0.5}}
+    config = build_folder(tmp_path, clips)
+    build_dataset(config)
+    table = read_quarantine(tmp_path)
+    assert table[["clip", "stage"]].values.tolist() == [[clips[1].clip, "dataset"]]
+    assert table["reason"][0] == "no face was found in any frame"
+    with h5py.File(tmp_path / "dataset.h5") as file:
+        found = every_clip(file)
+        assert clips[1].clip not in found
+        group, row = found[clips[2].clip]
+        assert "second face in 50%" in group["quality/warnings"].asstr()[row]
+
+
+def test_the_quarantine_gathers_every_stage_and_names_a_clip_once(tmp_path: Path) -> None:
+    clips = balanced(12)
+    config = build_folder(tmp_path, clips)
+    lost = {"clip": clips[5].clip, "stage": "faces", "reason": "broken", "remedy": "mend it"}
+    for stage in ("vision", "audio"):
+        path = tmp_path / "records" / stage / "0001.json"
+        record = read_json(path)
+        del record["clips"][clips[5].clip]
+        write_json(path, {**record, "quarantine": [lost]})
+    refused = {"clip": "v/9", "stage": "manifest", "reason": "no, file", "remedy": "add it"}
+    write_json(tmp_path / "manifest_quarantine.json", [refused])
+    build_dataset(config)
+    assert read_quarantine(tmp_path).to_dict("records") == [refused, lost]
+
+
+def test_a_demo_text_model_and_imported_csvs_are_warned_of(tmp_path: Path) -> None:
+    label = "untrained text model: demo only"
+    clips = balanced(30, infos={"text": {"model": label}})
+    config = build_folder(tmp_path, clips)
+    Store(tmp_path).write("openface", clips[0].clip, "k", Features(info={"runtime": "import"}))
+    build_dataset(config)
+    with h5py.File(tmp_path / "dataset.h5") as file:
+        warnings = json.loads(file.attrs["warnings"])
+    assert label in warnings
+    assert any("imported OpenFace CSVs" in warning for warning in warnings)
+
+
+def test_a_feature_file_of_another_key_stops_the_build(tmp_path: Path) -> None:
+    clips = balanced(10)
+    config = build_folder(tmp_path, clips)
+    store = Store(tmp_path)
+    store.write("audio", clips[4].clip, "other", store.read("audio", clips[4].clip))
+    with pytest.raises(BuildError, match=r"audio/video_0000/0004\.safetensors was made from other"):
+        build_dataset(config)
+
+
+def test_an_unfinished_stage_and_a_lost_file_stop_the_build(tmp_path: Path) -> None:
+    clips = balanced(10)
+    config = build_folder(tmp_path, clips)
+    Store(tmp_path).path("text", clips[0].clip).unlink()
+    with pytest.raises(BuildError, match="missing or damaged"):
+        build_dataset(config)
+    (tmp_path / "records" / "audio" / "0001.json").unlink()
+    with pytest.raises(BuildError, match=r"(?s)audio stage is not finished.*--stage audio"):
+        build_dataset(config)
+
+
+def test_features_that_are_no_numbers_never_reach_the_file(tmp_path: Path) -> None:
+    clips = balanced(10)
+    config = build_folder(tmp_path, clips)
+    store = Store(tmp_path)
+    features = store.read("audio", clips[4].clip)
+    features.arrays["audio"][3, 2] = np.nan
+    store.write("audio", clips[4].clip, f"key-{clips[4].clip}", features)
+    with pytest.raises(BuildError, match=r"audio feature of clip video_0000/0004 holds NaN"):
+        build_dataset(config)
+    assert not (tmp_path / "dataset.h5").exists()
+
+
+def test_no_clip_left_says_why(tmp_path: Path) -> None:
+    clips = [Given(f"v/{i}", infos={"faces": {"face_share": 0.0}}) for i in range(3)]
+    with pytest.raises(BuildError, match=r"all 3 are in quarantine\n  3 x dataset: no face"):
+        build_dataset(build_folder(tmp_path, clips))
