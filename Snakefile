@@ -27,3 +27,9 @@ rule all:
     default_target: True
     input:
         rules.verdict.output,
+
+
+rule stage_train:
+    input:
+        RESULTS,
+    localrule: True

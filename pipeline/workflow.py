@@ -19,7 +19,12 @@ from pipeline.stages import STAGES
 STAGE_NAMES = ("manifest", *STAGES, "dataset", "train", "report")
 """Every stage of the DAG, in the order data takes."""
 
-_TARGETS = {"manifest": "manifest", "dataset": "dataset", "train": "results", "report": "report"}
+_TARGETS = {
+    "manifest": "manifest",
+    "dataset": "dataset",
+    "train": "stage_train",
+    "report": "report",
+}
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ def _target(stage: str) -> str:
 
 
 def _rule(stage: str) -> str:
-    return stage if stage in STAGES else _TARGETS[stage]
+    return stage
 
 
 def find_snakefile() -> Path:

@@ -22,8 +22,15 @@ wildcard_constraints:
 
 
 def settings_digest(stage):
-    """A parameter that changes when a stage's results would."""
-    return STAGES[stage].settings_digest(CONFIG)
+    """A parameter that changes when a stage's results would; asked when a job is planned."""
+
+    def of_stage(wildcards):
+        try:
+            return STAGES[stage].settings_digest(CONFIG)
+        except BuildError as error:
+            raise WorkflowError(f"stage {stage}: {error}")
+
+    return of_stage
 
 
 def records(stage):

@@ -1,0 +1,101 @@
+"""chsims-build status: how far each stage is, by clips; reads headers only, no torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.config import Config
+from pipeline.errors import BuildError
+from pipeline.layout import shard_names
+from pipeline.plan import QuarantineEntry, plan, read_shard
+from pipeline.stages import STAGES, Build, Clip
+from pipeline.store import read_json
+
+_PRODUCTS = ("dataset.h5", "results/table2.json", "report.html")
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """How the clips of one stage stand."""
+
+    stage: str
+    done: int
+    stale: int
+    quarantine: tuple[QuarantineEntry, ...]
+    problem: str = ""
+
+
+def clips_of(config: Config) -> list[Clip]:
+    """Return the clips of all shards that the manifest has written."""
+    shards = [config.processed / "shards" / f"{name}.json" for name in shard_names(config)]
+    return [clip for shard in shards if shard.is_file() for clip in read_shard(shard)]
+
+
+def stage_status(config: Config) -> Iterator[StageStatus]:
+    """Yield each per-clip stage's standing, in the order data takes."""
+    build, clips = Build.of(config), clips_of(config)
+    for stage in STAGES.values():
+        try:
+            steps = plan(build, stage, clips)
+        except BuildError as error:  # e.g. no OpenFace on this machine: its key is unknown
+            yield StageStatus(stage.name, 0, 0, (), str(error))
+            continue
+        states = Counter(step.state for step in steps)
+        own = [s.quarantine for s in steps if s.quarantine and s.quarantine.stage == stage.name]
+        yield StageStatus(stage.name, states["done"], states["stale"], tuple(own))
+
+
+def manifest_quarantine(config: Config) -> list[QuarantineEntry]:
+    """Return the clips the manifest left out."""
+    path = config.processed / "manifest_quarantine.json"
+    return [QuarantineEntry(**entry) for entry in read_json(path)] if path.is_file() else []
+
+
+def print_status(config: Config, *, with_quarantine: bool = False) -> None:
+    """Print a table of the stages, the products, and the clips in quarantine."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if not (config.processed / "manifest.parquet").is_file():
+        console.print(
+            f"{config.processed}: nothing is built yet; start with chsims-build --dry-run"
+        )
+        return
+    table = Table("stage", "done", "stale", "quarantined", title=str(config.processed))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    entries = manifest_quarantine(config)
+    table.add_row("manifest", str(len(clips_of(config))), "-", str(len(entries) or "-"))
+    problems = []
+    for row in stage_status(config):
+        if row.problem:
+            problems.append(f"{row.stage}: {row.problem}")
+            table.add_row(row.stage, "?", "?", "?")
+            continue
+        table.add_row(
+            row.stage, str(row.done), str(row.stale or "-"), str(len(row.quarantine) or "-")
+        )
+        entries += row.quarantine
+    console.print(table)
+    for problem in dict.fromkeys(problems):
+        console.print(problem, highlight=False, markup=False)
+    for product in _PRODUCTS:
+        console.print(_product(config.processed / product), highlight=False, markup=False)
+    if entries and not with_quarantine:
+        console.print(f"{len(entries)} clips in quarantine: chsims-build status --quarantine")
+    for entry in entries if with_quarantine else ():
+        console.print(
+            f"{entry.clip} ({entry.stage}): {entry.reason}\n    -> {entry.remedy}",
+            highlight=False,
+            markup=False,
+        )
+
+
+def _product(path: Path) -> str:
+    if not path.is_file():
+        return f"{path}: not built yet"
+    return f"{path}: {path.stat().st_size / 1e6:.1f} MB"
