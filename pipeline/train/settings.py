@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from pipeline.settings import Settings, operational
 from pipeline.train.hyper import Hyper, hyper_for
@@ -64,9 +64,16 @@ class TrainSettings(Settings):
 
     @model_validator(mode="after")
     def _overrides_are_known(self) -> Self:
-        self.resolved_recipe()
-        for model in self.hyper:
-            self.resolved_hyper(model)
+        try:
+            where = "recipe"
+            self.resolved_recipe()
+            for model in self.hyper:
+                where = f"hyper.{model}"
+                self.resolved_hyper(model)
+        except ValidationError as error:
+            found = error.errors()[0]
+            field = ".".join(str(part) for part in found["loc"])
+            raise ValueError(f"{where}.{field}: {found['msg']}") from None
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds must differ from each other, found {list(self.seeds)}")
         return self

@@ -136,7 +136,7 @@ def fit(
         watched, figures = _validate(model, corpus.parts["valid"], plan, shuffle, device)
         if not math.isfinite(train_loss + watched):
             raise BuildError(
-                f"the loss of seed {plan.seed} became {train_loss} in epoch {epoch}",
+                f"the loss of seed {plan.seed} is no longer a number in epoch {epoch}",
                 "lower the learning rate in train.hyper",
             )
         curve.append({"epoch": epoch, "train_loss": train_loss, "valid_loss": watched, **figures})
@@ -231,6 +231,8 @@ def _validate(
     if plan.recipe.selection == "weighted_batches":
         return _published_valid_loss(model, part, plan, shuffle, device), {}
     predicted = predict(model, part, device)[first]
+    if not np.isfinite(predicted).all():
+        return math.nan, {}
     truth = part.labels[plan.labels[first]].numpy()
     figures: dict[str, Any] = scores(predicted, truth)
     loss = float(np.abs(predicted.astype(np.float64) - truth).mean())

@@ -1,0 +1,245 @@
+"""The nine models: sizes, equations, and independence from padding."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline.train.align import CtcAlignment
+from pipeline.train.data import Batch
+from pipeline.train.experiments import MULTITASK, TITLES
+from pipeline.train.hyper import TASKS, hyper_for
+from pipeline.train.models import MODELS, build_model
+from pipeline.train.models.base import SentimentModel
+from pipeline.train.models.mfn import Mfn
+from pipeline.train.models.mult import EncoderLayer
+from pipeline.train.models.tfn import Tfn
+from pipeline.train.recipe import PAPER, PUBLISHED, Recipe
+from pipeline.train.subnets import TextSubnet, keep_mask
+
+DIMS = {"text": 768, "audio": 33, "vision": 709, "text_steps": 39}
+SMALL = {"text": 10, "audio": 5, "vision": 7, "text_steps": 12}
+PARAMETERS = {
+    "lf_dnn": 635_821,
+    "mlf_dnn": 283_388,
+    "tfn": 35_632_077,
+    "mtfn": 140_957_188,
+    "lmf": 272_381,
+    "mlmf": 1_413_392,
+    "ef_lstm": 215_695,
+    "mfn": 601_505,
+    "mult": 1_870_701,
+}
+SHRUNK = {"text_hidden": 6, "audio_hidden": 4, "vision_hidden": 5, "text_out": 6}
+
+
+def make(name: str, recipe: Recipe, **overrides: object) -> SentimentModel:
+    torch.manual_seed(0)
+    if name not in ("ef_lstm", "mfn", "mult"):
+        overrides = {**SHRUNK, **overrides}
+    tasks = TASKS if name in MULTITASK else ("M",)
+    preset = "paper" if recipe is PAPER else "published"
+    model = build_model(name, hyper_for(name, preset, overrides), SMALL, tasks, recipe)
+    for parameter in model.parameters():  # biases of 0 would hide mistakes
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    return model.eval()
+
+
+def batch_for(model: str, recipe: Recipe, count: int = 5) -> Batch:
+    torch.manual_seed(1)
+    lengths = {s: torch.randint(2, 12, (count,)) for s in ("text", "audio", "vision")}
+    lengths["audio"] += 11  # at least as long as any text, so that CTC can align
+    form = MODELS[model].form(recipe)
+    values = {}
+    for stream, found in lengths.items():
+        x = torch.randn(count, int(found.max()), SMALL[stream])
+        x *= torch.arange(x.shape[1])[:, None] < found[:, None, None]
+        values[stream] = x.sum(1) / found[:, None] if form == "mean" and stream != "text" else x
+    return Batch(**values, **{f"{s}_lengths": n for s, n in lengths.items()}, labels={})
+
+
+@pytest.mark.parametrize("name", TITLES)
+def test_the_published_models_have_the_published_sizes(name: str) -> None:
+    tasks = TASKS if name in MULTITASK else ("M",)
+    with torch.device("meta"):
+        model = build_model(name, hyper_for(name, "published"), DIMS, tasks, PUBLISHED)
+    assert sum(p.numel() for p in model.parameters()) == PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", TITLES)
+def test_a_clip_is_predicted_the_same_alone_and_beside_longer_ones(name: str) -> None:
+    model, batch = make(name, PAPER), batch_for(name, PAPER)
+    together = model(batch).predictions
+    for i in range(5):
+        alone = {}
+        for stream in ("text", "audio", "vision"):
+            length = int(getattr(batch, f"{stream}_lengths")[i])
+            x = getattr(batch, stream)[i : i + 1]
+            alone[stream] = x[:, :length] if x.ndim == 3 else x
+            alone[f"{stream}_lengths"] = torch.tensor([length])
+        for task, value in model(replace(batch, **alone)).predictions.items():
+            torch.testing.assert_close(value[0], together[task][i], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", TITLES)
+def test_every_stream_matters_to_m(name: str) -> None:
+    model, batch = make(name, PAPER), batch_for(name, PAPER)
+    before = model(batch).predictions["M"]
+    for stream in ("text", "audio", "vision"):
+        x = getattr(batch, stream)
+        inside = x != 0
+        changed = replace(batch, **{stream: x + 20 * inside * torch.randn_like(x)})
+        assert not torch.equal(model(changed).predictions["M"], before)
+
+
+@pytest.mark.parametrize("name", TITLES)
+def test_every_learned_parameter_gets_a_gradient_in_the_paper_preset(name: str) -> None:
+    model, batch = make(name, PAPER), batch_for(name, PAPER, 16)
+    model.train()
+    output = model(batch)
+    loss = torch.stack([value.square().sum() for value in output.predictions.values()]).sum()
+    (loss if output.extra is None else loss + output.extra).backward()
+    missing = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert not [n for n in missing if not n.startswith("heads")]  # a tiny ReLU head may be dead
+
+
+def test_the_text_lstm_stops_at_the_last_token_or_runs_over_the_padding() -> None:
+    torch.manual_seed(0)
+    stops = TextSubnet(10, 6, 4, 0.0, to_last_token=True)
+    runs = TextSubnet(10, 6, 4, 0.0, to_last_token=False)
+    runs.load_state_dict(stops.state_dict())
+    x, length = torch.randn(1, 5, 10), torch.tensor([5])
+    padded = torch.cat([x, torch.zeros(1, 4, 10)], dim=1)
+    torch.testing.assert_close(stops(padded, length), stops(x, length))
+    torch.testing.assert_close(runs(x, length), stops(x, length))
+    assert not torch.allclose(runs(padded, length), runs(x, length))
+
+
+def test_tensor_fusion_equals_the_outer_product_written_out() -> None:
+    model = make("tfn", PUBLISHED)
+    assert isinstance(model, Tfn)
+    t, a, v = torch.randn(3, 6), torch.randn(3, 4), torch.randn(3, 5)
+    t1, a1, v1 = (torch.cat([torch.ones(3, 1), x], dim=1) for x in (t, a, v))
+    z = torch.einsum("ba,bv,bt->bavt", a1, v1, t1).flatten(1)
+    expected = 6 * torch.sigmoid(model.fusion(z)) - 3
+    torch.testing.assert_close(model.fuse(t, a, v), expected)
+
+
+def test_dropout_of_product_cells_keeps_the_expectation() -> None:
+    model = make("tfn", PUBLISHED)
+    assert isinstance(model, Tfn)
+    t, a, v = torch.randn(1, 6), torch.randn(1, 4), torch.randn(1, 5)
+    model.train()
+    with torch.no_grad():
+        model.fusion.layer_1.bias.zero_()
+        t1, a1, v1 = (torch.cat([torch.ones(1, 1), x], dim=1) for x in (t, a, v))
+        z = torch.einsum("ba,bv,bt->bavt", a1, v1, t1).flatten(1)
+        draws = torch.stack(
+            [model.fusion.layer_1(z * keep_mask(z, 0.6) / 0.6) for _ in range(4000)]
+        ).mean(0)
+        torch.testing.assert_close(draws, model.fusion.layer_1(z), atol=0.05, rtol=0.05)
+
+
+def test_masks_keep_the_share_asked_for_and_follow_the_seed() -> None:
+    like = torch.zeros(1000, 101)
+    torch.manual_seed(4)
+    first = keep_mask(like, 0.6)
+    torch.manual_seed(4)
+    assert torch.equal(first, keep_mask(like, 0.6))
+    assert abs(float(first.float().mean()) - 0.6) < 0.01
+
+
+def test_low_rank_fusion_equals_the_tensor_it_factors() -> None:
+    model = make("lmf", PUBLISHED)
+    t, a, v = torch.randn(3, 6), torch.randn(3, 4), torch.randn(3, 5)
+    t1, a1, v1 = (torch.cat([torch.ones(3, 1), x], dim=1) for x in (t, a, v))
+    tensor = torch.einsum(
+        "r,rao,rvo,rto->avt",
+        model.rank_weights[0], model.audio_factor, model.vision_factor, model.text_factor,
+    )  # fmt: skip
+    expected = torch.einsum("ba,bv,bt,avt->b", a1, v1, t1, tensor) + model.fusion_bias[0, 0]
+    torch.testing.assert_close(model.fuse(t, a, v), expected)
+
+
+def test_mfn_equals_its_equations_step_by_step() -> None:
+    model, batch = make("mfn", PUBLISHED), batch_for("mfn", PUBLISHED)
+    assert isinstance(model, Mfn)
+    cells = (model.text_cell, model.audio_cell, model.vision_cell)
+    count = len(batch.text)
+    h = [torch.zeros(count, cell.hidden_size) for cell in cells]
+    c = [torch.zeros(count, cell.hidden_size) for cell in cells]
+    u = torch.zeros(count, 64)
+    for step in range(batch.text.shape[1]):
+        before = torch.cat(c, 1)
+        inputs = (batch.text[:, step], batch.audio, batch.vision)
+        state = [
+            cell(x, s) for cell, x, s in zip(cells, inputs, zip(h, c, strict=True), strict=True)
+        ]
+        h, c = [s[0] for s in state], [s[1] for s in state]
+        both = torch.cat([before, *c], 1)
+        attended = torch.softmax(model.attention(both), 1) * both
+        gates = torch.cat([attended, u], 1)
+        proposed = torch.tanh(model.proposal(attended))
+        u = torch.sigmoid(model.retain(gates)) * u + torch.sigmoid(model.update(gates)) * proposed
+    expected = model.out(torch.cat([*h, u], 1)).squeeze(-1)
+    torch.testing.assert_close(model(batch).predictions["M"], expected)
+
+
+def test_mult_attention_equals_torchs_multihead_attention() -> None:
+    torch.manual_seed(0)
+    layer = EncoderLayer(20, 4, 0.1, 0.0).eval()
+    theirs = nn.MultiheadAttention(20, 4, batch_first=True)
+    theirs.in_proj_weight.data, theirs.in_proj_bias.data = layer.into.weight, layer.into.bias
+    theirs.out_proj.load_state_dict(layer.back.state_dict())
+    q, k = torch.randn(2, 6, 20), torch.randn(2, 9, 20)
+    inside = torch.arange(9) < torch.tensor([[9], [5]])
+    expected, _ = theirs(q, k, k, key_padding_mask=~inside)
+    torch.testing.assert_close(layer._attend(q, k, inside[:, None, None]), expected)
+
+
+def test_ctc_alignment_learns_to_visit_the_text_steps_in_order() -> None:
+    torch.manual_seed(0)
+    module = CtcAlignment(4, steps=4, hidden=16)
+    order = torch.eye(4).repeat_interleave(5, dim=0)[None]  # its rows tell where they are
+    x, lengths, texts = order.repeat(8, 1, 1), torch.full((8,), 20), torch.full((8,), 4)
+    optimizer = torch.optim.Adam(module.parameters(), lr=0.02)
+    losses = []
+    for _ in range(150):
+        aligned, loss = module(x, lengths, texts, 4)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.1 * losses[0]
+    where = aligned[0] @ torch.arange(4.0)  # the mean place of each step's rows
+    assert where.diff().gt(0).all()
+
+
+def test_ctc_alignment_ignores_padding_and_survives_short_streams() -> None:
+    torch.manual_seed(0)
+    module = CtcAlignment(4, steps=6)
+    x = torch.randn(1, 5, 4)
+    n, short = torch.tensor([3]), torch.tensor([2])
+    aligned, loss = module(x, torch.tensor([5]), n, 3)
+    padded = torch.cat([x, torch.randn(1, 7, 4)], dim=1)
+    torch.testing.assert_close(module(padded, torch.tensor([5]), n, 3)[0], aligned)
+    assert loss.item() > 0
+    assert module(x[:, :2], short, n, 3)[1].item() == 0.0
+
+
+def test_published_rank_weights_stay_and_the_papers_learn() -> None:
+    assert not any(
+        p.requires_grad for n, p in make("lmf", PUBLISHED).named_parameters() if "rank" in n
+    )
+    assert all(p.requires_grad for p in make("lmf", PAPER).parameters())
+
+
+def test_task_subsets_have_no_idle_parts() -> None:
+    hyper = hyper_for("mlf_dnn", "paper", SHRUNK)
+    for task, stream in {"T": "text", "A": "audio", "V": "vision"}.items():
+        model = build_model("mlf_dnn", hyper, SMALL, (task,), PAPER).eval()
+        assert set(model.shared()) == {stream}
+        assert list(model(batch_for("mlf_dnn", PAPER)).predictions) == [task]

@@ -1,0 +1,171 @@
+"""Training runs: reproducible to the bit, resumable by seed, written whole."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import h5py
+import numpy as np
+import pytest
+
+from pipeline.config import Config
+from pipeline.errors import BuildError
+from pipeline.train.load import load_model, predict_features
+from pipeline.train.run import train_model
+
+FILES = {"metrics.json", "predictions.csv", "curve.csv", "weights.safetensors", "config.json"}
+MakeConfig = Callable[..., Config]
+
+
+def seed_folder(config: Config, model: str, seed: int) -> Path:
+    return config.processed / "experiments" / "table2" / model / f"seed_{seed}"
+
+
+def contents(config: Config, model: str) -> dict[str, bytes]:
+    root = config.processed / "experiments"
+    return {
+        str(p.relative_to(root)): p.read_bytes()
+        for p in sorted(root.rglob("*"))
+        if p.is_file() and model in str(p)
+    }
+
+
+def test_repeats_and_core_counts_give_the_same_bytes(copied: Path, config_for: MakeConfig) -> None:
+    config = config_for(copied)
+    train_model(config, "table2", "mlf_dnn", jobs=1)
+    first = contents(config, "mlf_dnn")
+    assert {Path(name).name for name in first} == FILES | {"mlf_dnn.json"}
+    for seed in (1, 12):
+        (seed_folder(config, "mlf_dnn", seed) / "metrics.json").unlink()
+    train_model(config, "table2", "mlf_dnn", jobs=2)
+    assert contents(config, "mlf_dnn") == first
+
+
+def test_only_what_is_missing_or_changed_is_trained(copied: Path, config_for: MakeConfig) -> None:
+    config = config_for(copied)
+    train_model(config, "table2", "lf_dnn")
+    stamps = {s: seed_folder(config, "lf_dnn", s).stat().st_mtime_ns for s in (1, 12)}
+    (seed_folder(config, "lf_dnn", 12) / "metrics.json").unlink()
+    train_model(config_for(copied, seeds=[1, 12, 123]), "table2", "lf_dnn")
+    assert seed_folder(config, "lf_dnn", 1).stat().st_mtime_ns == stamps[1]
+    assert seed_folder(config, "lf_dnn", 12).stat().st_mtime_ns != stamps[12]
+    assert (seed_folder(config, "lf_dnn", 123) / "metrics.json").exists()
+    other = config_for(copied, hyper={"lf_dnn": {"learning_rate": 0.01}})
+    keys = train_model(other, "table2", "lf_dnn")
+    stored = json.loads((seed_folder(other, "lf_dnn", 1) / "metrics.json").read_text("utf-8"))
+    assert stored["key"] == keys["lf_dnn/seed_1"]
+    assert seed_folder(config, "lf_dnn", 1).stat().st_mtime_ns != stamps[1]
+
+
+def test_a_killed_seed_leaves_nothing_that_looks_finished(
+    copied: Path, config_for: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_for(copied)
+
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.train.run._write_csv", fail)
+    with pytest.raises(KeyboardInterrupt):
+        train_model(config, "table2", "lf_dnn")
+    assert not seed_folder(config, "lf_dnn", 1).exists()
+    assert not list(seed_folder(config, "lf_dnn", 1).parent.iterdir())
+
+
+def test_training_stops_early_with_the_best_weights(copied: Path, config_for: MakeConfig) -> None:
+    config = config_for(copied, max_epochs=60, patience=3, seeds=[1])
+    train_model(config, "table2", "lf_dnn")
+    folder = seed_folder(config, "lf_dnn", 1)
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    with (folder / "curve.csv").open(encoding="utf-8") as stream:
+        losses = [float(row["valid_loss"]) for row in csv.DictReader(stream)]
+    assert metrics["epochs"] == len(losses) < 60
+    assert metrics["best_epoch"] == 1 + int(np.argmin(losses)) == len(losses) - 3
+    assert metrics["valid"]["M"]["scores"]["mae"] == pytest.approx(min(losses), abs=1e-6)
+
+
+def test_unimodal_tasks_are_scored_on_their_own_labels_or_as_published_on_m(
+    copied: Path, config_for: MakeConfig
+) -> None:
+    with h5py.File(copied) as file:
+        truth = {task: file[f"test/labels/{task}"][:] for task in "MA"}
+    for preset, label in (("paper", "A"), ("published", "M")):
+        config = config_for(copied, preset=preset, seeds=[1])
+        train_model(config, "table2", "mlf_dnn")
+        path = seed_folder(config, "mlf_dnn", 1) / "predictions.csv"
+        with path.open(encoding="utf-8") as stream:
+            rows = [r for r in csv.DictReader(stream) if r["part"] == "test" and r["task"] == "A"]
+        assert [float(r["label"]) for r in rows] == [round(float(v), 4) for v in truth[label]]
+
+
+def test_a_loaded_model_predicts_a_clip_as_the_training_did(
+    copied: Path, config_for: MakeConfig
+) -> None:
+    for preset, model in (("paper", "mlf_dnn"), ("published", "mlf_dnn"), ("paper", "ef_lstm")):
+        config = config_for(copied, preset=preset)
+        train_model(config, "table2", model)
+        with h5py.File(copied) as file:
+            test, clip = file["test"], file["test/id"][2].decode()
+            arrays = [
+                test[s][2, : int(test[f"{s}_lengths"][2])] for s in ("text", "audio", "vision")
+            ]
+        found = predict_features(seed_folder(config, model, 1).parent, *arrays)
+        rows = []
+        for seed in (1, 12):
+            path = seed_folder(config, model, seed) / "predictions.csv"
+            with path.open(encoding="utf-8") as stream:
+                rows += [r for r in csv.DictReader(stream) if r["clip"] == clip]
+        for task, (mean, std) in found.items():
+            values = np.clip([float(r["prediction"]) for r in rows if r["task"] == task], -1, 1)
+            assert mean == pytest.approx(values.mean(), abs=1e-5)
+            assert std == pytest.approx(values.std(), abs=1e-5)
+
+
+def test_every_model_trains_on_a_demo_sized_corpus(copied: Path, config_for: MakeConfig) -> None:
+    small = {"text_hidden": 8, "audio_hidden": 4, "vision_hidden": 8, "text_out": 8}
+    for model in ("ef_lstm", "mfn", "lmf", "tfn", "mult", "mlmf", "mtfn"):
+        if model == "mult":
+            hyper = {model: {"width": 10, "heads": 2}}
+        else:
+            hyper = {} if model in ("ef_lstm", "mfn") else {model: small}
+        config = config_for(copied, seeds=[1], max_epochs=2, hyper=hyper)
+        train_model(config, "table2", model)
+        loaded = load_model(seed_folder(config, model, 1))
+        assert loaded.config["model"] == model
+        scores = json.loads((seed_folder(config, model, 1) / "metrics.json").read_text("utf-8"))
+        assert all(np.isfinite(v) for v in scores["test"]["M"]["scores"].values())
+
+
+def test_feature_of_another_size_is_refused(copied: Path, config_for: MakeConfig) -> None:
+    config = config_for(copied, seeds=[1])
+    train_model(config, "table2", "lf_dnn")
+    text, audio, vision = (np.zeros((3, d), np.float32) for d in (768, 20, 709))
+    with pytest.raises(BuildError, match="audio features of 33 dimensions"):
+        predict_features(seed_folder(config, "lf_dnn", 1).parent, text, audio, vision)
+
+
+def test_a_folder_that_is_no_model_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="is not a trained model"):
+        load_model(tmp_path)
+
+
+def test_multi_task_training_without_unimodal_labels_is_refused_before_any_work(
+    planted: ModuleType, tmp_path: Path, config_for: MakeConfig
+) -> None:
+    path = tmp_path / "dataset.h5"
+    planted.write_planted(path, (8, 4, 4), steps={"audio": 20, "vision": 9}, unimodal=False)
+    with pytest.raises(BuildError, match="no T label"):
+        train_model(config_for(path), "table2", "mlf_dnn")
+    train_model(config_for(path), "table2", "lf_dnn", jobs=2)
+
+
+def test_an_error_in_a_worker_process_reaches_the_caller(
+    copied: Path, config_for: MakeConfig
+) -> None:
+    broken = config_for(copied, hyper={"lf_dnn": {"learning_rate": 1e30}}, max_epochs=30)
+    with pytest.raises(BuildError, match="the loss of seed"):
+        train_model(broken, "table2", "lf_dnn", jobs=2)
