@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pipeline.report.clips import DETAILS_A_BLOCK, ClipRow, clip_details, clip_r
 from pipeline.report.findings import KINDS
 from pipeline.report.methods import methods
 from pipeline.report.palette import DARK, LIGHT, MODALITIES, css_variables, heat_scale
-from pipeline.report.paper import SPLIT
+from pipeline.report.paper import CORPUS, SPLIT
 from pipeline.report.provenance import EDGES, costs, dag, differences, revision, versions
 from pipeline.report.results import Results, read_results, result_tables
 from pipeline.report.signals import ALPHABET, LEVELS
@@ -23,6 +24,7 @@ from pipeline.report.sources import Build, read_build
 from pipeline.report.summary import build_warnings
 from pipeline.store import written_whole
 from pipeline.train.experiments import TITLES
+from pipeline.train.metrics import TITLES as METRIC_TITLES
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _UNITS = {"text": ("tokens", "t"), "audio": ("frames", "a"), "vision": ("vectors", "v")}
@@ -92,15 +94,20 @@ def _context(build: Build) -> dict[str, Any]:
         "detail": detail,
         "results": results,
         "tables": result_tables(results),
+        "comparable": not _incomparable(build),
+        "incomparable": _incomparable(build),
         "curves": _curves(results),
         "confusions": _confusions(results),
+        "metric_titles": METRIC_TITLES,
+        "figure4": _figure4(results),
+        "reasons": _reasons(build),
         "classes": corpus.CLASS_NAMES,
         "modalities": MODALITIES,
         "costs": costs(build.runs),
         "versions": stored_versions,
         "versions_from": versions_from,
         "differences": differences(build.made_with),
-        "dag": dag(build, trained=bool(results.trained)),
+        "dag": dag(build, len(results.trained)),
         "edges": EDGES,
         "methods": paragraph,
         "bibtex": bibtex,
@@ -164,6 +171,13 @@ def _lengths(build: Build, rows: list[ClipRow]) -> list[tuple[corpus.Lengths, st
     return found
 
 
+def _incomparable(build: Build) -> str:
+    """Say why scores cannot be held against the paper's; nothing when they can."""
+    if build.clips_in != CORPUS["clips"]:
+        return f"This corpus has {build.clips_in:,}."
+    return "Here the text model is untrained." if build.made_with.text.model == "demo" else ""
+
+
 def _curves(results: Results) -> dict[str, Any]:
     return {
         TITLES[name]: charts.learning_curves(name, curves)
@@ -177,6 +191,23 @@ def _confusions(results: Results) -> dict[str, Any]:
         TITLES[name]: charts.confusion_matrix(name, counts, CLASSES)
         for name, counts in results.confusions.items()
     }
+
+
+def _figure4(results: Results) -> list[tuple[str, bool, Any]]:
+    return [
+        (
+            panel["title"],
+            panel["multitask"],
+            charts.representations(panel["model"], panel["points"]),
+        )
+        for panel in results.tables.get("figure4", {}).get("panels", [])
+    ]
+
+
+def _reasons(build: Build) -> list[tuple[str, str, int]]:
+    """Count the quarantine by stage and reason, the most frequent first."""
+    counts = Counter((item.stage, item.reason) for item in build.quarantine)
+    return [(stage, reason, count) for (stage, reason), count in counts.most_common()]
 
 
 def _table_data(build: Build, rows: list[ClipRow]) -> dict[str, Any]:

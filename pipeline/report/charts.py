@@ -120,6 +120,25 @@ def confusion_matrix(name: str, counts: NDArray[np.int64], classes: Sequence[str
     return drawing.svg
 
 
+def representations(name: str, points: Sequence[Mapping[str, Any]]) -> str:
+    """Draw a panel of Fig. 4: clips' text, audio and vision representations in the plane."""
+    marks = {"T": "o", "A": "^", "V": "s"}  # shapes too, so that colour is not alone
+    with _drawing(f"fig4-{name}", 3.4, 3.2) as drawing:
+        axis = drawing.figure.subplots()
+        for task, mark in marks.items():
+            members = [point for point in points if point["modality"] == task]
+            axis.scatter(
+                [point["x"] for point in members], [point["y"] for point in members], s=9,
+                marker=mark, color=STANDINS[task.lower()], alpha=0.7, lw=0, label=MODALITIES[task],
+            )  # fmt: skip
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.spines[:].set_visible(False)
+        axis.legend(frameon=False, fontsize=8.5, ncols=3, loc="upper center",
+                    bbox_to_anchor=(0.5, 0), handletextpad=0.1, columnspacing=1)  # fmt: skip
+    return drawing.svg
+
+
 def _cells(axis: Any, shade: Any, hue: str, write: Any, numbers: Any = None) -> None:
     from matplotlib.patches import Rectangle
 
@@ -153,11 +172,12 @@ def length_histogram(name: str, steps: NDArray[np.int64], limit: int, unit: str,
         axis.hist(steps, bins=edges, color=STANDINS[hue])
         axis.axvline(limit, color=STANDINS["ink"], lw=1.2, ls=(0, (4, 3)))
         axis.annotate(
-            f"cut at {limit}", (limit, 1), xycoords=("data", "axes fraction"), xytext=(-4, -2),
-            textcoords="offset points", ha="right", va="top", fontsize=8.5,
+            f"cut at {limit}", (limit, 1), xycoords=("data", "axes fraction"), xytext=(0, 3),
+            textcoords="offset points", ha="right", va="bottom", fontsize=8.5,
         )  # fmt: skip
         axis.set_title(name)
         axis.set_xlabel(unit)
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.yaxis.get_major_locator().set_params(integer=True)
     return drawing.svg
 
@@ -192,6 +212,7 @@ def learning_curves(name: str, curves: Mapping[str, Sequence[Sequence[float]]]) 
                     lw=1.1, alpha=0.75, label=kind if index == 0 else None,
                 )  # fmt: skip
         axis.set_xlabel("epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.set_ylabel("loss")
         axis.legend(frameon=False, fontsize=8.5)
     return drawing.svg

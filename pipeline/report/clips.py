@@ -17,6 +17,8 @@ from pipeline.report.signals import Detail, film_strip, fitting_detail, pack, re
 from pipeline.report.sources import CLIP_STAGES, Build
 
 STRONGEST_UNITS = 4
+SPEECH_HZ = (60.0, 600.0)
+"""Pitches that the page draws; the feature may reach further."""
 DETAILS_A_BLOCK = 40
 _POSE = slice(TABLE_GROUPS["pose"].start + 3, TABLE_GROUPS["pose"].stop)
 _UNITS = TABLE_GROUPS["au_r"]
@@ -57,6 +59,7 @@ def clip_rows(build: Build) -> list[ClipRow]:
             **{label: _plain(entry[label]) for label in "MTAV"},
             "seconds": _plain(entry["duration"]),
             **_quality(info),
+            "faces": _faces_a_frame(build, clip),
             "cut": cut,
         }
         warnings = [str(warning) for warning in entry["warnings"]]
@@ -76,7 +79,6 @@ def _quality(info: dict[str, dict[str, Any] | None]) -> dict[str, Any]:
     audio, text = info["audio"] or {}, info["text"] or {}
     return {
         "face": faces.get("face_share"),
-        "second": faces.get("second_face_share"),
         "success": vision.get("success_share"),
         "confidence": vision.get("mean_confidence"),
         "voiced": audio.get("voiced_share"),
@@ -96,6 +98,15 @@ def _steps(build: Build, clip: str) -> dict[str, int]:
         except (BuildError, OSError, SafetensorError):
             continue
     return steps
+
+
+def _faces_a_frame(build: Build, clip: str) -> float | None:
+    try:
+        with _open(build, "faces", clip) as file:
+            faces = file.get_tensor("faces")
+    except (BuildError, OSError, SafetensorError):
+        return None
+    return round(float(faces.mean()), 3) if len(faces) else None
 
 
 def _plain(value: Any) -> float | None:
@@ -177,7 +188,7 @@ def _pack_openface(build: Build, clip: str, detail: Detail) -> dict[str, Any]:
     columns = detail.columns
     return {
         "trust": pack(resample(np.where(failed, 0, trust[:, 0]), columns), 0, 1),
-        "pose": [pack(track, -0.6, 0.6) for track in resample(pose, columns).T],
+        "pose": [pack(track, -0.5, 0.5) for track in resample(pose, columns).T],
         "units": [
             [f"AU{INTENSITY_UNITS[unit]:02d}", pack(resample(units[:, unit], columns), 0, 5)]
             for unit in strongest
@@ -186,7 +197,7 @@ def _pack_openface(build: Build, clip: str, detail: Detail) -> dict[str, Any]:
 
 
 def _pack_audio(build: Build, clip: str, detail: Detail) -> dict[str, Any]:
-    settings = build.config.audio
+    settings = build.made_with.audio
     with _open(build, "audio", clip) as file:
         audio = file.get_tensor("audio").astype(np.float64)
     first, mfcc, chroma = audio[:, 0], audio[:, 1:21], audio[:, 21:33]
@@ -194,7 +205,7 @@ def _pack_audio(build: Build, clip: str, detail: Detail) -> dict[str, Any]:
         pitch, low, high = first, 0.0, 0.5
     else:
         pitch = np.where(first > 0, first, np.nan)
-        low, high = math.log(settings.f0_min), math.log(settings.f0_max)
+        low, high = (math.log(limit) for limit in SPEECH_HZ)
     spread = mfcc.std(axis=0)
     standard = (mfcc - mfcc.mean(axis=0)) / np.where(spread > 0, spread, 1)
     columns = detail.columns

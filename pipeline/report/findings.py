@@ -72,15 +72,13 @@ def _vision(config: Config, info: Info) -> Iterator[Finding]:
     limits = config.report
     share = _number(info, "faces", "face_share")
     if share is not None and share < limits.face_share:
-        yield Finding("face", f"face found in {share:.0%} of the frames", 10 * (1 - share))
+        yield Finding("face", f"face in {share:.0%} of the frames", 10 * (1 - share))
     second = _number(info, "faces", "second_face_share")
     if second is not None and second > config.manifest.rules.second_face_share:
         yield Finding("second", f"a second face in {second:.0%} of the frames", 4 + 4 * second)
     success = _number(info, "vision", "success_share")
     if success is not None and success < limits.success_share:
-        yield Finding(
-            "openface", f"OpenFace succeeded in {success:.0%} of the frames", 10 * (1 - success)
-        )
+        yield Finding("openface", f"OpenFace in {success:.0%} of the frames", 10 * (1 - success))
     confidence = _number(info, "vision", "mean_confidence")
     if confidence is not None and 0 < confidence < limits.confidence:
         yield Finding(

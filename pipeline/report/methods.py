@@ -79,7 +79,7 @@ def _intake(build: Build) -> str:
     left_out = f" {lost} further clip(s) were left out (see the quarantine list)." if lost else ""
     return (
         f"Features were extracted from {used:,} clips after the recipe of CH-SIMS (Yu et al., "
-        f"2020), preset “{build.made_with.preset}”, with a Snakemake workflow (Mölder et al., "
+        f"2020), preset {build.made_with.preset}, with a Snakemake workflow (Mölder et al., "
         f"2021).{left_out}"
     )
 

@@ -54,8 +54,9 @@ class Difference:
 
 
 def differences(config: Config) -> list[Difference]:
-    """List the settings that decide the result and differ from their defaults."""
-    ours, defaults = _flat(config.defining()), _flat(Config().defining())
+    """List the settings that differ from their defaults, but for the looks of this page."""
+    ours = _flat(config.model_dump(mode="json", exclude={"report"}))
+    defaults = _flat(Config().model_dump(mode="json"))
     return [
         Difference(key, _written(defaults.get(key)), _written(value))
         for key, value in ours.items()
@@ -154,7 +155,7 @@ EDGES = (
 """Which stage hands files to which."""
 
 
-def dag(build: Build, *, trained: bool) -> list[Node]:
+def dag(build: Build, trained: int) -> list[Node]:
     """Say of each stage whether it is done, partly done, or not begun."""
     usable = set() if build.manifest is None else set(build.manifest["clip"])
     facts = build.dataset
@@ -164,7 +165,7 @@ def dag(build: Build, *, trained: bool) -> list[Node]:
             facts is not None,
             f"{len(facts.clips):,} clips" if facts else "",
         ),
-        "train": (trained, "results in"),
+        "train": (bool(trained), f"{trained} model(s)"),
         "report": (True, "this page"),
     }
     nodes = []

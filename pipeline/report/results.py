@@ -63,6 +63,14 @@ class Results:
         }
 
     @property
+    def comparisons(self) -> list[tuple[str, str, list[dict[str, Any]]]]:
+        """Paired tests of multi-task models against their single-task kin, by pair."""
+        pairs: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for row in self.tables.get("table2", {}).get("comparisons", []):
+            pairs.setdefault((TITLES[row["first"]], TITLES[row["second"]]), []).append(row)
+        return [(first, second, rows) for (first, second), rows in pairs.items()]
+
+    @property
     def warnings(self) -> list[str]:
         """What the metrics had to settle by convention, by model."""
         rows = self.rows("table2").items()

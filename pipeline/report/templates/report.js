@@ -46,7 +46,7 @@
     let current = "summary";
     for (const section of document.querySelectorAll("main > section"))
       if (section.getBoundingClientRect().top < innerHeight * 0.35) current = section.id;
-    if (innerHeight + scrollY >= document.body.scrollHeight - 4) current = "made";
+    if (scrollY > 0 && innerHeight + scrollY >= document.body.scrollHeight - 4) current = "made";
     for (const [id, link] of links)
       if (id === current) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
@@ -81,24 +81,25 @@
   const table = $("clip-table");
   if (!table || !data.rows.length) return;
 
-  const percent = (v) => `${Math.round(v * 100)} %`;
-  const label = (v) => (v > 0 ? "+" : v < 0 ? "−" : "") + Math.abs(v).toFixed(1);
+  const percent = (v) => String(Math.round(v * 100));
+  const label = (v) => (v < 0 ? "−" : "") + Math.abs(v).toFixed(1);
   const COLUMNS = [
     { key: "clip", name: "Clip", text: true },
-    { key: "weight", name: "What to look at", down: true },
+    { key: "weight", name: "What to look at", down: true, text: true },
     { key: "part", name: "Part", text: true },
-    { key: "M", name: "M", write: label },
-    { key: "T", name: "T", write: label },
-    { key: "A", name: "A", write: label },
-    { key: "V", name: "V", write: label },
-    { key: "seconds", name: "Length", write: (v) => `${v.toFixed(2)} s`, hint: "seconds" },
-    { key: "face", name: "Face", write: percent, kind: "face", hint: "share of frames in which the speaker's face was found" },
-    { key: "second", name: "2nd face", write: percent, kind: "second", down: true, hint: "share of frames with another face" },
-    { key: "success", name: "OpenFace", write: percent, kind: "openface", hint: "share of frames in which OpenFace succeeded" },
-    { key: "confidence", name: "Conf.", write: (v) => v.toFixed(2), kind: "confidence", hint: "OpenFace's mean confidence" },
-    { key: "voiced", name: "Voiced", write: percent, kind: "voice", hint: "share of the sound that is voiced" },
-    { key: "loudness", name: "Loudness", write: (v) => `${label(v)} dB`, kind: "quiet", hint: "RMS of the sound, dB of full scale" },
+    { key: "M", name: "M", write: label, hint: "label M, with the colour of its class" },
+    { key: "T", name: "T", write: label, hint: "label T" },
+    { key: "A", name: "A", write: label, hint: "label A" },
+    { key: "V", name: "V", write: label, hint: "label V" },
+    { key: "seconds", name: "Length", unit: "s", write: (v) => v.toFixed(2) },
+    { key: "face", name: "Face", unit: "%", write: percent, kind: "face", hint: "share of frames in which the speaker's face was found" },
+    { key: "faces", name: "Faces", unit: "/frame", write: (v) => v.toFixed(2), kind: "second", down: true, hint: "faces found a frame" },
+    { key: "success", name: "OpenFace", unit: "%", write: percent, kind: "openface", hint: "share of frames in which OpenFace succeeded" },
+    { key: "confidence", name: "Conf.", write: (v) => v.toFixed(2), kind: "confidence", hint: "OpenFace's mean confidence where it succeeded" },
+    { key: "voiced", name: "Voiced", unit: "%", write: percent, kind: "voice", hint: "share of the sound that is voiced" },
+    { key: "loudness", name: "Level", unit: "dB", write: label, kind: "quiet", hint: "RMS of the sound, dB of full scale" },
     { key: "tokens", name: "Tokens", write: String, kind: "unknown", hint: "with [CLS] and [SEP]" },
+    { key: "cut", name: "Cut", text: true, write: (v) => v.map((name) => name[0].toUpperCase()).join(" "), hint: "modalities cut to the common length: Text, Audio, Vision" },
   ];
   const rows = data.rows.map((row, index) => ({
     ...row, index, haystack: `${row.clip}\n${row.text}`.toLowerCase(), kinds: new Set(row.found.map((f) => f[0])),
@@ -109,11 +110,12 @@
 
   for (const column of COLUMNS) {
     const arrow = make("span", { class: "arrow", "aria-hidden": "true" });
-    const button = make("button", { type: "button", text: column.name }, );
-    if (column.hint) button.title = column.hint;
+    const button = make("button", { type: "button" }, column.name);
     button.append(arrow);
+    if (column.unit) button.append(make("small", { text: column.unit }));
+    if (column.hint) button.title = column.hint;
     button.addEventListener("click", () => sortBy(column));
-    column.cell = make("th", { scope: "col", class: column.text || column.key === "weight" ? "" : "n" }, button);
+    column.cell = make("th", { scope: "col", class: column.text ? "" : "n" }, button);
     column.arrow = arrow;
     head.append(column.cell);
   }
@@ -126,11 +128,13 @@
     draw();
   }
 
+  const rank = (value) => (Array.isArray(value) ? value.length || undefined : value);
+
   function order() {
     const { sort, down } = state;
     const sign = down ? -1 : 1;
     state.shown.sort((a, b) => {
-      const x = a[sort], y = b[sort];
+      const x = rank(a[sort]), y = rank(b[sort]);
       if (x === y) return a.index - b.index;
       if (x === undefined) return 1;
       if (y === undefined) return -1;
@@ -156,15 +160,16 @@
     if (column.key === "weight") {
       const cell = make("td", { class: "found" });
       if (!row.found.length) return cell;
-      cell.append(make("bdi", { text: shorten(row.found[0][1], 90) }));
-      if (row.found.length > 1) cell.append(make("span", { class: "more", text: ` +${row.found.length - 1}` }));
+      const more = row.found.length > 1 ? make("span", { class: "more", text: ` +${row.found.length - 1}` }) : "";
+      cell.append(make("div", {}, make("bdi", { text: shorten(row.found[0][1], 90) }), more));
       return cell;
     }
     const low = column.kind && row.kinds.has(column.kind) ? " low" : "";
     const cell = make("td", { class: (column.text ? "" : "n") + low });
     if (column.key === "M" && row.class)
       cell.append(make("span", { class: `dot ${row.class.toLowerCase()}`, title: row.class }));
-    cell.append(value === undefined ? make("span", { class: "none", text: "–" }) : column.write ? column.write(value) : value);
+    const absent = value === undefined || (Array.isArray(value) && !value.length);
+    cell.append(absent ? make("span", { class: "none", text: column.key === "cut" ? "" : "–" }) : column.write ? column.write(value) : value);
     return cell;
   }
 
@@ -188,6 +193,7 @@
     } else {
       state.open.add(row.clip);
       line.after(detailOf(row));
+      try { history.replaceState(null, "", addressOf(row)); } catch { /* not for every viewer */ }
     }
     const opened = state.open.has(row.clip);
     line.classList.toggle("open", opened);
@@ -285,13 +291,13 @@
     }
     if (packed.pose) {
       addLines(tracks, "OpenFace", [["confidence", "accent", packed.trust]], "0 where it failed");
-      addLines(tracks, "Head turn", [["pitch", "t", packed.pose[0]], ["yaw", "v", packed.pose[1]], ["roll", "a", packed.pose[2]]], "±0.6 rad", true);
+      addLines(tracks, "Head turn", [["pitch", "t", packed.pose[0]], ["yaw", "v", packed.pose[1]], ["roll", "a", packed.pose[2]]], "±0.5 rad", true);
       const hues = ["v", "t", "a", "m"];
       addLines(tracks, "Action units", packed.units.map(([name, values], i) => [name, hues[i], values]), "0 to 5");
     }
     if (packed.pitch !== undefined) {
       const zcr = data.f0 === "zcr";
-      addLines(tracks, zcr ? "Zero crossings" : "Log F0", [[zcr ? "rate" : "pitch", "a", packed.pitch]], zcr ? "0 to 0.5" : "gaps are unvoiced");
+      addLines(tracks, zcr ? "Zero crossings" : "Log F0", [[zcr ? "rate" : "pitch", "a", packed.pitch]], zcr ? "0 to 0.5" : "60 to 600 Hz, gaps unvoiced");
       addHeat(tracks, "MFCC", packed.mfcc, 20, "0 at the bottom; each against its own mean, ±2.5 std");
       addHeat(tracks, "Chroma", packed.chroma, 12, "C at the bottom to B");
     }
@@ -358,6 +364,24 @@
     addRow(tracks, name, canvas, make("div", { class: "key", text: note }));
   }
 
+  // ---- links to a clip: report.html#clip=video_0001/0003 ---------------------------------
+  const addressOf = (row) => `#clip=${encodeURIComponent(row.clip).replaceAll("%2F", "/")}`;
+
+  function follow() {
+    if (!location.hash.startsWith("#clip=")) return;
+    let wanted = "";
+    try { wanted = decodeURIComponent(location.hash.slice(6)); } catch { return; }
+    if (!rows.some((row) => row.clip === wanted)) return;
+    $("filters").reset();
+    state.open.add(wanted);
+    filter();
+    const place = state.shown.findIndex((row) => row.clip === wanted);
+    state.page = Math.floor(place / Number($("size").value));
+    draw();
+    body.querySelector("tr.open").scrollIntoView({ block: "start" });
+  }
+  addEventListener("hashchange", follow);
+
   // ---- start ---------------------------------------------------------------------------
   $("filters").hidden = false;
   $("filters").addEventListener("submit", (event) => event.preventDefault());
@@ -367,4 +391,5 @@
   $("previous").addEventListener("click", () => { state.page--; draw(); });
   $("next").addEventListener("click", () => { state.page++; draw(); });
   filter();
+  follow();
 })();
