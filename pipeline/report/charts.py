@@ -72,13 +72,18 @@ def _for_page(svg: str, name: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.S)
     svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.S)
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) width="([0-9.]+)pt"', _bounded, svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'(href="|url\()#', rf"\1#{name}-", svg)
     svg = re.sub(r"'DejaVu Sans'[^;\"]*", "var(--sans)", svg)
     svg = svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
     return use_variables(svg)
+
+
+def _bounded(match: re.Match[str]) -> str:
+    """Let a drawing shrink with its column, but not grow far beyond its own size."""
+    return f'{match[1]} style="max-width: {1.15 * float(match[2]):.0f}pt"'
 
 
 def label_histograms(labels: Mapping[str, NDArray[np.float64]]) -> str:

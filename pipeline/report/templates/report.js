@@ -76,6 +76,10 @@
     });
   }
 
+  addEventListener("beforeprint", () => {
+    for (const details of document.querySelectorAll("details")) details.open = true;
+  });
+
   // ---- the clips' table ----------------------------------------------------------------
   const data = read("table-data");
   const table = $("clip-table");
