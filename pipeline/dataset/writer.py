@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.config import Config
 from pipeline.dataset.classes import class_of
+from pipeline.dataset.disk import new_hdf5
 from pipeline.dataset.inputs import MODALITIES, QUALITY, ClipInput, gather
 from pipeline.dataset.lengths import LengthStatistics, length_statistics
 from pipeline.dataset.provenance import root_attributes
@@ -61,13 +62,16 @@ def build_dataset(config: Config, *, progress: bool = True) -> None:
     shown = _shown(len(clips), progress)
     with (
         written_whole(config.processed / DATASET) as temporary,
-        h5py.File(temporary, "w", libver=_FORMAT) as file,
+        new_hdf5(temporary, _FORMAT) as (file, disk),
     ):
         for name in sorted(attributes):
             file.attrs[name] = attributes[name]
         for part in PARTS:
             writer = _PartWriter(file.create_group(part), members[part], lengths, config)
-            file.attrs[f"digest_{part}"] = writer.write(shown)
+            for _ in writer.write():
+                disk.check()
+                next(shown, None)
+            file.attrs[f"digest_{part}"] = writer.digest.hexdigest()
     write_quarantine(config.processed, quarantine)
 
 
@@ -100,8 +104,8 @@ class _PartWriter:
         self.level = config.dataset.compression
         self.digest = hashlib.sha256()
 
-    def write(self, advance: Iterator[None]) -> str:
-        """Write everything, clip by clip, and return the digest of the content."""
+    def write(self) -> Iterator[None]:
+        """Write everything, yielding after each clip; afterwards `digest` is complete."""
         self._write_tables()
         arrays = {m: self._features(m) for m in MODALITIES}
         valid = self._array("vision_valid", (self.padded["vision"],), np.dtype(np.uint8), 256)
@@ -111,8 +115,7 @@ class _PartWriter:
                 array[row] = self._fitted(features[modality], modality, clip)
                 if modality == "vision":
                     valid[row] = self._fitted(features["valid"], modality, clip)
-            next(advance, None)
-        return self.digest.hexdigest()
+            yield
 
     def _features(self, modality: str) -> h5py.Dataset:
         width = self.clips[0].widths[modality] if self.clips else 0

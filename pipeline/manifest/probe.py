@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -87,9 +88,7 @@ def _facts(container: Any) -> Probe:
     turn, width, height = 0, None, None
     if video is not None:
         video.thread_count = 1
-        frame = next(container.decode(video), None)
-        if frame is None:
-            raise ClipError("its video stream holds no frame that can be decoded", _REMEDY)
+        frame = _first_frame(container, video)
         turn = round(-frame.rotation / 90) * 90 % 360
         width, height = frame.width, frame.height
         if turn in (90, 270):
@@ -109,6 +108,17 @@ def _facts(container: Any) -> Probe:
         sample_rate=audio and audio.codec_context.sample_rate,
         channels=audio and audio.codec_context.channels,
     )
+
+
+def _first_frame(container: Any, video: Any) -> Any:
+    """Decode one frame; a recording cut in mid-picture begins with some that cannot be."""
+    import av
+
+    for packet in container.demux(video):
+        with suppress(av.error.InvalidDataError):
+            for frame in packet.decode():
+                return frame
+    raise ClipError("its video stream holds no frame that can be decoded", _REMEDY)
 
 
 def _seconds(stream: Any) -> float | None:

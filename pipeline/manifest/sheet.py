@@ -108,6 +108,14 @@ def find_sheet(config: Config) -> Path:
     raise BuildError(f"no label sheet: expected {wanted}", remedy)
 
 
+def sheet_files(config: Config) -> list[Path]:
+    """Return every file that `read_sheet` may read, the sheet first: what a build depends on."""
+    sheet = find_sheet(config)
+    names = ("annotations.csv", *_TRANSCRIPT_SHEETS)
+    others = [found for name in names if (found := _beside(sheet, name)) is not None]
+    return [sheet, *(path for path in others if path != sheet)]
+
+
 def _beside(path: Path, name: str) -> Path | None:
     """Find a file by name in a path's folder, whatever the case of its letters."""
     same = [p for p in path.parent.glob("*.[cC][sS][vV]") if p.name.casefold() == name]

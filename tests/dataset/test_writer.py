@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import h5py
@@ -212,3 +213,63 @@ def test_no_clip_left_says_why(tmp_path: Path) -> None:
     clips = [Given(f"v/{i}", infos={"faces": {"face_share": 0.0}}) for i in range(3)]
     with pytest.raises(BuildError, match=r"all 3 are in quarantine\n  3 x dataset: no face"):
         build_dataset(build_folder(tmp_path, clips))
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from pipeline.config import make_config
+from pipeline.dataset.writer import build_dataset
+from pipeline.errors import BuildError
+folder, limit = Path(sys.argv[1]), int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+try:
+    build_dataset(make_config({"processed": str(folder), "shard_size": 4}))
+except BuildError as error:
+    print(error.problem)
+"""
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.999])
+def test_a_disk_that_fills_up_is_an_error_and_leaves_the_old_file(
+    built: Config, share: float
+) -> None:
+    path = built.processed / "dataset.h5"
+    before = file_digest(path)
+    limit = str(int(path.stat().st_size * share))
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(built.processed), limit],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == f"cannot write {path}: File too large"
+    assert done.stderr == ""
+    assert file_digest(path) == before
+    assert not list(built.processed.glob(".*.tmp"))
+
+
+def test_memory_does_not_grow_with_the_number_of_clips(tmp_path: Path) -> None:
+    peaks = []
+    for count in (10, 60):
+        clips = balanced(count)
+        for clip in clips:
+            clip.steps = (20, 200, 150)
+        config = build_folder(tmp_path / str(count), clips)
+        tracemalloc.start()
+        build_dataset(config)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    one_clip = 4 * (20 * 768 + 200 * 33 + 150 * 709)
+    assert peaks[1] - peaks[0] < 2 * one_clip
+
+
+def test_hostile_texts_are_stored_as_they_are(tmp_path: Path) -> None:
+    clips = balanced(10)
+    text = "<script>alert(1)</script> \u202e😀 '\"; " + "长" * 5000
+    clips[0].row = {"text": text}
+    config = build_folder(tmp_path, clips)
+    build_dataset(config)
+    with h5py.File(tmp_path / "dataset.h5") as file:
+        group, row = every_clip(file)[clips[0].clip]
+        assert group["raw_text"].asstr()[row] == text

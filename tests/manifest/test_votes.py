@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
-from pipeline.manifest.sheet import read_sheet, sheet_rows
+from pipeline.manifest.sheet import read_sheet, sheet_files, sheet_rows
 
 Corpus = Callable[..., Config]
 FIVE = ("a1", "a2", "a3", "a4", "a5")
@@ -104,3 +104,4 @@ def test_a_label_sheet_without_labels_takes_them_from_the_votes(corpus: Corpus) 
     (config.raw / "annotations.csv").write_text(HEADER + lines("v1/0001"), "utf-8")
     (row,) = sheet_rows(config)
     assert (row.M, row.speaker) == (-0.8, "anna")
+    assert [path.name for path in sheet_files(config)] == ["label.csv", "annotations.csv"]
