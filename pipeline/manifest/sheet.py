@@ -14,7 +14,7 @@ from pipeline.errors import BuildError
 from pipeline.manifest.folders import MediaFolders
 from pipeline.manifest.row import SPELLINGS, SheetRow, row_of
 from pipeline.manifest.table import Table, read_table
-from pipeline.manifest.votes import MODALITIES, ClipVotes, Vote, flat, read_votes
+from pipeline.manifest.votes import MODALITIES, ClipVotes, Vote, flat, identity, read_votes
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -64,7 +64,8 @@ def read_sheet(config: Config, folders: MediaFolders | None = None) -> Sheet:
     votes: dict[str, ClipVotes] | None = None
     if table.columns >= _VOTE_COLUMNS:
         votes = read_votes(table, folders)
-        _require(table, "M" in {v.modality for v in flat(votes)}, "a vote on modality M")
+        labelled = any("M" in clip.by_modality for clip in votes.values())
+        _require(table, labelled, "a vote on modality M")
         rows = _rows_of_votes(votes, _transcripts(table, encoding, folders))
     else:
         if votes_path is not None and votes_path != path:
@@ -151,11 +152,11 @@ def _transcripts(table: Table, encoding: str, folders: MediaFolders) -> list[She
     """Return rows with the transcripts that belong to a sheet of votes."""
     _require_columns(table, _id_columns(table))
     if "text" in table.columns:
-        first: dict[str, SheetRow] = {}
+        first: dict[tuple[str, str], SheetRow] = {}
         for record in table.records:
-            row = row_of(0, record, folders, labelled=False)
-            if row.clip not in first or not first[row.clip].text:
-                first[row.clip] = row
+            key = folders.full_ids(*identity(record))[:2]
+            if key not in first or (record["text"] and not first[key].text):
+                first[key] = row_of(0, record, folders, labelled=False)
         return list(first.values())
     for name in _TRANSCRIPT_SHEETS:
         path = _beside(table.path, name)

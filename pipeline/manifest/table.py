@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import unicodedata
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from pipeline.errors import BuildError
 
 Spellings = Mapping[str, tuple[str, ...]]
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _SAVE_AS = "save it again as CSV with the encoding UTF-8"
 
@@ -87,7 +88,7 @@ def read_table(path: Path, encoding: str, spellings: Spellings) -> Table:
 
 def clean(text: str) -> str:
     """Strip a value and turn its control characters (line breaks, NUL) into spaces."""
-    return "".join(" " if unicodedata.category(c) == "Cc" else c for c in text).strip()
+    return (text if text.isprintable() else _CONTROL.sub(" ", text)).strip()
 
 
 def _locate(header: tuple[str, ...], spellings: Spellings) -> dict[str, int]:
