@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,7 @@ def versions() -> dict[str, str]:
     }
 
 
+@cache
 def git_revision() -> str:
     """Return the commit this code was checked out from, ``-dirty`` if edited, or unknown."""
     home = Path(pipeline.__file__).resolve().parent.parent
