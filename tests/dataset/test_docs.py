@@ -23,7 +23,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_example_runs(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    exec(example.replace("processed/demo/dataset.h5", str(path)), {})  # noqa: S102
+    exec(example.replace("processed/demo/dataset.h5", str(path)), {})
     assert capsys.readouterr().out.startswith("video_000")
 
 
