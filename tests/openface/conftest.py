@@ -31,6 +31,14 @@ def harness(session_harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Harnes
 
 
 @pytest.fixture
+def container(harness: Harness) -> Harness:
+    """Every runtime that is a container."""
+    if harness.name == "native":
+        pytest.skip("native: not a container")
+    return harness
+
+
+@pytest.fixture
 def podman(session_podman: Harness, monkeypatch: pytest.MonkeyPatch) -> Harness:
     """Podman alone, for what only containers can show."""
     session_podman.use(monkeypatch)

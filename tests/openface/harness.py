@@ -79,7 +79,7 @@ class ImageHarness(Harness):
         self.images: dict[str, str] = {}
         self.archive = self.folder / "root.tar"
         with tarfile.open(self.archive, "w") as archive:
-            for name in ("faces", "out", "tmp", "proc", "dev", "sys", "etc"):
+            for name in ("tmp", "proc", "dev", "sys", "etc"):
                 entry = tarfile.TarInfo(name)
                 entry.type, entry.mode = tarfile.DIRTYPE, 0o755
                 archive.addfile(entry)

@@ -83,9 +83,9 @@ def test_nothing_is_left_running_when_the_job_dies(
 
 
 def test_a_container_is_shut_off_from_everything_but_its_two_folders(
-    podman: Harness, tmp_path: Path
+    container: Harness, tmp_path: Path
 ) -> None:
-    settings = podman.settings(image_binary=IMAGE_PROBE)
+    settings = container.settings(image_binary=IMAGE_PROBE)
     faces, output = tmp_path / "faces", tmp_path / "out"
     (faces / "clip").mkdir(parents=True)
     output.mkdir()
@@ -95,7 +95,7 @@ def test_a_container_is_shut_off_from_everything_but_its_two_folders(
     ended = run_guarded(command, tmp_path / "log", tmp_path / "none", lambda: False)
     seen = json.loads(ended.output)
     assert seen["user"] == f"{os.getuid()}:{os.getgid()}"
-    assert seen["interfaces"] in ("", "lo")
+    assert set(seen["interfaces"].split()) <= {"lo"}
     assert seen["root"] == seen["faces"] == "read-only" and seen["out"] == "writable"
     assert seen["capabilities"] == "0000000000000000"
     assert seen["no_new_privileges"] == "1"
@@ -114,10 +114,10 @@ def test_a_container_that_takes_too_much_memory_is_ended_not_the_machine(
         one_clip(settings, work)
 
 
-def test_a_wrong_path_in_the_image_stops_the_build(podman: Harness, work: Path) -> None:
+def test_a_wrong_path_in_the_image_stops_the_build(container: Harness, work: Path) -> None:
     with pytest.raises(BuildError) as caught:
-        one_clip(podman.settings(image_binary="/no/FeatureExtraction"), work)
-    assert "cannot run /no/FeatureExtraction" in caught.value.problem
+        one_clip(container.settings(image_binary="/no/FeatureExtraction"), work)
+    assert "run /no/FeatureExtraction" in caught.value.problem
     assert "openface.image_binary" in caught.value.remedy
 
 

@@ -1,5 +1,6 @@
 """Running OpenFace (the emulator) through every runtime of this machine: what is trusted."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,15 @@ def test_every_clip_gets_its_own_rows_in_order(harness: Harness, work: Path, thr
     info = results[0].info
     assert info["runtime"] == harness.name and info["grid"] == "frame" and info["rows"] == 3
     assert all(value for value in info["identity"].values())
+
+
+def test_a_batch_loads_the_models_once(harness: Harness, work: Path) -> None:
+    clips: list[Crops] = [list(face_images(1, seed)) for seed in range(4)]
+    started = time.monotonic()
+    results = run(harness.settings({"EMULATOR_LOAD": "1"}), clips, work)
+    assert time.monotonic() - started < 4  # what four calls would need at least
+    for result, crops in zip(results, clips, strict=True):
+        check(result, crops)
 
 
 def test_frames_without_a_face_keep_their_row(harness: Harness, work: Path) -> None:

@@ -16,6 +16,7 @@ from pipeline.openface.runtimes.base import (
     RuntimeUnavailableError,
     arguments,
     ask,
+    bind,
     thread_environment,
 )
 from pipeline.store import file_digest
@@ -69,8 +70,8 @@ class Apptainer(Runtime):
             *(self.name, "--silent", "exec", "--containall", "--no-home", "--cleanenv"),
             *("--no-privs", "--net", "--network", "none"),
             *(part for item in environment.items() for part in ("--env", "=".join(item))),
-            *("--mount", f"type=bind,source={faces},destination=/faces,ro"),
-            *("--mount", f"type=bind,source={output},destination=/out"),
+            *("--mount", bind(faces, "/faces") + ",ro"),
+            *("--mount", bind(output, "/out")),
             *(str(self._image()), self.settings.image_binary),
             *arguments(clips, "/faces", "/out"),
         )
@@ -80,10 +81,11 @@ class Apptainer(Runtime):
         """Name failures of apptainer itself: exit 255 with a line ``FATAL``."""
         if status != _FATAL or "FATAL" not in words:
             return None
-        return BuildError(
-            f"apptainer could not run {self.settings.image_binary} in {self._image()}: {words}",
-            "set openface.image_binary to the path of FeatureExtraction inside the image",
-        )
+        binary = self.settings.image_binary
+        remedy = "see docs/openface.md, 'When it does not work'"
+        if f"stat {binary}" in words:
+            remedy = "set openface.image_binary to the path of FeatureExtraction inside the image"
+        return BuildError(f"apptainer could not run {binary} in {self._image()}: {words}", remedy)
 
     def _image(self) -> Path:
         image = Path(self.settings.image)

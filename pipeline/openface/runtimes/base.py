@@ -126,6 +126,14 @@ def arguments(clips: Sequence[str], faces: str, output: str) -> tuple[str, ...]:
     return (*inputs, "-out_dir", output, *flags)
 
 
+def bind(source: Path, target: str) -> str:
+    """Return the value of ``--mount`` that shows a folder of this machine at `target`."""
+    field = f"source={source}"
+    if "," in field or '"' in field:  # the value is one line of CSV
+        field = '"' + field.replace('"', '""') + '"'
+    return f"type=bind,{field},target={target}"
+
+
 def thread_environment(threads: int) -> dict[str, str]:
     """Return the variables that keep OpenFace's libraries to a number of threads."""
     return {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}

@@ -21,6 +21,7 @@ from pipeline.openface.runtimes.base import (
     RuntimeUnavailableError,
     arguments,
     ask,
+    bind,
     thread_environment,
 )
 
@@ -85,8 +86,8 @@ class ContainerEngine(Runtime):
             *self.user_options(),
             *self.limit_options(limits),
             *(part for item in environment.items() for part in ("--env", "=".join(item))),
-            *("--mount", _mount(faces, "/faces") + ",readonly"),
-            *("--mount", _mount(output, "/out")),
+            *("--mount", bind(faces, "/faces") + ",readonly"),
+            *("--mount", bind(output, "/out")),
             *("--entrypoint", self.settings.image_binary, self._image["id"]),
             *arguments(clips, "/faces", "/out"),
         ]
@@ -144,14 +145,6 @@ def _read_image(output: str) -> dict[str, Any]:
     digests = [digest.rpartition("@")[2] for digest in image.get("RepoDigests") or ()]
     digests += [digest for digest in (image.get("Digest"), identifier) if digest]
     return {"id": identifier, "digests": list(dict.fromkeys(digests))}
-
-
-def _mount(source: Path, target: str) -> str:
-    # the value is one line of CSV, so a path with a comma or a quotation mark is quoted
-    field = f"source={source}"
-    if "," in field or '"' in field:
-        field = '"' + field.replace('"', '""') + '"'
-    return f"type=bind,{field},target={target}"
 
 
 def caller() -> str:
