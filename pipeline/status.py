@@ -70,10 +70,10 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
         column.justify = "right"
     entries = manifest_quarantine(config)
     table.add_row("manifest", str(len(clips_of(config))), "-", str(len(entries) or "-"))
-    problems = []
+    problems: dict[str, str] = {}
     for row in stage_status(config):
         if row.problem:
-            problems.append(f"{row.stage}: {row.problem}")
+            problems.setdefault(row.problem, row.stage)
             table.add_row(row.stage, "?", "?", "?")
             continue
         table.add_row(
@@ -81,8 +81,8 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
         )
         entries += row.quarantine
     console.print(table)
-    for problem in dict.fromkeys(problems):
-        console.print(problem, highlight=False, markup=False)
+    for problem, stage in problems.items():
+        console.print(f"{stage}: {problem}", highlight=False, markup=False)
     for product in _PRODUCTS:
         console.print(_product(config.processed / product), highlight=False, markup=False)
     if entries and not with_quarantine:

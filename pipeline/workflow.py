@@ -64,7 +64,6 @@ class Call:
             "--cores",
             str(self.cores),
             "--rerun-incomplete",
-            "--keep-going",
             "--scheduler",
             "greedy",
             *(["--dry-run"] if self.dry_run else ["--quiet", "rules", "progress", "host"]),

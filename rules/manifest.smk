@@ -1,11 +1,11 @@
 # The label sheet and the media files become one table and the shards.
 
-from pipeline.manifest.sheet import find_sheet
+from pipeline.manifest.sheet import sheet_files
 
 
 rule manifest:
     input:
-        sheet=str(find_sheet(CONFIG)),
+        sheets=[str(path) for path in sheet_files(CONFIG)],
     output:
         table=PROCESSED + "/manifest.parquet",
         quarantine=PROCESSED + "/manifest_quarantine.json",

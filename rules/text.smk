@@ -10,6 +10,8 @@ rule text:
         settings=settings_digest("text"),
     log:
         PROCESSED + "/logs/text/{shard}.log",
+    # first of all stages, so that a missing model is known before hours of faces
+    priority: 10
     threads: 1
     resources:
         mem_mb=4000,

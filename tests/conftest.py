@@ -1,0 +1,64 @@
+"""What all tests share: real media, the demo build, bounded threads."""
+
+from __future__ import annotations
+
+import os
+
+# before numpy and torch are imported: the test processes share the machine's cores
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[_name] = "1"
+
+import fcntl
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+DEMO = ROOT / "raw" / "demo"
+EMULATOR = ROOT / "tests" / "openface" / "emulator" / "FeatureExtraction"
+
+
+def snakemake(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake as a user would, on this checkout's Snakefile."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    return subprocess.run(
+        [*command, "--cores", "2", "--rerun-incomplete", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def real_media() -> Path:
+    """Other people's clips, which lie beside the project only where it is developed."""
+    folder = SHARED / "real"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not here: it is no part of the project")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo_build() -> Path:
+    """The demo corpus, built; `make test` builds it before the tests begin."""
+    with (ROOT / ".demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = snakemake("all", "--configfile", "config/demo.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return ROOT / "processed" / "demo"
+
+
+@pytest.fixture
+def demo_copy(demo_build: Path, tmp_path: Path) -> Iterator[Path]:
+    """A folder with the demo's raw and processed files, free to be changed."""
+    shutil.copytree(DEMO, tmp_path / "raw" / "demo")
+    shutil.copytree(demo_build, tmp_path / "processed" / "demo")
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    yield tmp_path

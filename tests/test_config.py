@@ -1,0 +1,69 @@
+"""One tree of settings: documented, checked, and the source of files and docs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import Config, every_field, load_config
+from pipeline.config_reference import as_markdown, as_yaml
+from pipeline.errors import BuildError
+from tests.conftest import ROOT
+
+
+def test_the_shipped_config_file_and_reference_are_made_from_the_tree() -> None:
+    remedy = "run: make docs"
+    assert (ROOT / "config" / "config.yaml").read_text("utf-8") == as_yaml(Config()), remedy
+    assert (ROOT / "docs" / "configuration.md").read_text("utf-8") == as_markdown(), remedy
+
+
+def test_config_yaml_states_every_key_with_its_default() -> None:
+    assert load_config((ROOT / "config" / "config.yaml",)) == Config()
+
+
+@pytest.mark.parametrize("name", ["demo", "paper", "release"])
+def test_the_other_config_files_state_differences_that_are_known_keys(name: str) -> None:
+    load_config((ROOT / "config" / f"{name}.yaml",))
+
+
+def test_every_setting_has_help() -> None:
+    assert [name for name, field in every_field() if not field.description] == []
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("audio.fo=yin", "did you mean audio.f0?"),
+        ("facse.margin=0.1", "did you mean faces"),
+        ("audio.f0=swipe", "audio.f0"),
+        ("train.seeds=many", "train.seeds"),
+        ("max_quarantined=2", "max_quarantined"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named_with_what_was_meant(assignment: str, words: str) -> None:
+    with pytest.raises(BuildError) as caught:
+        load_config((), (assignment,))
+    assert words in str(caught.value)
+
+
+def test_later_files_and_assignments_win(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    first.write_text("audio: {f0: yin, hop_length: 256}\n")
+    second.write_text("audio: {hop_length: 1024}\n")
+    audio = load_config((first, second), ("audio.mfcc_htk=true",)).audio
+    assert (audio.f0, audio.hop_length, audio.mfcc_htk) == ("yin", 1024, True)
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [1\n", "\x00"])
+def test_a_file_that_is_no_config_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text(text)
+    with pytest.raises(BuildError, match=r"broken\.yaml"):
+        load_config((path,))
+
+
+def test_settings_that_only_change_speed_are_no_part_of_a_key() -> None:
+    slow, fast = (load_config((), (f"faces.batch_frames={n}",)).faces for n in (1, 64))
+    assert slow.defining() == fast.defining()
+    assert load_config((), ("faces.margin=0.1",)).faces.defining() != fast.defining()

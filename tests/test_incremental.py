@@ -1,0 +1,133 @@
+"""What changed is computed again, and nothing else: counted in clips, through Snakemake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.corpora import Corpus, small_corpus
+from tests.media import face_clip
+
+VISION = {"frames", "faces", "openface", "vision"}
+STAGES = ("stage_vision", "stage_audio", "stage_text")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    corpus = small_corpus(tmp_path_factory.mktemp("incremental"))
+    corpus.build(*STAGES)
+    assert corpus.computed() == dict.fromkeys([*VISION, "audio", "text"], 3)
+    return corpus
+
+
+def test_nothing_changed_means_no_clip_is_computed(corpus: Corpus) -> None:
+    assert "Nothing to be done" in corpus.build(*STAGES)
+    assert corpus.computed() == {}
+
+
+def test_frames_are_kept_only_while_they_are_needed(corpus: Corpus) -> None:
+    assert list(corpus.processed.glob("frames/**/*.mkv")) == []
+    assert list(corpus.processed.glob("faces/**/*.safetensors"))
+
+
+def test_an_added_clip_costs_one_clip(corpus: Corpus) -> None:
+    face_clip(corpus.add("video_2/new"), seconds=1.2)
+    corpus.build(*STAGES)
+    assert corpus.computed() == dict.fromkeys([*VISION, "audio", "text"], 1)
+
+
+def test_a_changed_transcript_costs_one_text(corpus: Corpus) -> None:
+    corpus.rows["video_1/0000"] = ("换了一句话。", 1.0)
+    corpus.build(*STAGES)
+    assert corpus.computed() == {"text": 1}
+
+
+def test_a_changed_label_costs_nothing(corpus: Corpus) -> None:
+    text, _ = corpus.rows["video_1/0000"]
+    corpus.rows["video_1/0000"] = (text, -1.0)
+    corpus.build(*STAGES)
+    assert corpus.computed() == {}
+
+
+def test_an_edited_media_file_costs_its_own_features_but_not_its_text(corpus: Corpus) -> None:
+    face_clip(corpus.raw / "video_2" / "0001.mp4", seconds=1.3)
+    corpus.build(*STAGES)
+    assert corpus.computed() == dict.fromkeys([*VISION, "audio"], 1)
+
+
+def test_a_changed_audio_setting_costs_all_audio_and_only_audio(corpus: Corpus) -> None:
+    corpus.build(*STAGES, audio={"f0": "zcr"})
+    assert corpus.computed() == {"audio": 4}
+
+
+def test_a_changed_crop_costs_everything_behind_the_faces(corpus: Corpus) -> None:
+    corpus.build(*STAGES, audio={"f0": "zcr"}, faces={"margin": 0.1})
+    assert corpus.computed() == dict.fromkeys(VISION, 4)
+
+
+def test_a_removed_clip_costs_nothing(corpus: Corpus) -> None:
+    del corpus.rows["video_1/0000"]
+    corpus.build(*STAGES, audio={"f0": "zcr"}, faces={"margin": 0.1})
+    assert corpus.computed() == {}
+
+
+def test_a_touched_media_file_costs_nothing(corpus: Corpus) -> None:
+    (corpus.raw / "video_2" / "0001.mp4").touch()
+    corpus.build(*STAGES, audio={"f0": "zcr"}, faces={"margin": 0.1})
+    assert corpus.computed() == {}
+
+
+def test_one_clip_can_be_forced(corpus: Corpus) -> None:
+    settings = {"audio": {"f0": "zcr"}, "faces": {"margin": 0.1}}
+    run = {"clips": ["video_2/new"], "force": ["audio"]}
+    corpus.build("stage_audio", run=run, **settings)
+    assert corpus.computed() == {"audio": 1}
+    assert "Nothing to be done" in corpus.build(*STAGES, **settings)
+
+
+def test_a_build_killed_in_the_middle_goes_on_where_it_was(tmp_path: Path) -> None:
+    """SIGKILL to everything while the faces are found: what was stored is not computed again."""
+    import os
+    import signal
+    import subprocess
+    import sys
+    import time
+
+    from tests.conftest import ROOT
+
+    corpus = small_corpus(tmp_path, clips=6)
+    corpus.build("stage_text")
+    corpus.computed()
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    options = ["--cores", "2", "--configfile", str(tmp_path / "config.yaml"), "--", "stage_vision"]
+    build = subprocess.Popen(
+        [*command, *options],
+        cwd=tmp_path,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while len(list(corpus.processed.glob("faces/**/*.safetensors"))) < 2:
+        assert time.monotonic() < deadline, "no face was found in two minutes"
+        time.sleep(0.05)
+    os.killpg(build.pid, signal.SIGKILL)
+    build.wait()
+    time.sleep(0.5)
+    stored = {p: p.read_bytes() for p in corpus.processed.glob("faces/**/*.safetensors")}
+    assert 2 <= len(stored) < 6
+    assert snakemake_unlock(tmp_path, corpus) == 0
+    corpus.build("stage_vision")
+    counts = corpus.computed()
+    assert counts["faces"] == 6 - len(stored)
+    assert counts["openface"] == counts["vision"] == 6
+    for path, data in stored.items():
+        assert path.read_bytes() == data
+
+
+def snakemake_unlock(folder: Path, corpus: Corpus) -> int:
+    from tests.conftest import snakemake
+
+    arguments = ("--configfile", str(folder / "config.yaml"), "--unlock")
+    return snakemake(*arguments, cwd=folder).returncode

@@ -1,0 +1,113 @@
+"""Sound and frames come out of any file, and only out of the file itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.errors import ClipError
+from pipeline.frames.extractor import FrameExtractor, FrameInputs
+from pipeline.frames.settings import FramesSettings
+from pipeline.media import FrameSource, read_sound
+from tests.media import FACE, face_clip, ffmpeg, phone, truncated, variable_rate
+
+
+def frames_of(media: Path, tmp_path: Path, seconds: float) -> FrameSource:
+    target = tmp_path / "frames.mkv"
+    info = FrameExtractor(FramesSettings()).extract(FrameInputs(media, seconds, target)).info
+    return FrameSource(target, info["frames"], info["height"], info["width"], info["fps"])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "rate"),
+    [
+        ("film.mkv", ("-c:v", "ffv1", "-c:a", "pcm_s16le"), "24000/1001"),
+        ("tv.avi", ("-c:v", "mpeg4", "-c:a", "mp3"), "25"),
+        ("game.webm", ("-c:v", "libvpx", "-c:a", "libopus"), "60"),
+        ("slow.flv", ("-c:v", "flv", "-ar", "22050"), "12"),
+        ("old.wmv", ("-c:v", "wmv2", "-c:a", "wmav2"), "50"),
+        ("clock.mp4", ("-video_track_timescale", "120"), "24"),
+    ],
+)
+def test_every_rate_becomes_30_frames_a_second(
+    tmp_path: Path, name: str, options: tuple[str, ...], rate: str
+) -> None:
+    source = frames_of(face_clip(tmp_path / name, *options, rate=rate), tmp_path, 1.4)
+    assert abs(source.frames - 42) <= 3
+    assert sum(len(batch) for batch in source.batches(16)) == source.frames
+
+
+def test_frames_at_uneven_times_are_put_on_the_grid(tmp_path: Path) -> None:
+    source = frames_of(variable_rate(tmp_path / "vfr.mp4"), tmp_path, 1.4)
+    assert abs(source.frames - 42) <= 4
+
+
+def test_a_phone_clip_is_turned_upright(tmp_path: Path) -> None:
+    source = frames_of(phone(tmp_path / "phone.mp4"), tmp_path, 1.4)
+    assert (source.width, source.height) == (320, 240)
+    upright = frames_of(face_clip(tmp_path / "upright.mp4"), tmp_path, 1.4)
+    turned_mean = next(source.batches(1))[0].astype(float)
+    upright_mean = next(upright.batches(1))[0].astype(float)
+    assert np.abs(turned_mean - upright_mean).mean() < 6
+
+
+def test_the_intermediate_video_is_lossless(tmp_path: Path) -> None:
+    clip = face_clip(tmp_path / "clip.mp4", rate="30")
+    source = frames_of(clip, tmp_path, 1.4)
+    ffmpeg("-i", clip, "-frames:v", "1", "-pix_fmt", "rgb24", "-f", "rawvideo", tmp_path / "raw")
+    direct = np.fromfile(tmp_path / "raw", np.uint8).reshape(240, 320, 3)
+    np.testing.assert_array_equal(next(source.batches(1))[0], direct)
+
+
+def test_a_truncated_file_is_told_from_a_short_one(tmp_path: Path) -> None:
+    with pytest.raises(ClipError, match=r"truncated: \d+ frames"):
+        frames_of(truncated(tmp_path / "cut.mp4"), tmp_path, 4.16)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a video", b"\x00" * 5000])
+def test_a_file_that_is_no_video_is_named_in_the_error(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "broken.mp4").write_bytes(content)
+    with pytest.raises(ClipError, match=r"broken\.mp4"):
+        frames_of(tmp_path / "broken.mp4", tmp_path, 1.0)
+    with pytest.raises(ClipError, match=r"broken\.mp4"):
+        read_sound(tmp_path / "broken.mp4")
+
+
+def test_a_playlist_in_disguise_cannot_make_ffmpeg_open_another_file(tmp_path: Path) -> None:
+    (tmp_path / "evil.mp4").write_text(
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nfile://{FACE}\n#EXT-X-ENDLIST\n"
+    )
+    (tmp_path / "list.mp4").write_text(f"ffconcat version 1.0\nfile {FACE}\n")
+    for name in ("evil.mp4", "list.mp4"):
+        with pytest.raises(ClipError, match=name):
+            frames_of(tmp_path / name, tmp_path, 1.0)
+
+
+@pytest.mark.parametrize(
+    "name", ["-i.mp4", "a b;c $(touch x).mp4", "concat:a|b.mp4", "https:x.mp4", "100%d.mp4"]
+)
+def test_a_hostile_file_name_is_only_a_name(tmp_path: Path, name: str) -> None:
+    clip = face_clip(tmp_path / "plain.mp4").rename(tmp_path / name)
+    assert frames_of(clip, tmp_path, 1.4).frames > 30
+    assert read_sound(clip)[0].shape[1] > 10000
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "rate", "channels"),
+    [
+        (("-ar", "8000", "-ac", "1"), 8000, 1),
+        (("-ar", "48000", "-ac", "2"), 48000, 2),
+        (("-ar", "44100", "-ac", "6"), 44100, 6),
+    ],
+)
+def test_sound_keeps_its_rate_and_channels(
+    tmp_path: Path, options: tuple[str, ...], rate: int, channels: int
+) -> None:
+    samples, found = read_sound(face_clip(tmp_path / "clip.mkv", "-c:a", "pcm_s16le", *options))
+    assert found == rate
+    assert samples.shape[0] == channels
+    assert samples.shape[1] / rate == pytest.approx(1.4, abs=0.1)
+    assert 0.01 < np.abs(samples).max() <= 1
