@@ -136,13 +136,16 @@ def read_results(root: Path) -> Results:
 
 
 def _curves(paths: list[Path]) -> dict[str, list[list[float]]]:
-    curves: dict[str, list[list[float]]] = {"train": [], "valid": []}
+    curves: dict[str, list[list[float]]] = {}
     for path in paths:
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-        for kind, losses in curves.items():
-            losses.append([float(row[f"{kind}_loss"]) for row in rows])
-    return {kind: losses for kind, losses in curves.items() if losses}
+        try:
+            with path.open(encoding="utf-8", newline="") as stream:
+                rows = list(csv.DictReader(stream))
+            for kind in ("train", "valid"):
+                curves.setdefault(kind, []).append([float(r[f"{kind}_loss"]) for r in rows])
+        except (OSError, ValueError, KeyError, csv.Error):
+            continue  # the seed is being written, or was damaged: its curve is left out
+    return curves
 
 
 def result_tables(results: Results) -> list[Table]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -211,15 +212,17 @@ def _read_quarantine(root: Path, from_records: list[dict[str, Any]]) -> list[Lef
     rows: list[dict[str, Any]] = []
     path = root / "quarantine.csv"
     if path.is_file():
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows += csv.DictReader(stream)
+        with path.open(encoding="utf-8", errors="replace", newline="") as stream:
+            rows += csv.DictReader(line.replace("\0", "") for line in stream)
     else:
         first = root / "manifest_quarantine.json"
-        if first.is_file():
+        with suppress(OSError, ValueError):
             rows += read_json(first)
         rows += from_records
     found: dict[str, LeftOut] = {}
     for row in rows:
+        if not row.get("clip"):
+            continue
         item = LeftOut(
             *(str(row.get(name) or "") for name in ("clip", "stage", "reason", "remedy"))
         )

@@ -95,11 +95,13 @@ class Browser:
 
     def open(self, path: Path, fragment: str = "") -> None:
         """Open a local page and wait until it has loaded."""
-        self._loaded = False
-        self.send("Page.navigate", url=path.resolve().as_uri() + fragment)
-        limit = time.monotonic() + 60
-        while not self._loaded:
-            self._take(limit)
+        # a blank page between, since another fragment of the same page would not load again
+        for address in ("about:blank", path.resolve().as_uri() + fragment):
+            self._loaded = False
+            self.send("Page.navigate", url=address)
+            limit = time.monotonic() + 60
+            while not self._loaded:
+                self._take(limit)
 
     def run(self, script: str) -> Any:
         """Evaluate an expression in the page; promises are awaited."""
@@ -175,7 +177,7 @@ class Browser:
             self.console.append(json.dumps(details["exceptionDetails"])[:500])
         elif event == "Network.requestWillBeSent":
             url = details["request"]["url"]
-            if not url.startswith("data:"):
+            if not url.startswith(("data:", "about:")):
                 self.requests.append(url)
 
 

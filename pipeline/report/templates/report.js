@@ -327,7 +327,7 @@
       picture.append(path);
       const swatch = make("i");
       swatch.style.background = `var(--${hue})`;
-      key.append(swatch, `${label} `);
+      key.append(make("span", {}, swatch, label), " ");
     }
     key.append(make("span", { text: note ? `· ${note}` : "" }));
     addRow(tracks, name, picture, key);

@@ -1,0 +1,121 @@
+"""The report as a file: the same bytes every time, whole, small, and honest about gaps."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import Config, make_config
+from pipeline.report.build import build_report, embed_json
+from pipeline.report.summary import summary_text
+from tests.report.conftest import HOSTILE
+from tests.report.synthetic import Corpus, write_build
+
+RAW_DEMO = Path(__file__).parents[2] / "raw" / "demo"
+
+
+def test_the_same_files_give_the_same_bytes(build: Config, page: Path) -> None:
+    first = page.read_bytes()
+    assert build_report(build).read_bytes() == first
+
+
+def test_it_is_one_file_that_names_no_other(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert "default-src 'none'" in text
+    static = text.split("<script type", 1)[0]
+    links = re.findall(r"""<[^>]*?\s(?:xlink:href|src|href)=["']?([^"'\s>]+)""", static)
+    assert links
+    assert all(link.startswith(("#", "data:")) for link in links)
+
+
+def test_numbers_of_the_build_are_on_the_page(page: Path) -> None:
+    text = re.sub(r"<[^>]+>", " ", page.read_text("utf-8").split("<script type", 1)[0])
+    text = re.sub(r"\s+", " ", text)
+    assert "Clips in 31" in text
+    assert "Used 30" in text
+    assert "Quarantined 1" in text
+    assert "Untrained text model: demo only." in text
+    assert "18 train, 6 valid, 6 test" in text
+
+
+def test_hostile_strings_cannot_end_the_data(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert HOSTILE not in text
+    assert text.count("<script") == text.count("</script>") == 3
+    assert json.loads(embed_json(HOSTILE)) == HOSTILE
+    assert not set(embed_json(HOSTILE)) & set("<>&\u2028\u2029")
+
+
+def test_an_empty_folder_gives_a_page_that_says_how_to_begin(tmp_path: Path) -> None:
+    text = build_report(make_config({"processed": str(tmp_path)})).read_text("utf-8")
+    assert "Nothing has been built in this folder yet" in text
+    assert "chsims-build --stage manifest" in text
+
+
+@pytest.mark.parametrize(
+    ("stages", "command"),
+    [
+        ((), "chsims-build --stage faces"),
+        (("faces", "text"), "chsims-build --stage audio"),
+        (("faces", "openface", "vision", "audio", "text"), "chsims-build --stage dataset"),
+    ],
+)
+def test_a_half_finished_build_names_what_is_missing(
+    tmp_path: Path, stages: tuple[str, ...], command: str
+) -> None:
+    corpus = Corpus(clips=4, stages=stages, dataset=False, trained=False)
+    config = write_build(tmp_path, corpus)
+    text = build_report(config).read_text("utf-8")
+    assert command in text
+    assert "chsims-build --stage train" in text
+    assert "Table 1." in text
+    assert "no dataset yet" in summary_text(config)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["manifest.parquet", "quarantine.csv"],
+        [
+            "dataset.h5",
+            "logs/runs.jsonl",
+            "results/table2.json",
+            "records/audio/0000.json",
+            "faces/video_0001/0002.safetensors",
+        ],
+        [
+            "quarantine.csv",
+            "audio/video_0001/0002.safetensors",
+            "experiments/table2/lf_dnn/seed_1/curve.csv",
+        ],
+    ],
+)
+def test_damaged_files_do_not_stop_the_report(tmp_path: Path, names: list[str]) -> None:
+    config = write_build(tmp_path, Corpus(clips=6))
+    for name in names:
+        (tmp_path / name).write_bytes(b"\xff{not what it was\x00,1\n")
+    text = build_report(config).read_text("utf-8")
+    assert ("cannot be read" in text) == any(n.endswith((".h5", ".parquet")) for n in names)
+
+
+def test_the_settings_shown_are_those_that_made_the_dataset(tmp_path: Path) -> None:
+    write_build(tmp_path, Corpus(clips=4), audio={"f0": "yin"})
+    other = make_config({"processed": str(tmp_path), "text": {"model": "demo"}})
+    text = build_report(other).read_text("utf-8")
+    assert "<code>audio.f0</code>" in text
+    assert "log F0 by YIN" in text
+    assert "decheveigne2002yin" in text
+    assert "mauch2014pyin" not in text
+
+
+def test_the_console_hears_what_was_built_and_what_was_lost(build: Config, page: Path) -> None:
+    text = summary_text(build)
+    assert "30 of 31 clips (train 18, valid 6, test 6)" in text
+    assert "1 x manifest: " in text
+    assert "video_0009/0001" in text
+    assert "WARNING: untrained text model: demo only" in text
+    assert text.splitlines()[-1] == f"report: {page}"
+    assert all(line.isprintable() for line in text.splitlines())

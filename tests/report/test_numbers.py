@@ -1,0 +1,209 @@
+"""Statistics, packing, findings and comparisons behind the page."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.config import Config, make_config
+from pipeline.report.corpus import alpha_ordinal, label_distance, lengths
+from pipeline.report.findings import Finding, Info, findings
+from pipeline.report.methods import methods
+from pipeline.report.palette import DARK, LIGHT
+from pipeline.report.provenance import costs, differences
+from pipeline.report.results import compare
+from pipeline.report.signals import (
+    ALPHABET,
+    film_strip,
+    fitting_detail,
+    pack,
+    resample,
+)
+from pipeline.report.sources import read_build
+
+RAW_DEMO = Path(__file__).parents[2] / "raw" / "demo"
+
+
+def test_alpha_is_that_of_krippendorffs_worked_example() -> None:
+    """The example of Krippendorff (2011), part E: four observers, twelve units, ordinal."""
+    nan = math.nan
+    observers = [
+        [1, 2, 3, 3, 2, 1, 4, 1, 2, nan, nan, nan],
+        [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, nan, 3],
+        [nan, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, nan],
+        [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, nan],
+    ]
+    units = [[v for v in unit if not math.isnan(v)] for unit in zip(*observers, strict=True)]
+    assert alpha_ordinal(units) == pytest.approx(0.815, abs=0.0005)
+
+
+def test_alpha_is_one_when_all_agree_and_undefined_when_nothing_varies() -> None:
+    assert alpha_ordinal([[1, 1], [0, 0], [-1, -1]]) == 1
+    assert math.isnan(alpha_ordinal([[1, 1], [1, 1]]))
+
+
+def test_label_distance_is_equation_1_over_clips_that_have_both_labels() -> None:
+    labels = pd.DataFrame({"M": [1.0, 0.0], "T": [0.0, np.nan], "A": [1.0, 1.0], "V": [np.nan] * 2})
+    distance = label_distance(labels)
+    assert distance[0, 1] == 1.0
+    assert distance[0, 2] == 0.5
+    assert math.isnan(distance[0, 3])
+    assert (np.diag(distance)[:3] == 0).all()
+
+
+def test_the_common_length_is_the_datasets_or_that_of_the_formula() -> None:
+    steps = [10, 10, 10, 10, 50]
+    assert lengths("text", "tokens", steps, 1, None).limit == (18 + 16)
+    known = lengths("text", "tokens", steps, 3, 40)
+    assert (known.limit, known.cut) == (40, 1)
+
+
+def test_a_packed_signal_keeps_its_shape_to_a_64th() -> None:
+    values = np.linspace(0, 1, 64)
+    assert pack(values, 0, 1) == ALPHABET
+    assert pack(np.array([np.nan, -5.0, 5.0]), 0, 1) == f".{ALPHABET[0]}{ALPHABET[-1]}"
+
+
+def test_resampling_averages_what_is_there() -> None:
+    values = np.array([1.0, 3.0, np.nan, 5.0, np.nan, np.nan])
+    assert resample(values, 3)[:2].tolist() == [2.0, 5.0]
+    assert math.isnan(resample(values, 3)[2])
+    assert resample(values[:2], 48).tolist() == [1.0, 3.0]
+
+
+def test_2281_clips_fit_into_15_megabytes() -> None:
+    detail = fitting_detail(2281, 15)
+    assert detail.clips == 2281
+    strip = film_strip(_real_crops(6), detail.pixels, detail.quality)
+    tracks = (3 + 1 + 1 + 3 + 4 + 1 + 20 + 12) * detail.columns
+    names_and_row = 600
+    assert (len(strip) + tracks + names_and_row) * 2281 < 14.5e6
+
+
+def test_few_clips_are_drawn_finely_and_very_many_only_the_worst() -> None:
+    assert fitting_detail(30, 15).pixels > fitting_detail(2281, 15).pixels
+    assert 0 < fitting_detail(9000, 15).clips < 9000
+
+
+def test_a_broken_crop_is_a_blank_not_an_error() -> None:
+    assert film_strip([b"no jpeg", None], 16, 50)
+
+
+def _real_crops(count: int) -> list[bytes | None]:
+    """Cut the middle out of frames of a demo clip, where its face is."""
+    import av
+    from PIL import Image
+
+    crops: list[bytes | None] = []
+    with av.open(str(RAW_DEMO / "video_0001" / "0001.mp4")) as media:
+        for frame in media.decode(video=0):
+            image = Image.fromarray(frame.to_ndarray(format="rgb24"))
+            side = min(image.size)
+            left = (image.width - side) // 2
+            buffer = io.BytesIO()
+            image.crop((left, 0, left + side, side)).save(buffer, "JPEG", quality=95)
+            crops.append(buffer.getvalue())
+            if len(crops) == count:
+                break
+    return crops
+
+
+FINE: Info = {
+    "frames": None,
+    "faces": {"face_share": 1.0, "second_face_share": 0.0},
+    "openface": {"notes": []},
+    "vision": {"success_share": 1.0, "mean_confidence": 0.97, "notes": []},
+    "audio": {"voiced_share": 0.6, "loudness_db": -20.0},
+    "text": {"unknown": 0},
+}
+
+
+def found(config: Config, **changed: dict[str, object] | None) -> list[Finding]:
+    return findings(config, {**FINE, **changed}, [], [])
+
+
+def test_a_good_clip_has_no_findings() -> None:
+    assert found(make_config({})) == []
+
+
+def test_each_limit_is_told_in_words_and_the_worst_comes_first() -> None:
+    config = make_config({})
+    lost = found(config, faces={"face_share": 0.4, "second_face_share": 0.5})
+    assert [item.kind for item in lost] == ["face", "second"]
+    assert lost[0].text == "face in 40% of the frames"
+    assert [item.kind for item in found(config, audio={"voiced_share": 0.0})] == ["voice"]
+    assert [i.kind for i in found(config, audio={"loudness_db": -60})] == ["quiet"]
+    assert found(config, text={"unknown": 2})[0].text == "2 unknown token(s)"
+    assert found(config, text=None)[0].text == "not made yet: text"
+    assert found(config, audio={"voiced_share": None}) == []  # zero-crossing rates have no voicing
+
+
+def test_the_limits_are_settings() -> None:
+    faces: dict[str, object] = {"face_share": 0.8, "second_face_share": 0.0}
+    assert found(make_config({}), faces=faces)
+    assert not found(make_config({"report": {"face_share": 0.7}}), faces=faces)
+
+
+def test_a_difference_is_held_against_the_spread_of_the_seeds() -> None:
+    assert compare("acc2", (80.0, 1.0), (81.0, 0.5)).verdict == "within"
+    assert compare("acc2", (90.0, 1.0), (81.0, 0.5)).verdict == "better"
+    assert compare("mae", (50.0, 1.0), (40.0, 0.5)).verdict == "worse"
+    assert compare("mae", (30.0, 1.0), (40.0, 0.5)).verdict == "better"
+    assert compare("f1", None, (40.0, 0.5)).verdict == ""
+    assert compare("f1", (50.0, 1.0), (40.0, None)).difference == 10
+
+
+def test_costs_are_summed_by_stage_in_the_order_of_the_data() -> None:
+    runs = [
+        {"stage": "text", "computed": 2, "seconds": 4, "peak_mb": 100},
+        {"stage": "faces", "computed": 3, "seconds": 3, "peak_mb": 900},
+        {"stage": "text", "computed": 0, "seconds": 1, "peak_mb": 300},
+    ]
+    faces, text = costs(runs)
+    assert (faces.stage, text.stage) == ("faces", "text")
+    assert (text.jobs, text.computed, text.seconds, text.peak_mb) == (2, 2, 5, 300)
+    assert text.seconds_a_clip == 2.5
+
+
+def test_only_settings_off_their_defaults_are_listed() -> None:
+    assert differences(make_config({})) == []
+    (item,) = differences(make_config({"audio": {"mfcc_htk": True}}))
+    assert (item.key, item.default, item.value) == ("audio.mfcc_htk", "false", "true")
+
+
+def test_the_methods_speak_only_of_what_ran(build: Config) -> None:
+    whole = read_build(build)
+    text, bibtex = methods(whole, {"librosa": "0.11.0"}, ["lf_dnn", "tfn"])
+    assert "librosa 0.11.0" in text
+    assert "untrained text model" in text
+    assert "LF-DNN, TFN were trained with 5 seeds" in text
+    assert "zadeh2017tfn" in bibtex
+    assert "devlin2019bert" not in bibtex
+    assert bibtex.count("@") == len(set(bibtex.split("@")[1:]))
+
+
+@pytest.mark.parametrize("colours", [LIGHT, DARK])
+def test_text_can_be_read_on_every_ground(colours: dict[str, str]) -> None:
+    grounds = ("page", "card", "sunken")
+    for name in ("ink", "soft", "accent", "good", "warn", "bad"):
+        for ground in grounds:
+            assert _contrast(colours[name], colours[ground]) >= 4.5, (name, ground)
+    for kind in ("good", "warn", "bad", "accent"):
+        assert _contrast(colours["ink"], colours[f"{kind}-soft"]) >= 4.5
+
+
+def _contrast(first: str, second: str) -> float:
+    """Return the contrast of WCAG 2.1 between two colours."""
+    light, dark = sorted((_luminance(first), _luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
