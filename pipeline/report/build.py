@@ -27,6 +27,7 @@ from pipeline.train.experiments import TITLES
 from pipeline.train.metrics import TITLES as METRIC_TITLES
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_REASONS_SHOWN = 3
 _UNITS = {"text": ("tokens", "t"), "audio": ("frames", "a"), "vision": ("vectors", "v")}
 
 
@@ -121,14 +122,14 @@ def _context(build: Build) -> dict[str, Any]:
 
 def _cards(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
     seconds = float(build.usable["duration"].sum()) if build.manifest is not None else 0.0
-    reasons: dict[str, int] = {}
-    for item in build.quarantine:
-        reasons[item.stage] = reasons.get(item.stage, 0) + 1
+    reasons = Counter(item.reason for item in build.quarantine)
+    if len(reasons) > _REASONS_SHOWN or any(len(reason) > 60 for reason in reasons):
+        reasons = Counter(f"at {item.stage}" for item in build.quarantine)
     return {
         "clips_in": build.clips_in,
         "used": len(rows),
         "seconds": seconds,
-        "reasons": reasons,
+        "reasons": reasons.most_common(),
         "looked_at": sum(1 for row in rows if row.found),
     }
 

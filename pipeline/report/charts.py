@@ -130,10 +130,11 @@ def representations(name: str, points: Sequence[Mapping[str, Any]]) -> str:
     marks = {"T": "o", "A": "^", "V": "s"}  # shapes too, so that colour is not alone
     with _drawing(f"fig4-{name}", 3.4, 3.2) as drawing:
         axis = drawing.figure.subplots()
+        size = 9 if len(points) > 300 else 26
         for task, mark in marks.items():
             members = [point for point in points if point["modality"] == task]
             axis.scatter(
-                [point["x"] for point in members], [point["y"] for point in members], s=9,
+                [point["x"] for point in members], [point["y"] for point in members], s=size,
                 marker=mark, color=STANDINS[task.lower()], alpha=0.7, lw=0, label=MODALITIES[task],
             )  # fmt: skip
         axis.set_xticks([])

@@ -23,9 +23,9 @@ Score = tuple[float, float | None]
 _SMALLER_IS_BETTER = {"mae"}
 _TABLES = ("table2", "table4", "table5")
 _CAPTIONS = {
-    "table2": ("Table 2", "Models on the test part"),
-    "table4": ("Table 4", "Unimodal tasks, each trained on its own label and on M,"),
-    "table5": ("Table 5", "MLF-DNN with different auxiliary tasks"),
+    "table2": ("Table 2", "Model", "Models on the test part; * with unimodal labels;"),
+    "table4": ("Table 4", "Task", "Unimodal tasks, each trained on its own label and on M,"),
+    "table5": ("Table 5", "Tasks", "MLF-DNN with different auxiliary tasks"),
 }
 
 
@@ -99,6 +99,7 @@ class Table:
     """A table of the paper with our numbers."""
 
     name: str
+    head: str
     caption: str
     metrics: list[str]
     rows: list[tuple[str, list[Cell]]]
@@ -130,8 +131,9 @@ def read_results(root: Path) -> Results:
             continue
     results = Results(tables=tables)
     folder = root / "experiments" / "table2"
-    for model in results.trained:
-        results.curves[model] = _curves(sorted((folder / model).glob("seed_*/curve.csv")))
+    for model, row in results.rows("table2").items():
+        seeds = [item["seed"] for item in row["seeds"]]
+        results.curves[model] = _curves([folder / model / f"seed_{s}" / "curve.csv" for s in seeds])
     return results
 
 
@@ -162,8 +164,8 @@ def _table(results: Results, experiment: str) -> Table:
         summary = ours[variant]["test"] if variant in ours else None
         cells = [compare(m, _our_score(summary, m), _paper_score(printed, m)) for m in metrics]
         rows.append((_title(experiment, variant), cells))
-    name, caption = _CAPTIONS[experiment]
-    return Table(name, caption, [METRIC_TITLES[m] for m in metrics], rows)
+    name, head, caption = _CAPTIONS[experiment]
+    return Table(name, head, caption, [METRIC_TITLES[m] for m in metrics], rows)
 
 
 def _title(experiment: str, variant: str) -> str:
@@ -171,7 +173,7 @@ def _title(experiment: str, variant: str) -> str:
         return f"{TITLES[variant]}{' *' if variant in MULTITASK else ''}"
     if experiment == "table4":
         task, label = variant.split("-by-")
-        return f"task {task}, label {label}"
+        return f"{task}, label {label}"
     return variant.replace("-", ", ")
 
 

@@ -170,12 +170,12 @@ def _optional(
     gaps: dict[str, Gap], name: str, path: Path, read: Callable[[Path], T], command: str
 ) -> T | None:
     if not path.is_file():
-        gaps[name] = Gap(f"{path.name} has not been made", command)
+        gaps[name] = Gap(f"the file {path.name} has not been made", command)
         return None
     try:
         return read(path)
     except (OSError, ValueError, KeyError, BuildError) as error:
-        gaps[name] = Gap(f"{path.name} cannot be read ({error})", f"{command} --force")
+        gaps[name] = Gap(f"the file {path.name} cannot be read ({error})", f"{command} --force")
         return None
 
 

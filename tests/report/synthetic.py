@@ -280,7 +280,8 @@ def _write_results(root: Path, rng: np.random.Generator) -> None:
             "confusion": {"5": rng.integers(0, 9, (5, 5)).tolist()},
             "warnings": [],
         }
-        row = {"variant": model, "model": model, "title": title, "task": "M"}
+        seeds = [{"seed": seed} for seed in (1, 12)]
+        row = {"seeds": seeds, "variant": model, "model": model, "title": title, "task": "M"}
         rows.append({**row, "main": True, "test": summary})
         for seed in (1, 12):
             folder = root / "experiments" / "table2" / model / f"seed_{seed}"
