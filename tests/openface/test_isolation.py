@@ -105,13 +105,17 @@ def test_a_container_is_shut_off_from_everything_but_its_two_folders(
 
 
 def test_a_container_that_takes_too_much_memory_is_ended_not_the_machine(
-    podman: Harness, work: Path
+    podman: Harness, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
     if "--memory" not in Podman(podman.settings()).limit_options(Limits(1, 256)):
         pytest.skip("podman: no control group for memory on this machine")
     settings = podman.settings({"EMULATOR_FAIL": "eat-memory"}, memory_mb=256)
     with pytest.raises(BuildError, match="the memory limit is 256 MiB"):
         one_clip(settings, work)
+    assert not any(here.iterdir())  # nothing is dropped where the build was started
 
 
 def test_a_wrong_path_in_the_image_stops_the_build(container: Harness, work: Path) -> None:

@@ -67,6 +67,7 @@ def run_guarded(command: Command, log: Path, scratch: Path, must_stop: Callable[
             stdin=subprocess.PIPE,
             stdout=stream,
             stderr=subprocess.STDOUT,
+            cwd=log.parent,  # podman leaves a file "oom" where it stands when memory runs out
             start_new_session=True,  # a Ctrl-C in the terminal reaches this process alone
         )
         try:
