@@ -1,4 +1,5 @@
-# The HTML page about the build, from its files alone.
+# The HTML page about the build, from its files alone, and its tables and figures one by one.
+# snakemake --report build.zip (or .html) packs them with their captions.
 
 
 rule report:
@@ -7,7 +8,18 @@ rule report:
         quarantine=PROCESSED + "/quarantine.csv",
         results=RESULTS,
     output:
-        PROCESSED + "/report.html",
+        page=report(
+            PROCESSED + "/report.html",
+            caption="captions/page.rst",
+            category="The build",
+        ),
+        exhibits=report(
+            directory(PROCESSED + "/report"),
+            patterns=["{exhibit}.csv", "{exhibit}.svg"],
+            caption="captions/exhibit.rst",
+            category="Tables and figures",
+            labels={"exhibit": "{exhibit}"},
+        ),
     log:
         PROCESSED + "/logs/report.log",
     resources:

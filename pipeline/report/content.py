@@ -1,0 +1,184 @@
+"""What stands on the page, section by section, before it is laid out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from pipeline.dataset.classes import CLASSES
+from pipeline.report import charts, corpus
+from pipeline.report.clips import DETAILS_A_BLOCK, ClipRow
+from pipeline.report.findings import KINDS
+from pipeline.report.methods import methods
+from pipeline.report.palette import MODALITIES, heat_scale
+from pipeline.report.paper import CORPUS, SPLIT
+from pipeline.report.provenance import EDGES, costs, dag, differences, revision, versions
+from pipeline.report.results import Results, read_results, result_tables
+from pipeline.report.signals import ALPHABET, LEVELS
+from pipeline.report.sources import Build
+from pipeline.report.summary import build_warnings
+from pipeline.train.experiments import TITLES
+from pipeline.train.metrics import TITLES as METRIC_TITLES
+
+_REASONS_SHOWN = 3
+_UNITS = {"text": ("tokens", "t"), "audio": ("frames", "a"), "vision": ("vectors", "v")}
+
+
+def page_content(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
+    """Return the values that the templates name, and the drawn charts.
+
+    Parameters
+    ----------
+    build : Build
+        What the build's folder holds.
+    rows : list of ClipRow
+        The used clips, worst first.
+    """
+    results = read_results(build.root)
+    stored_versions, versions_from = versions(build)
+    paragraph, bibtex = methods(build, stored_versions, results.trained)
+    incomparable = _incomparable(build)
+    return {
+        "title": build.config.report.title,
+        "build": build,
+        "config": build.config,
+        "made_with": build.made_with,
+        "revision": revision(build),
+        "gaps": build.gaps,
+        "warnings": build_warnings(build),
+        "cards": _cards(build, rows),
+        "corpus": _corpus(build, rows),
+        "rows": rows,
+        "kinds": KINDS,
+        "results": results,
+        "tables": result_tables(results),
+        "comparable": not incomparable,
+        "incomparable": incomparable,
+        "curves": _curves(results),
+        "confusions": _confusions(results),
+        "metric_titles": METRIC_TITLES,
+        "figure4": _figure4(results),
+        "reasons": _reasons(build),
+        "classes": corpus.CLASS_NAMES,
+        "modalities": MODALITIES,
+        "costs": costs(build.runs),
+        "versions": stored_versions,
+        "versions_from": versions_from,
+        "differences": differences(build.made_with),
+        "dag": dag(build, len(results.trained)),
+        "edges": EDGES,
+        "methods": paragraph,
+        "bibtex": bibtex,
+    }
+
+
+def _cards(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
+    seconds = float(build.usable["duration"].sum()) if build.manifest is not None else 0.0
+    reasons = Counter(item.reason for item in build.quarantine)
+    if len(reasons) > _REASONS_SHOWN or any(len(reason) > 60 for reason in reasons):
+        reasons = Counter(f"at {item.stage}" for item in build.quarantine)
+    return {
+        "clips_in": build.clips_in,
+        "used": len(rows),
+        "seconds": seconds,
+        "reasons": reasons.most_common(),
+        "looked_at": sum(1 for row in rows if row.found),
+    }
+
+
+def _corpus(build: Build, rows: list[ClipRow]) -> dict[str, Any] | None:
+    clips = build.usable
+    if clips.empty:
+        return None
+    shown: dict[str, Any] = {
+        "table1": corpus.table1(clips),
+        "fig2": charts.label_histograms({m: clips[m].to_numpy(float) for m in corpus.LABELS}),
+        "eq1": charts.distance_matrix(corpus.label_distance(clips), corpus.LABELS),
+        "labelled": {m: int(clips[m].notna().sum()) for m in corpus.LABELS},
+        "lengths": [],
+        "table3": None,
+        "agreement": corpus.agreement(build.votes) if build.votes is not None else None,
+    }
+    shown["lengths"] = [
+        (length, charts.length_histogram(length.name, length.steps, length.limit, length.unit, hue))
+        for length, hue in _lengths(build, rows)
+    ]
+    if build.dataset is not None:
+        counts = build.dataset.table3()
+        rows_of = [(str(part), [int(n) for n in row]) for part, row in counts.iterrows()]
+        rows_of.append(("all", [int(n) for n in counts.sum()]))
+        shown["table3"] = [(part, row, SPLIT.get(part)) for part, row in rows_of]
+        shown["table3_chart"] = charts.part_bars(rows_of, CLASSES)
+    return shown
+
+
+def _lengths(build: Build, rows: list[ClipRow]) -> list[tuple[corpus.Lengths, str]]:
+    found = []
+    for name, (unit, hue) in _UNITS.items():
+        steps = [row.steps[name] for row in rows if name in row.steps]
+        if steps:
+            limit = build.padded.get(name)
+            found.append(
+                (corpus.lengths(name, unit, steps, build.made_with.dataset.sigmas, limit), hue)
+            )
+    return found
+
+
+def _incomparable(build: Build) -> str:
+    """Say why scores cannot be held against the paper's; nothing when they can."""
+    if build.clips_in != CORPUS["clips"]:
+        return f"This corpus has {build.clips_in:,}."
+    return "Here the text model is untrained." if build.made_with.text.model == "demo" else ""
+
+
+def _curves(results: Results) -> dict[str, Any]:
+    return {
+        TITLES[name]: charts.learning_curves(name, curves)
+        for name, curves in results.curves.items()
+        if curves
+    }
+
+
+def _confusions(results: Results) -> dict[str, Any]:
+    return {
+        TITLES[name]: charts.confusion_matrix(name, counts, CLASSES)
+        for name, counts in results.confusions.items()
+    }
+
+
+def _figure4(results: Results) -> list[tuple[str, bool, Any]]:
+    return [
+        (
+            panel["title"],
+            panel["multitask"],
+            charts.representations(panel["model"], panel["points"]),
+        )
+        for panel in results.tables.get("figure4", {}).get("panels", [])
+    ]
+
+
+def _reasons(build: Build) -> list[tuple[str, str, int]]:
+    """Count the quarantine by stage and reason, the most frequent first."""
+    counts = Counter((item.stage, item.reason) for item in build.quarantine)
+    return [(stage, reason, count) for (stage, reason), count in counts.most_common()]
+
+
+def table_data(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
+    """Return what the page's script needs to draw the clips' table and tracks."""
+    return {
+        "rows": [
+            {
+                "clip": row.clip,
+                "text": row.text,
+                **{name: value for name, value in row.figures.items() if value is not None},
+                "weight": round(row.weight, 3),
+                "found": [[item.kind, item.text] for item in row.found],
+            }
+            for row in rows
+        ],
+        "alphabet": ALPHABET,
+        "heat": heat_scale(LEVELS),
+        "f0": build.made_with.audio.f0,
+        "block": DETAILS_A_BLOCK,
+        "thumbnails": build.config.report.thumbnails,
+    }
