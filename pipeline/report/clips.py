@@ -30,6 +30,7 @@ class ClipRow:
 
     clip: str
     text: str
+    media: str
     figures: dict[str, Any]
     steps: dict[str, int]
     found: list[Finding]
@@ -64,9 +65,19 @@ def clip_rows(build: Build) -> list[ClipRow]:
         }
         warnings = [str(warning) for warning in entry["warnings"]]
         found = findings(build.config, info, warnings, cut)
-        rows.append(ClipRow(clip, entry["text"], figures, steps, found))
+        rows.append(ClipRow(clip, entry["text"], _media(entry), figures, steps, found))
     order = sorted(range(len(rows)), key=lambda i: (-rows[i].weight, i))
     return [rows[i] for i in order]
+
+
+def _media(entry: dict[Any, Any]) -> str:
+    """Describe a clip's file and speaker in a line."""
+    size = f"{entry['width']:.0f}×{entry['height']:.0f} px" if entry["width"] > 0 else ""
+    rate = f"{entry['fps']:.5g} frames/s" if entry["fps"] > 0 else ""
+    sound = f"{entry['sample_rate'] / 1000:g} kHz" if entry["sample_rate"] > 0 else ""
+    named = [size, rate, entry["video_codec"], entry["audio_codec"], sound]
+    person = [entry[name] for name in ("speaker", "gender", "age")]
+    return ", ".join(value for value in [*named, *person] if isinstance(value, str) and value)
 
 
 def _info(build: Build, stage: str, clip: str) -> dict[str, Any] | None:
@@ -116,12 +127,12 @@ def _plain(value: Any) -> float | None:
 def clip_details(build: Build, rows: list[ClipRow]) -> tuple[Detail, list[list[dict[str, Any]]]]:
     """Pack thumbnails and tracks, in blocks that the page reads one at a time."""
     detail = fitting_detail(len(rows), build.config.report.megabytes)
-    packed = [_detail_of(build, row.clip, detail) for row in rows[: detail.clips]]
+    packed = [_detail_of(build, row.clip, row.media, detail) for row in rows[: detail.clips]]
     return detail, [packed[i : i + DETAILS_A_BLOCK] for i in range(0, len(packed), DETAILS_A_BLOCK)]
 
 
-def _detail_of(build: Build, clip: str, detail: Detail) -> dict[str, Any]:
-    packed: dict[str, Any] = {}
+def _detail_of(build: Build, clip: str, media: str, detail: Detail) -> dict[str, Any]:
+    packed: dict[str, Any] = {"media": media}
     for stage, pack_stage in (
         ("faces", _pack_faces),
         ("openface", _pack_openface),

@@ -96,6 +96,7 @@ def _corpus(build: Build, rows: list[ClipRow]) -> dict[str, Any] | None:
         "eq1": charts.distance_matrix(corpus.label_distance(clips), corpus.LABELS),
         "labelled": {m: int(clips[m].notna().sum()) for m in corpus.LABELS},
         "lengths": [],
+        "unknown": [n for row in rows if (n := row.figures["unknown"])],
         "table3": None,
         "agreement": corpus.agreement(build.votes) if build.votes is not None else None,
     }

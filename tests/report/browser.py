@@ -127,9 +127,9 @@ class Browser:
         feature = {"name": "prefers-color-scheme", "value": scheme}
         self.send("Emulation.setEmulatedMedia", features=[feature])
 
-    def screenshot(self, path: Path) -> None:
-        """Save the whole page as PNG."""
-        answer = self.send("Page.captureScreenshot", captureBeyondViewport=True)
+    def screenshot(self, path: Path, *, whole: bool = True) -> None:
+        """Save the whole page, or what the window shows, as PNG."""
+        answer = self.send("Page.captureScreenshot", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(answer["data"]))
 
     def print(self, path: Path) -> None:

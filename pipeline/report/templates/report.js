@@ -252,6 +252,7 @@
     if (!packed) {
       sheet.append(make("p", { class: "gap", text: "The page carries no pictures of this clip, to stay small." }));
     } else {
+      sheet.append(make("p", { class: "soft" }, make("bdi", { text: packed.media })));
       const tracks = make("div", { class: "tracks" });
       addFilm(tracks, packed, row);
       addTracks(tracks, packed);
