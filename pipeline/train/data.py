@@ -21,10 +21,30 @@ from pipeline.train.recipe import Recipe
 
 PARTS = ("train", "valid", "test")
 STREAMS = ("text", "audio", "vision")
-Form = Literal["mean", "sequence", "padded", "aligned"]
+Form = Literal["mean", "repeated", "sequence", "padded", "aligned"]
 Group = Mapping[str, Any]
 """A part of the file, or arrays of the same names."""
 _BLOCK = 64  # clips read at once
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Sequences step after step, so that an LSTM touches no padding.
+
+    Parameters
+    ----------
+    rows : Tensor ``[sum of lengths, d]``
+        The first step of every clip, the second of every clip that has one, and so on;
+        clips by falling length.
+    sizes : list of int
+        Clips that have each step.
+    order : Tensor ``[B]``
+        The batch's position of each clip.
+    """
+
+    rows: Tensor
+    sizes: list[int]
+    order: Tensor
 
 
 @dataclass(frozen=True)
@@ -58,6 +78,16 @@ class Ragged:
         index = self.starts[clips][:, None] + torch.where(inside, offset, 0)
         return self.rows[index] * inside[:, :, None], lengths
 
+    def packed(self, clips: Tensor) -> tuple[Packed, Tensor]:
+        """Return the clips step after step, and their lengths ``[B]``."""
+        lengths, order = self.lengths[clips].sort(descending=True, stable=True)
+        steps = torch.arange(int(lengths[0]))
+        sizes = (lengths[:, None] > steps).sum(0)
+        step = torch.repeat_interleave(steps, sizes)
+        place = torch.arange(len(step)) - torch.repeat_interleave(sizes.cumsum(0) - sizes, sizes)
+        rows = self.rows[self.starts[clips][order][place] + step]
+        return Packed(rows, sizes.tolist(), order), self.lengths[clips]
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -65,7 +95,8 @@ class Batch:
 
     Parameters
     ----------
-    text : Tensor ``[B, Lt, 768]``
+    text : Tensor ``[B, Lt, 768]``, or Packed
+        Packed beside time averages, else with zeros at the back.
     audio, vision : Tensor ``[B, d]`` or ``[B, L, d]``
         Time averages, or sequences with zeros at the back.
     text_lengths, audio_lengths, vision_lengths : Tensor ``[B]``
@@ -73,7 +104,7 @@ class Batch:
     labels : dict of str to Tensor ``[B]``
     """
 
-    text: Tensor
+    text: Tensor | Packed
     audio: Tensor
     vision: Tensor
     text_lengths: Tensor
@@ -85,9 +116,14 @@ class Batch:
         """Return the batch on a device; lengths stay where packing wants them, on the CPU."""
         if device.type == "cpu":
             return self
+        moved = (
+            replace(self.text, rows=self.text.rows.to(device), order=self.text.order.to(device))
+            if isinstance(self.text, Packed)
+            else self.text.to(device)
+        )
         return replace(
             self,
-            text=self.text.to(device),
+            text=moved,
             audio=self.audio.to(device),
             vision=self.vision.to(device),
             labels={task: label.to(device) for task, label in self.labels.items()},
@@ -106,13 +142,14 @@ class Part:
         text, audio and vision; a Tensor ``[N, d]`` where only the mean is used.
     labels : dict of str to Tensor ``[N]``
         M, T, A, V; NaN where a clip has none.
-    full_text : bool
-        Pad texts to the file's length rather than to the batch's longest.
+    packed_text, full_text : bool
+        Give texts packed; else pad them to the file's length, not to the batch's longest.
     """
 
     clips: tuple[str, ...]
     streams: dict[str, Ragged | Tensor]
     labels: dict[str, Tensor]
+    packed_text: bool
     full_text: bool
 
     def __len__(self) -> int:
@@ -123,6 +160,9 @@ class Part:
         values: dict[str, Any] = {"labels": {t: label[clips] for t, label in self.labels.items()}}
         for stream in STREAMS:
             held = self.streams[stream]
+            if isinstance(held, Ragged) and stream == "text" and self.packed_text:
+                values["text"], values["text_lengths"] = held.packed(clips)
+                continue
             if isinstance(held, Ragged):
                 rows, lengths = held.padded(clips, full=self.full_text and stream == "text")
             else:
@@ -192,9 +232,10 @@ def load_corpus(path: Path, form: Form, recipe: Recipe, memory_gb: float = 4.0) 
     ----------
     path : Path
         ``dataset.h5``.
-    form : {"mean", "sequence", "padded", "aligned"}
-        Audio and vision as time averages, as sequences of true rows, as sequences with
-        their padding, or as one row a text step.
+    form : {"mean", "repeated", "sequence", "padded", "aligned"}
+        Audio and vision as time averages beside packed texts, as averages that the model
+        repeats, as sequences of true rows, as sequences with their padding, or as one row
+        a text step.
     recipe : Recipe
         Decides what counts as a row: valid ones (paper), or all, padding included.
     memory_gb : float
@@ -265,7 +306,7 @@ def _part(group: Group, form: Form, recipe: Recipe, text_steps: int, limit: floa
         rows = _rows_of(group, stream, form, recipe)
         if stream == "text" or form in ("sequence", "padded"):
             streams[stream] = _ragged(group, stream, clips, rows, limit)
-        elif form == "mean":
+        elif form in ("mean", "repeated"):
             streams[stream] = _reduced(group, stream, clips, rows, lambda kept, _: kept.mean(0))
         else:
             streams[stream] = _reduced(
@@ -277,13 +318,14 @@ def _part(group: Group, form: Form, recipe: Recipe, text_steps: int, limit: floa
         else torch.full((len(clips),), torch.nan)
         for task in TASKS
     }
-    return Part(clips, streams, labels, recipe.full_text)
+    return Part(clips, streams, labels, form == "mean", recipe.full_text)
 
 
 def _rows_of(group: Group, stream: str, form: Form, recipe: Recipe) -> NDArray[np.bool_]:
     """Say which rows count, ``[N, L]``: true ones (valid ones for vision), or all of them."""
     shape = group[stream].shape[:2]
-    padded = form in ("padded", "aligned") or (form == "mean" and recipe.pooling == "padded")
+    averaged = form in ("mean", "repeated")
+    padded = recipe.pooling == "padded" if averaged else form != "sequence"
     if padded and stream != "text":
         return np.ones(shape, bool)
     rows = np.arange(shape[1]) < np.asarray(group[f"{stream}_lengths"][:])[:, None]

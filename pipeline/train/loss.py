@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from pipeline.train.adam import Adam, Group
 from pipeline.train.hyper import Hyper
 from pipeline.train.models.base import SentimentModel
 from pipeline.train.recipe import Recipe
@@ -74,7 +75,7 @@ def split_parameters(model: SentimentModel) -> dict[str, list[nn.Parameter]]:
     return {**parts, "rest": [p for p in model.parameters() if id(p) not in taken]}
 
 
-def make_optimizer(model: SentimentModel, hyper: Hyper, recipe: Recipe) -> torch.optim.Adam:
+def make_optimizer(model: SentimentModel, hyper: Hyper, recipe: Recipe) -> Adam:
     """Return Adam over the learned parameters, with its own decay in the published recipe."""
     factors = {id(p) for p in model.factors()}
     groups = []
@@ -86,5 +87,5 @@ def make_optimizer(model: SentimentModel, hyper: Hyper, recipe: Recipe) -> torch
             (getattr(hyper, "factor_rate", 0.0), [p for p in learned if id(p) in factors]),
         ):
             if members:
-                groups.append({"params": members, "lr": rate, "weight_decay": decay})
-    return torch.optim.Adam(groups, lr=hyper.learning_rate, fused=True)
+                groups.append(Group(members, rate, decay))
+    return Adam(groups)

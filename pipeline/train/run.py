@@ -194,11 +194,17 @@ def train_seed(
     dims = {**corpus.dims, "text_steps": corpus.steps["text"]}
     model = build_model(seed.variant.model, plan.hyper, dims, tuple(plan.labels), plan.recipe)
     model.to(device)
+    began = time.time()
     fitted = fit(model, corpus, plan, device, on_epoch)
     log.info(
-        "%s: best epoch %d of %d, %.1f s, first step after %.1f s",
-        _title(seed), fitted.best_epoch, fitted.epochs, fitted.seconds, fitted.first_batch,
-    )  # fmt: skip
+        "%s: best epoch %d of %d, %.2f s, first step after %.2f s at %.2f",
+        _title(seed),
+        fitted.best_epoch,
+        fitted.epochs,
+        fitted.seconds,
+        fitted.first_batch,
+        began + fitted.first_batch,
+    )
     temporary = seed.folder.with_name(f".{seed.folder.name}.{os.getpid()}.tmp")
     try:
         temporary.mkdir(parents=True)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.errors import BuildError
+from pipeline.train.adam import Adam
 from pipeline.train.data import Batch, Corpus, Part, Ragged, chunks
 from pipeline.train.hyper import Hyper
 from pipeline.train.loss import make_optimizer, task_losses, total_loss, weight_of
@@ -167,7 +168,7 @@ def _train_epoch(
     model: SentimentModel,
     part: Part,
     plan: Plan,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Adam,
     shuffle: torch.Generator,
     device: torch.device,
 ) -> tuple[float, float]:
@@ -181,7 +182,7 @@ def _train_epoch(
     first = 0.0
     total = torch.zeros((), device=device)
     for group in groups:
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         clips = sum(len(chunk) for chunk in group)
         for chunk in group:
             batch = part.batch(chunk).to(device)

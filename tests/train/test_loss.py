@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pipeline.train.data import Batch
+from pipeline.train.adam import Adam, Group
 from pipeline.train.hyper import TASKS, hyper_for
 from pipeline.train.loss import decay_terms, make_optimizer, task_losses, total_loss
 from pipeline.train.models import build_model
@@ -65,14 +65,29 @@ def test_a_models_own_term_is_added() -> None:
 
 def test_the_published_optimiser_decays_by_group_and_leaves_the_rank_weights_out() -> None:
     model, hyper = model_of("mlmf", "published"), hyper_for("mlmf", "published")
-    groups = make_optimizer(model, hyper, PUBLISHED).param_groups
-    by_parameter = {id(p): group for group in groups for p in group["params"]}
-    assert by_parameter[id(model.text_subnet.linear.bias)]["weight_decay"] == 1e-4
-    assert by_parameter[id(model.audio_subnet.layer_1.weight)]["weight_decay"] == 0
-    assert by_parameter[id(model.heads["T"].layer_1.weight)]["weight_decay"] == 5e-3
-    assert by_parameter[id(model.audio_factor)]["lr"] == 1e-3
+    groups = make_optimizer(model, hyper, PUBLISHED).groups
+    by_parameter = {id(p): group for group in groups for p in group.parameters}
+    assert by_parameter[id(model.text_subnet.linear.bias)].decay == 1e-4
+    assert by_parameter[id(model.audio_subnet.layer_1.weight)].decay == 0
+    assert by_parameter[id(model.heads["T"].layer_1.weight)].decay == 5e-3
+    assert by_parameter[id(model.audio_factor)].rate == 1e-3
     assert id(model.rank_weights) not in by_parameter
-    assert all(g["weight_decay"] == 0 for g in make_optimizer(model, hyper, PAPER).param_groups)
+    assert all(group.decay == 0 for group in make_optimizer(model, hyper, PAPER).groups)
+
+
+def test_a_step_is_that_of_torchs_adam() -> None:
+    torch.manual_seed(0)
+    ours, theirs = (torch.nn.Parameter(torch.ones(5, 3)) for _ in range(2))
+    optimizer = Adam([Group([ours], 0.01, 0.1)])
+    reference = torch.optim.Adam([theirs], lr=0.01, weight_decay=0.1)
+    for _ in range(4):
+        gradient = torch.randn(5, 3)
+        ours.grad, theirs.grad = gradient.clone(), gradient.clone()
+        optimizer.step()
+        reference.step()
+    torch.testing.assert_close(ours, theirs)
+    optimizer.zero_grad()
+    assert ours.grad is None
 
 
 def test_every_task_of_a_multi_task_model_has_weight_in_the_paper_preset() -> None:
@@ -80,11 +95,3 @@ def test_every_task_of_a_multi_task_model_has_weight_in_the_paper_preset() -> No
         alpha = hyper_for(name, "paper").alpha
         assert min(alpha.M, alpha.T, alpha.A, alpha.V) > 0
     assert hyper_for("mtfn", "published").alpha.A == 0
-
-
-def test_the_batch_is_what_the_model_says_it_needs() -> None:
-    n = torch.tensor([5, 3])
-    batch = Batch(
-        torch.randn(2, 5, 6), torch.randn(2, 3), torch.randn(2, 4), n, n, n, labels={}
-    )  # fmt: skip
-    assert set(model_of("mlf_dnn")(batch).predictions) == set(TASKS)

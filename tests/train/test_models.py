@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline.train.align import CtcAlignment
-from pipeline.train.data import Batch
+from pipeline.train.data import Batch, Packed, Ragged
 from pipeline.train.experiments import MULTITASK, TITLES
 from pipeline.train.hyper import TASKS, hyper_for
 from pipeline.train.models import MODELS, build_model
@@ -57,8 +57,25 @@ def batch_for(model: str, recipe: Recipe, count: int = 5) -> Batch:
     for stream, found in lengths.items():
         x = torch.randn(count, int(found.max()), SMALL[stream])
         x *= torch.arange(x.shape[1])[:, None] < found[:, None, None]
-        values[stream] = x.sum(1) / found[:, None] if form == "mean" and stream != "text" else x
+        averaged = form in ("mean", "repeated") and stream != "text"
+        values[stream] = x.sum(1) / found[:, None] if averaged else x
+    if form == "mean":
+        values["text"] = packed(values["text"], lengths["text"])
     return Batch(**values, **{f"{s}_lengths": n for s, n in lengths.items()}, labels={})
+
+
+def packed(x: Tensor, lengths: Tensor) -> Packed:
+    inside = torch.arange(x.shape[1]) < lengths[:, None]
+    ragged = Ragged(x[inside], lengths.cumsum(0) - lengths, lengths, x.shape[1])
+    return ragged.packed(torch.arange(len(x)))[0]
+
+
+def unpacked(text: Packed) -> Tensor:
+    """Undo `packed`, by walking over the steps."""
+    x = torch.zeros(text.sizes[0], len(text.sizes), text.rows.shape[1])
+    for step, rows in enumerate(text.rows.split(text.sizes)):
+        x[text.order[: len(rows)], step] = rows
+    return x
 
 
 @pytest.mark.parametrize("name", TITLES)
@@ -77,8 +94,11 @@ def test_a_clip_is_predicted_the_same_alone_and_beside_longer_ones(name: str) ->
         alone = {}
         for stream in ("text", "audio", "vision"):
             length = int(getattr(batch, f"{stream}_lengths")[i])
-            x = getattr(batch, stream)[i : i + 1]
+            whole = getattr(batch, stream)
+            x = (unpacked(whole) if isinstance(whole, Packed) else whole)[i : i + 1]
             alone[stream] = x[:, :length] if x.ndim == 3 else x
+            if isinstance(whole, Packed):
+                alone[stream] = packed(alone[stream], torch.tensor([length]))
             alone[f"{stream}_lengths"] = torch.tensor([length])
         for task, value in model(replace(batch, **alone)).predictions.items():
             torch.testing.assert_close(value[0], together[task][i], atol=1e-5, rtol=1e-4)
@@ -90,8 +110,11 @@ def test_every_stream_matters_to_m(name: str) -> None:
     before = model(batch).predictions["M"]
     for stream in ("text", "audio", "vision"):
         x = getattr(batch, stream)
-        inside = x != 0
-        changed = replace(batch, **{stream: x + 20 * inside * torch.randn_like(x)})
+        if isinstance(x, Packed):
+            louder = replace(x, rows=x.rows + 20 * torch.randn_like(x.rows))
+        else:
+            louder = x + 20 * (x != 0) * torch.randn_like(x)
+        changed = replace(batch, **{stream: louder})
         assert not torch.equal(model(changed).predictions["M"], before)
 
 
@@ -106,16 +129,15 @@ def test_every_learned_parameter_gets_a_gradient_in_the_paper_preset(name: str) 
     assert not [n for n in missing if not n.startswith("heads")]  # a tiny ReLU head may be dead
 
 
-def test_the_text_lstm_stops_at_the_last_token_or_runs_over_the_padding() -> None:
+@pytest.mark.parametrize("stops", [True, False])
+def test_the_text_lstm_equals_torchs_to_the_last_token_or_over_the_padding(stops: bool) -> None:
     torch.manual_seed(0)
-    stops = TextSubnet(10, 6, 4, 0.0, to_last_token=True)
-    runs = TextSubnet(10, 6, 4, 0.0, to_last_token=False)
-    runs.load_state_dict(stops.state_dict())
-    x, length = torch.randn(1, 5, 10), torch.tensor([5])
-    padded = torch.cat([x, torch.zeros(1, 4, 10)], dim=1)
-    torch.testing.assert_close(stops(padded, length), stops(x, length))
-    torch.testing.assert_close(runs(x, length), stops(x, length))
-    assert not torch.allclose(runs(padded, length), runs(x, length))
+    subnet = TextSubnet(10, 6, 4, 0.0, steps=9, to_last_token=stops)
+    lengths = torch.tensor([3, 9, 1, 5])
+    x = torch.randn(4, 9, 10) * (torch.arange(9) < lengths[:, None])[:, :, None]
+    states, _ = subnet.rnn(x)
+    ends = states[torch.arange(4), lengths - 1] if stops else states[:, -1]
+    torch.testing.assert_close(subnet(packed(x, lengths)), subnet.linear(ends))
 
 
 def test_tensor_fusion_equals_the_outer_product_written_out() -> None:

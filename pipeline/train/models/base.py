@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from pipeline.train.data import Batch, Form
+from pipeline.train.data import Batch, Form, Packed
 from pipeline.train.hyper import Hyper, SubnetHyper
 from pipeline.train.recipe import Recipe
 from pipeline.train.subnets import Head, MeanSubnet, Output, TextSubnet
@@ -94,6 +94,7 @@ class SubnetModel(SentimentModel):
                 hyper.text_hidden,
                 hyper.text_out,
                 hyper.text_dropout if recipe.text_dropout else 0.0,
+                steps=dims["text_steps"],
                 to_last_token=recipe.text_end == "last_token",
             )
         self.used = used
@@ -125,7 +126,8 @@ class SubnetModel(SentimentModel):
         """Predict a batch's sentiments."""
         representations = {}
         if "text" in self.used:
-            representations["T"] = self.text_subnet(batch.text, batch.text_lengths)
+            assert isinstance(batch.text, Packed)
+            representations["T"] = self.text_subnet(batch.text)
         if "audio" in self.used:
             representations["A"] = self.audio_subnet(batch.audio)
         if "vision" in self.used:
@@ -142,3 +144,9 @@ def subnet_hyper(hyper: Hyper) -> SubnetHyper:
     """Narrow the type of a model's hyper-parameters."""
     assert isinstance(hyper, SubnetHyper)
     return hyper
+
+
+def padded_text(batch: Batch) -> Tensor:
+    """Narrow the type of a batch's text ``[B, L, 768]``."""
+    assert isinstance(batch.text, Tensor)
+    return batch.text

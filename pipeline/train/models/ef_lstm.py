@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from pipeline.train.align import CtcAlignment
 from pipeline.train.data import Batch, Form
 from pipeline.train.hyper import EfLstmHyper, Hyper
-from pipeline.train.models.base import SentimentModel
+from pipeline.train.models.base import SentimentModel, padded_text
 from pipeline.train.recipe import Recipe
-from pipeline.train.subnets import Output, packed, true_steps
+from pipeline.train.subnets import Output, at_end, true_steps
 
 
 class EfLstm(SentimentModel):
@@ -47,16 +47,17 @@ class EfLstm(SentimentModel):
     def forward(self, batch: Batch) -> Output:
         """Predict a batch's sentiments."""
         extra = None
-        audio, vision = batch.audio, batch.vision
+        text, audio, vision = padded_text(batch), batch.audio, batch.vision
         if self.recipe.alignment == "ctc":
-            n, steps = batch.text_lengths, batch.text.shape[1]
+            n, steps = batch.text_lengths, text.shape[1]
             audio, audio_loss = self.align_audio(audio, batch.audio_lengths, n, steps)
             vision, vision_loss = self.align_vision(vision, batch.vision_lengths, n, steps)
             extra = self.ctc_weight * (audio_loss + vision_loss)
-        x = self._normed(torch.cat([batch.text, audio, vision], dim=-1), batch.text_lengths)
+        x = self._normed(torch.cat([text, audio, vision], dim=-1), batch.text_lengths)
+        states, _ = self.rnn(x)  # [B, L, h]; padding lies at the back and touches no true step
         whole = self.recipe.text_end == "last_step"
-        _, (h, _) = self.rnn(x if whole else packed(x, batch.text_lengths))
-        hidden = torch.relu(self.linear(self.drop(h[-1])))
+        end = states[:, -1] if whole else at_end(states, batch.text_lengths)
+        hidden = torch.relu(self.linear(self.drop(end)))
         return Output({"M": self.out(self.drop(hidden)).squeeze(-1)}, {}, extra)
 
     def _normed(self, x: Tensor, lengths: Tensor) -> Tensor:

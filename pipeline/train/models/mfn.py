@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from pipeline.train.align import CtcAlignment
 from pipeline.train.data import Batch, Form
 from pipeline.train.hyper import Hyper, MfnHyper
-from pipeline.train.models.base import SentimentModel
+from pipeline.train.models.base import SentimentModel, padded_text
 from pipeline.train.recipe import Recipe
-from pipeline.train.subnets import Output, at_end
+from pipeline.train.subnets import Output, at_end, lstm_step
 
 
 class Mfn(SentimentModel):
@@ -30,7 +30,7 @@ class Mfn(SentimentModel):
     def form(cls, recipe: Recipe) -> Form:
         """Sequences to align, aligned ones, or the means that the published code repeats."""
         if not recipe.mfn_dynamics:
-            return "mean"
+            return "repeated"
         return "sequence" if recipe.alignment == "ctc" else "aligned"
 
     def __init__(
@@ -57,13 +57,13 @@ class Mfn(SentimentModel):
 
     def forward(self, batch: Batch) -> Output:
         """Predict a batch's sentiments."""
-        audio, vision, extra = batch.audio, batch.vision, None
-        n, steps = batch.text_lengths, batch.text.shape[1]
+        text, audio, vision, extra = padded_text(batch), batch.audio, batch.vision, None
+        n, steps = batch.text_lengths, text.shape[1]
         if self.aligned:
             audio, audio_loss = self.align_audio(audio, batch.audio_lengths, n, steps)
             vision, vision_loss = self.align_vision(vision, batch.vision_lengths, n, steps)
             extra = self.ctc_weight * (audio_loss + vision_loss)
-        h, c = self._run_cells(batch.text, audio, vision)  # [B, L, width] each
+        h, c = self._run_cells(text, audio, vision)  # [B, L, width] each
         before = torch.cat([torch.zeros_like(c[:, :1]), c[:, :-1]], dim=1)
         both = torch.cat([before, c], dim=-1)
         attended = torch.softmax(self.attention(both), dim=-1) * both
@@ -95,9 +95,7 @@ class Mfn(SentimentModel):
         h = c = torch.zeros(len(inputs[0]), recurrence.shape[0], device=streams[0].device)
         hs, cs = [], []
         for x in inputs:
-            i, f, g, o = torch.addmm(x, h, recurrence).chunk(4, dim=-1)
-            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-            h = torch.sigmoid(o) * torch.tanh(c)
+            h, c = lstm_step(torch.addmm(x, h, recurrence), c)
             hs.append(h)
             cs.append(c)
         return torch.stack(hs, dim=1), torch.stack(cs, dim=1)

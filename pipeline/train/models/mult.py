@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pipeline.train.data import Batch, Form
 from pipeline.train.hyper import Hyper, MultHyper
-from pipeline.train.models.base import SentimentModel
+from pipeline.train.models.base import SentimentModel, padded_text
 from pipeline.train.recipe import Recipe
 from pipeline.train.subnets import Output, at_end, true_steps
 
@@ -75,13 +75,14 @@ class Mult(SentimentModel):
 
     def forward(self, batch: Batch) -> Output:
         """Predict a batch's sentiments."""
-        streams = {"text": batch.text, "audio": batch.audio, "vision": batch.vision}
+        text = padded_text(batch)
+        streams = {"text": text, "audio": batch.audio, "vision": batch.vision}
         lengths = {
             "text": batch.text_lengths,
             "audio": batch.audio_lengths,
             "vision": batch.vision_lengths,
         }
-        streams["text"], lengths["text"] = self._room_for_kernel(batch.text, batch.text_lengths)
+        streams["text"], lengths["text"] = self._room_for_kernel(text, batch.text_lengths)
         streams["text"] = self.text_drop(streams["text"])
         z = {s: self.project[s](x.transpose(1, 2)).transpose(1, 2) for s, x in streams.items()}
         inside = {

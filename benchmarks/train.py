@@ -1,0 +1,137 @@
+"""Time training on a corpus of the paper's shape with a planted signal.
+
+    python benchmarks/train.py                              # five seeds of each quick model
+    python benchmarks/train.py --models tfn mtfn mult --seeds 1 --epochs 2
+    python benchmarks/train.py --preset published --models lf_dnn mlf_dnn
+
+Each model is trained in a process of its own, as `snakemake` does it. Printed for each:
+parameters; seconds from process start to the first gradient step, for an epoch of one
+seed (median), and from process start to the last seed; epochs to convergence; peak memory
+of the whole process tree; test scores over seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from statistics import mean, median, pstdev
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+_WORKER = """
+import logging, sys, json
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+from pipeline.config import load_config
+from pipeline.train.run import train_model
+config = load_config(assignments=tuple(json.loads(sys.argv[1])))
+train_model(config, "table2", sys.argv[2], int(sys.argv[3]))
+"""
+_LINE = re.compile(
+    r"best epoch (\d+) of (\d+), ([\d.]+) s, first step after ([\d.]+) s at ([\d.]+)"
+)
+
+
+def measure(folder: Path, model: str, jobs: int, assignments: list[str]) -> dict[str, Any]:
+    """Train a model's seeds in a fresh process and return the figures."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", _WORKER, json.dumps(assignments), model, str(jobs)]
+    start = time.time()
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    peak = [0.0]
+    watcher = threading.Thread(target=_watch, args=(process, peak), daemon=True)
+    watcher.start()
+    errors = process.communicate()[1]
+    seconds = time.time() - start
+    if process.returncode:
+        raise SystemExit(errors)
+    lines = [tuple(map(float, found)) for found in _LINE.findall(errors)]
+    root = folder / "experiments" / "table2" / model
+    seeds = [json.loads(p.read_text("utf-8")) for p in sorted(root.glob("seed_*/metrics.json"))]
+    scores = [seed["test"]["M"]["scores"] for seed in seeds]
+    return {
+        "model": model,
+        "parameters": seeds[0]["parameters"],
+        "first_step": min(line[4] for line in lines) - start,
+        "epoch": median(line[2] / line[1] for line in lines),
+        "epochs": mean(line[1] for line in lines),
+        "seconds": seconds,
+        "memory_gb": peak[0],
+        **{name: _spread([s[name] for s in scores]) for name in ("acc2", "mae", "corr")},
+    }
+
+
+def _spread(values: list[float]) -> str:
+    return f"{100 * mean(values):.2f} ({100 * pstdev(values):.2f})"
+
+
+def _watch(process: subprocess.Popen[str], peak: list[float]) -> None:
+    """Follow the memory of the process tree: shared pages are counted once (PSS)."""
+    while process.poll() is None:
+        total = 0
+        for task in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((task / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                if process.pid in (parent, int(task.name)):
+                    rollup = (task / "smaps_rollup").read_text()
+                    total += int(re.search(r"^Pss:\s+(\d+)", rollup, re.M)[1])  # type: ignore[index]
+            except (OSError, ValueError, TypeError, IndexError):
+                continue
+        peak[0] = max(peak[0], total / 1e6)
+        time.sleep(0.5)
+
+
+def main() -> None:
+    """Parse the command line, make the corpus if need be, print a table."""
+    from planted import write_planted
+
+    quick = ["lf_dnn", "mlf_dnn", "lmf", "mlmf", "ef_lstm", "mfn"]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--corpus", type=Path, help="folder of a dataset.h5; made if it is not there"
+    )
+    parser.add_argument("--models", nargs="+", default=quick)
+    parser.add_argument("--preset", default="paper")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=200)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--set", nargs="*", default=[], help="more settings, e.g. train.patience=3")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        corpus = options.corpus or folder
+        if not (corpus / "dataset.h5").exists():
+            write_planted(corpus / "dataset.h5")
+        if corpus != folder:
+            (folder / "dataset.h5").symlink_to((corpus / "dataset.h5").resolve())
+        seeds = [1, 12, 123, 1234, 12345][: options.seeds]
+        assignments = [
+            f"processed={folder}", f"train.seeds={seeds}", f"train.preset={options.preset}",
+            f"train.max_epochs={options.epochs}", *options.set,
+        ]  # fmt: skip
+        print(
+            f"{'model':8} {'params':>11} {'1st step':>8} {'s/epoch':>8} {'epochs':>6} "
+            f"{'total s':>8} {'GB':>5}  Acc-2        MAE          Corr"
+        )
+        for model in options.models:
+            row = measure(folder, model, options.jobs, assignments)
+            print(
+                f"{row['model']:8} {row['parameters']:11,} {row['first_step']:8.1f} "
+                f"{row['epoch']:8.2f} {row['epochs']:6.1f} {row['seconds']:8.1f} "
+                f"{row['memory_gb']:5.2f}  {row['acc2']:12} {row['mae']:12} {row['corr']:12}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
