@@ -63,7 +63,7 @@ class Build:
     done : dict of str to set of str
         Clips with a record, by stage.
     runs : list of dict
-        Lines of ``logs/runs.jsonl``.
+        Lines of ``logs/runs.jsonl``, and Snakemake's benchmarks of training jobs.
     gaps : dict of str to Gap
         Missing pieces by name.
     """
@@ -161,7 +161,7 @@ def read_build(config: Config) -> Build:
         quarantine=_read_quarantine(root, from_records),
         dataset=dataset,
         done=done,
-        runs=runs or [],
+        runs=[*(runs or []), *_read_benchmarks(root)],
         gaps=gaps,
     )
 
@@ -190,6 +190,26 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
         if isinstance(value, dict) and "stage" in value:
             lines.append(value)
     return lines
+
+
+def _read_benchmarks(root: Path) -> list[dict[str, Any]]:
+    """Read what Snakemake measured of training jobs, in the form of ``runs.jsonl``."""
+    runs = []
+    for path in sorted((root / "logs" / "train").glob("*.tsv")):
+        try:
+            with path.open(encoding="utf-8", newline="") as stream:
+                for row in csv.DictReader(stream, delimiter="\t"):
+                    peak = row["max_rss"]
+                    runs.append(
+                        {
+                            "stage": "train",
+                            "seconds": float(row["s"]),
+                            "peak_mb": 0.0 if peak in ("-", "NA") else float(peak),
+                        }
+                    )
+        except (OSError, ValueError, KeyError, csv.Error):
+            continue
+    return runs
 
 
 def _read_records(root: Path) -> tuple[dict[str, set[str]], list[dict[str, Any]]]:

@@ -98,7 +98,9 @@ def _quarantined(items: list[LeftOut]) -> list[str]:
         :_SHOWN
     ]:
         more = f" and {len(clips) - 3} more" if len(clips) > 3 else ""
-        lines.append(f"  {len(clips)} x {stage}: {_short(reason)} ({', '.join(clips[:3])}{more})")
+        lines.append(
+            f"  {len(clips)} x {stage}: {_short(reason)} ({_short(', '.join(clips[:3]))}{more})"
+        )
     if len(by_reason) > _SHOWN:
         lines.append(f"  {len(by_reason) - _SHOWN} further reason(s): see the report")
     return lines

@@ -10,6 +10,8 @@ import pytest
 
 from pipeline.config import Config, make_config
 from pipeline.report.build import build_report, embed_json
+from pipeline.report.provenance import costs
+from pipeline.report.sources import read_build
 from pipeline.report.summary import summary_text
 from tests.report.conftest import HOSTILE
 from tests.report.synthetic import Corpus, write_build
@@ -109,6 +111,16 @@ def test_the_settings_shown_are_those_that_made_the_dataset(tmp_path: Path) -> N
     assert "log F0 by YIN" in text
     assert "decheveigne2002yin" in text
     assert "mauch2014pyin" not in text
+
+
+def test_training_jobs_are_among_the_costs(tmp_path: Path) -> None:
+    config = write_build(tmp_path, Corpus(clips=4))
+    for model, seconds, peak in (("lf_dnn", 60, "512.5"), ("mlf_dnn", 80, "NA")):
+        log = tmp_path / "logs" / "train" / f"table2_{model}.tsv"
+        log.parent.mkdir(exist_ok=True)
+        log.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:01:00\t{peak}\n", "utf-8")
+    (train,) = (cost for cost in costs(read_build(config).runs) if cost.stage == "train")
+    assert (train.jobs, train.seconds, train.peak_mb) == (2, 140, 512.5)
 
 
 def test_the_console_hears_what_was_built_and_what_was_lost(build: Config, page: Path) -> None:

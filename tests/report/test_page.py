@@ -209,12 +209,8 @@ def test_2281_clips_stay_quick(browser: Browser, page: Path, tmp_path: Path) -> 
     large = tmp_path / "large.html"
     large.write_text(enlarged(page.read_text("utf-8"), 2281), "utf-8")
     assert 5e6 < large.stat().st_size < 40e6
-    browser.open(large)
-    paint = browser.run(
-        "performance.getEntriesByType('paint').find((p) => p.name === 'first-contentful-paint')"
-        ".startTime"
-    )
-    assert paint < 1000
+    # the best of three: other jobs on the machine delay a page, nothing speeds it up
+    assert min(first_paint(browser, large) for _ in range(3)) < 1000
     times = browser.run(
         "['video_0003', '天', 'no such', ''].map((text) => {"
         " const s = document.getElementById('search'); s.value = text;"
@@ -223,6 +219,13 @@ def test_2281_clips_stay_quick(browser: Browser, page: Path, tmp_path: Path) -> 
     )
     assert sorted(times)[1] < 100, times  # the median: a shared machine may hiccup once
     assert "2,281 clips" in browser.run("document.getElementById('shown').textContent")
+
+
+def first_paint(browser: Browser, page: Path) -> float:
+    browser.open(page)
+    entry = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+    milliseconds: float = browser.run(entry)
+    return milliseconds
 
 
 def enlarged(page: str, clips: int) -> str:
