@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from pipeline.text.demo_model import DEMO_VERSION, LABEL, write_demo_model
 from pipeline.text.settings import TextSettings
 
 DEMO = "demo"
+WIDTH_STEP = 8
 _MODEL_FILES = ("config.json", "model.safetensors", "vocab.txt", "tokenizer.json")
 
 
@@ -56,7 +58,11 @@ class TextExtractor(Extractor):
         return result
 
     def extract_batch(self, batch: Sequence[str]) -> list[Features | Exception]:
-        """Map transcripts in length-sorted batches; the result does not depend on the batch.
+        """Map transcripts in length-sorted batches.
+
+        Batches have fixed shapes, whatever is in them: ``batch_clips`` rows (the last one is
+        filled up) of the next multiple of 8 tokens. Matrix products of one shape add up in
+        one order, so a transcript's vectors are the same to the bit in any company.
 
         Parameters
         ----------
@@ -73,8 +79,7 @@ class TextExtractor(Extractor):
         ids = [self.tokenizer(t, truncation=True, max_length=limit)["input_ids"] for t in batch]
         order = sorted(range(len(batch)), key=lambda i: len(ids[i]))
         results: list[Features | Exception | None] = [None] * len(batch)
-        for start in range(0, len(order), self.settings.batch_clips):
-            members = order[start : start + self.settings.batch_clips]
+        for members in _batches(order, ids, self.settings.batch_clips):
             hidden = self._hidden([ids[i] for i in members])
             for row, i in enumerate(members):
                 tokens = self.tokenizer.convert_ids_to_tokens(ids[i])
@@ -89,8 +94,9 @@ class TextExtractor(Extractor):
     def _hidden(self, ids: list[list[int]]) -> Any:
         import torch
 
-        width = max(map(len, ids))
+        width = _width(ids[0])
         pad = self.tokenizer.pad_token_id
+        ids = ids + [ids[0]] * (self.settings.batch_clips - len(ids))
         padded = torch.tensor([row + [pad] * (width - len(row)) for row in ids])
         mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids])
         with torch.inference_mode():
@@ -98,6 +104,18 @@ class TextExtractor(Extractor):
                 input_ids=padded.to(self.device), attention_mask=mask.to(self.device)
             )
         return output.last_hidden_state.float().cpu().numpy()
+
+
+def _width(ids: list[int]) -> int:
+    return -(-len(ids) // WIDTH_STEP) * WIDTH_STEP
+
+
+def _batches(order: list[int], ids: list[list[int]], size: int) -> Iterator[list[int]]:
+    """Cut a length-sorted list into batches of one padded width."""
+    for _, group in groupby(order, key=lambda i: _width(ids[i])):
+        members = list(group)
+        for start in range(0, len(members), size):
+            yield members[start : start + size]
 
 
 def load_bert(settings: TextSettings) -> tuple[Any, Any]:

@@ -1,10 +1,20 @@
-"""Real OpenFace CSVs that ship with the project, and ways to damage them."""
+"""Real OpenFace CSVs, and ways to damage them."""
 
 import gzip
 from pathlib import Path
 
+import pytest
+
 DEMO = Path(__file__).parents[2] / "raw" / "demo" / "openface"
-FAILURES = Path(__file__).parent / "failures"
+REAL = Path(__file__).parents[3] / "shared" / "real" / "openface"
+
+
+def real_csv(name: str) -> bytes:
+    """Return a real OpenFace CSV, gzipped; the test is skipped where it does not lie."""
+    path = REAL / name
+    if not path.is_file():
+        pytest.skip(f"{path} is not here: it is other people's, and no part of the project")
+    return path.read_bytes()
 
 
 def demo_csv() -> str:

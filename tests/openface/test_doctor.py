@@ -9,7 +9,7 @@ import pytest
 from pipeline.config import Config, make_config
 from pipeline.openface.doctor import check_openface, packaged_faces
 from pipeline.openface.settings import OpenFaceSettings
-from tests.openface.csvs import DEMO, FAILURES
+from tests.openface.csvs import DEMO, real_csv
 from tests.openface.harness import Harness
 
 
@@ -68,6 +68,5 @@ def test_imported_csvs_are_counted_and_the_first_is_read(tmp_path: Path) -> None
     settings = OpenFaceSettings(runtime="import", import_folder=tmp_path)
     (empty,) = check_openface(config(settings))
     assert empty.ok is False and "no VIDEO/CLIP.csv" in empty.found
-    source = FAILURES / "edge_no_AU_models_679cols.csv.gz"
-    (tmp_path / "v" / "1.csv.gz").write_bytes(source.read_bytes())
+    (tmp_path / "v" / "1.csv.gz").write_bytes(real_csv("edge_no_AU_models_679cols.csv.gz"))
     assert "679 columns" in check_openface(config(settings))[-1].found

@@ -10,7 +10,7 @@ from pipeline.errors import BuildError, ClipError
 from pipeline.openface.imported import ImportedOpenFace, ImportInputs, import_folder
 from pipeline.openface.settings import OpenFaceSettings
 from pipeline.store import Features
-from tests.openface.csvs import FAILURES, demo_csv, with_timestamps
+from tests.openface.csvs import demo_csv, real_csv, with_timestamps
 
 ROWS = 64
 
@@ -47,7 +47,7 @@ def test_video_csvs_are_matched_by_time(rate: float, frames: int) -> None:
 
 
 def test_a_truncated_video_csv_is_an_error() -> None:
-    data = (FAILURES / "edge_truncated_video_33of72.csv.gz").read_bytes()
+    data = real_csv("edge_truncated_video_33of72.csv.gz")
     with pytest.raises(ClipError, match=r"ends at 1.07 s, the clip's last frame is at 2.37 s"):
         extract(data, 72)
 
@@ -58,7 +58,7 @@ def test_a_csv_of_a_longer_video_is_an_error() -> None:
 
 
 def test_a_real_video_with_its_own_rate_fits_its_clip() -> None:
-    data = (FAILURES / "full_noface_face_mov.csv.gz").read_bytes()
+    data = real_csv("full_noface_face_mov.csv.gz")
     assert extract(data, 191).info["grid"] == "timestamp"
 
 

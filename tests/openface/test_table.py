@@ -10,7 +10,7 @@ from pipeline.errors import ClipError
 from pipeline.openface import table as table_module
 from pipeline.openface.columns import COLUMNS, CONFIDENCE, SUCCESS
 from pipeline.openface.table import MissingModelsError, parse_table
-from tests.openface.csvs import DEMO, FAILURES, demo_csv, read, with_cell
+from tests.openface.csvs import DEMO, demo_csv, read, real_csv, with_cell
 
 
 def test_every_demo_csv_is_read_with_one_row_a_line() -> None:
@@ -55,7 +55,7 @@ def test_columns_in_another_order_are_put_right() -> None:
 
 
 def test_rows_without_a_face_are_kept_and_marked() -> None:
-    table = parse_table((FAILURES / "full_noface_face_mov.csv.gz").read_bytes(), "a.csv")
+    table = parse_table(real_csv("full_noface_face_mov.csv.gz"), "a.csv")
     assert table[0, COLUMNS.index("pose_Tz")] == np.float32(37529653.0)
     assert table[:, SUCCESS].mean() == pytest.approx(0.426, abs=1e-3)
     assert table[-1, CONFIDENCE] == np.float32(0.01)
@@ -70,13 +70,13 @@ def test_rows_without_a_face_are_kept_and_marked() -> None:
 )
 def test_missing_au_models_are_told_apart_from_bad_clips(file: str, words: list[str]) -> None:
     with pytest.raises(MissingModelsError) as caught:
-        parse_table((FAILURES / f"{file}.csv.gz").read_bytes(), "a.csv")
+        parse_table(real_csv(f"{file}.csv.gz"), "a.csv")
     assert all(word in caught.value.reason for word in words)
     assert "AU" in caught.value.remedy
 
 
 def test_a_run_that_was_killed_before_post_processing_is_refused() -> None:
-    data = (FAILURES / "edge_killed_midrun_not_postprocessed.csv.gz").read_bytes()
+    data = real_csv("edge_killed_midrun_not_postprocessed.csv.gz")
     with pytest.raises(ClipError, match="before it post-processed"):
         parse_table(data, "a.csv")
 

@@ -11,7 +11,7 @@ from pipeline.openface.table import parse_table
 from pipeline.store import Features
 from pipeline.vision.extractor import VisionExtractor, VisionInputs, feature_names
 from pipeline.vision.settings import VisionSettings
-from tests.openface.csvs import FAILURES, demo_csv
+from tests.openface.csvs import demo_csv, real_csv
 
 
 def table(rows: int, *, lost: tuple[int, ...] = (), rate: float = 0) -> np.ndarray:
@@ -114,7 +114,7 @@ def test_of_two_rows_equally_near_the_earlier_one_is_taken() -> None:
 
 
 def test_a_loss_of_the_face_stays_where_it_happened() -> None:
-    rows = parse_table((FAILURES / "full_noface_face_mov.csv.gz").read_bytes(), "a.csv")
+    rows = parse_table(real_csv("full_noface_face_mov.csv.gz"), "a.csv")
     features = extract(rows, 191, grid="timestamp")
     assert features.arrays["vision"].shape == (191, 709)
     assert np.abs(features.arrays["vision"]).max() < 1e4  # pose_Tz of a lost face is 3.7e7
