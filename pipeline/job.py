@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from typing import Any
 
 from pipeline.config import Config, make_config
 from pipeline.errors import BuildError
+from pipeline.runs import note_run, tell
+from pipeline.stages import STAGES
 from pipeline.verdict import note_stop
 
 _THREAD_LIMITS = (
@@ -56,13 +59,20 @@ def job(snakemake: Any) -> Iterator[Config]:
     logging.captureWarnings(True)
     warnings.simplefilter("default")
     signal.signal(signal.SIGTERM, _terminated)
+    started = time.monotonic()
     try:
         yield config
     except BuildError as error:
         logging.getLogger(__name__).error("%s", error)
         note_stop(config, snakemake.rule, error)
-        print(f"\nERROR in {snakemake.rule}: {error}\n", file=sys.stderr)
+        tell(f"\nERROR in {snakemake.rule}: {error}\n")
         sys.exit(1)
+    if snakemake.rule not in STAGES:  # those say themselves how many clips they computed
+        seconds = time.monotonic() - started
+        name = " ".join([snakemake.rule, *snakemake.wildcards])
+        tell(f"{name}: done ({seconds:.1f} s)")
+        if snakemake.rule in ("manifest", "dataset"):
+            note_run(config.processed, snakemake.rule, "", 0, seconds)
 
 
 def _terminated(number: int, frame: object) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import resource
-import sys
 import time
 from pathlib import Path
 
@@ -13,9 +10,13 @@ from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.plan import QuarantineEntry, plan, read_shard
 from pipeline.pool import compute
+from pipeline.runs import note_run, tell
 from pipeline.stages import STAGES, Build
 from pipeline.store import write_json
 from pipeline.worker import Outcome
+
+TELL_SECONDS = 10
+"""A job says how far it is this often."""
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +78,9 @@ class Progress:
     """Progress of one job: lines in its log, a counter that chsims-build shows, a summary."""
 
     def __init__(self, build: Build, stage: str, shard: str, total: int) -> None:
-        self.folder = build.store.root / "logs"
-        self.counter = self.folder / stage / f"{shard}.progress"
+        self.processed = build.store.root
+        self.counter = self.processed / "logs" / stage / f"{shard}.progress"
+        self.told = time.monotonic()
         self.stage, self.shard, self.total, self.done = stage, shard, total, 0
         self.counter.parent.mkdir(parents=True, exist_ok=True)
         self._count()
@@ -92,25 +94,15 @@ class Progress:
             log.warning("%s: quarantined: %s\n%s", clip, outcome.reason, outcome.detail)
         else:
             log.info("%s: done (%d of %d)", clip, self.done, self.total)
+        if self.done < self.total and time.monotonic() - self.told > TELL_SECONDS:
+            self.told = time.monotonic()
+            tell(f"{self.stage} {self.shard}: {self.done} of {self.total} clips")
 
     def close(self, seconds: float, quarantined: int) -> None:
-        """Say on the console what the job did, and add a line to ``logs/runs.jsonl``."""
-        whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-        peak = max(resource.getrusage(who).ru_maxrss for who in whose)
-        run = {
-            "stage": self.stage,
-            "shard": self.shard,
-            "computed": self.done,
-            "seconds": round(seconds, 2),
-            "peak_mb": round(peak / 1024, 1),
-        }
-        with (self.folder / "runs.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(run) + "\n")
+        """Say what the job did, and note what it cost."""
+        note_run(self.processed, self.stage, self.shard, self.done, seconds)
         bad = f", {quarantined} in quarantine" if quarantined else ""
-        print(
-            f"{self.stage} {self.shard}: {self.done} clips computed{bad} ({seconds:.1f} s)",
-            file=sys.stderr,
-        )
+        tell(f"{self.stage} {self.shard}: {self.done} clips computed{bad} ({seconds:.1f} s)")
 
     def _count(self) -> None:
         self.counter.write_text(f"{self.done} {self.total}\n", "utf-8")

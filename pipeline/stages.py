@@ -182,40 +182,42 @@ def _identity_faces(config: Config) -> Mapping[str, Any]:
 # --- openface ----------------------------------------------------------------------------
 
 
-def imported_csv(config: Config, clip: Clip) -> Path | None:
-    """Return the OpenFace CSV a user has for a clip: VIDEO/CLIP.csv or .csv.gz, or None."""
+def imported_csvs(config: Config, clip: Clip) -> list[Path]:
+    """Return a clip's OpenFace CSVs, VIDEO/CLIP.csv or .csv.gz: one, if all is well."""
     folder = config.openface.import_folder
     if folder is None:
-        return None
-    for suffix in (".csv", ".csv.gz"):
-        path = folder / f"{clip.clip}{suffix}"
-        if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
-            return path
-    return None
+        return []
+    paths = [folder / f"{clip.clip}{suffix}" for suffix in (".csv", ".csv.gz")]
+    root = folder.resolve()
+    return [path for path in paths if path.is_file() and path.resolve().is_relative_to(root)]
 
 
 def _external_openface(config: Config, clip: Clip) -> str:
     if config.openface.runtime != "import":
         return ""
-    path = imported_csv(config, clip)
-    return "missing" if path is None else file_digest(path)
+    return " ".join(file_digest(path) for path in imported_csvs(config, clip)) or "missing"
 
 
 def _load_openface(build: Build, clip: Clip) -> Any:
     from pipeline.faces.extractor import split_crops
     from pipeline.openface.extractor import CropInputs, ImportInputs
+    from pipeline.openface.table import MAX_BYTES
 
     faces = build.store.read("faces", clip.clip)
     if build.config.openface.runtime != "import":
         scratch = build.store.root / "scratch"
         return CropInputs(clip.clip, split_crops(faces), scratch)
-    path = imported_csv(build.config, clip)
-    if path is None:
+    paths = imported_csvs(build.config, clip)
+    if len(paths) != 1:
+        found = " and ".join(path.name for path in paths) or "none"
         raise ClipError(
-            f"no OpenFace CSV for it: {build.config.openface.import_folder}/{clip.clip}.csv[.gz]",
-            "run OpenFace on this clip and put its CSV there, or choose another openface.runtime",
+            f"expected one OpenFace CSV, {build.config.openface.import_folder}/{clip.clip}.csv or "
+            f".csv.gz; found {found}",
+            "leave one CSV of this clip there; run OpenFace on it if there is none",
         )
-    return ImportInputs(path.read_bytes(), path.name, faces.info["frames"], faces.info["fps"])
+    with paths[0].open("rb") as stream:
+        data = stream.read(MAX_BYTES + 1)  # the extractor refuses what is longer
+    return ImportInputs(data, paths[0].name, faces.info["frames"], faces.info["fps"])
 
 
 def _batch_openface(config: Config) -> int:

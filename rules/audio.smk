@@ -6,12 +6,12 @@ rule audio:
         shard=PROCESSED + "/shards/{shard}.json",
     output:
         record=PROCESSED + "/records/audio/{shard}.json",
-    params:
-        settings=settings_digest("audio"),
     log:
         PROCESSED + "/logs/audio/{shard}.log",
     threads: 4
     resources:
         mem_mb=4000,
+    params:
+        settings=settings_digest("audio"),
     script:
         "scripts/stage.py"

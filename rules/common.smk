@@ -35,7 +35,9 @@ def settings_digest(stage):
 
 def records(stage):
     """The records of a stage, one a shard."""
-    return expand(PROCESSED + "/records/{stage}/{shard}.json", stage=stage, shard=SELECTED)
+    return expand(
+        PROCESSED + "/records/{stage}/{shard}.json", stage=stage, shard=SELECTED
+    )
 
 
 # targets that build one stage of all clips: snakemake --cores 8 stage_audio

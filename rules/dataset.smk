@@ -11,14 +11,14 @@ rule dataset:
     output:
         dataset=PROCESSED + "/dataset.h5",
         quarantine=PROCESSED + "/quarantine.csv",
-    params:
-        settings=CONFIG.dataset.defining(),
-        rules=CONFIG.manifest.rules.defining(),
-        preset=CONFIG.preset,
     log:
         PROCESSED + "/logs/dataset.log",
     resources:
         mem_mb=2000,
+    params:
+        settings=CONFIG.dataset.defining(),
+        rules=CONFIG.manifest.rules.defining(),
+        preset=CONFIG.preset,
     script:
         "scripts/dataset.py"
 
@@ -29,10 +29,10 @@ rule verdict:
         report=PROCESSED + "/report.html",
     output:
         touch(PROCESSED + "/logs/verdict.ok"),
-    params:
-        max_quarantined=CONFIG.max_quarantined,
     log:
         PROCESSED + "/logs/verdict.log",
     localrule: True
+    params:
+        max_quarantined=CONFIG.max_quarantined,
     script:
         "scripts/verdict.py"

@@ -10,15 +10,15 @@ rule manifest:
         table=PROCESSED + "/manifest.parquet",
         quarantine=PROCESSED + "/manifest_quarantine.json",
         shards=expand(PROCESSED + "/shards/{shard}.json", shard=SHARDS),
-    params:
-        settings=CONFIG.manifest.defining(),
-        shard_size=CONFIG.shard_size,
-        media=layout.media_fingerprint(CONFIG),
     log:
         PROCESSED + "/logs/manifest.log",
     threads: 4
     resources:
         mem_mb=2000,
+    params:
+        settings=CONFIG.manifest.defining(),
+        shard_size=CONFIG.shard_size,
+        media=layout.media_fingerprint(CONFIG),
     script:
         "scripts/manifest.py"
 

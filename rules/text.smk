@@ -6,8 +6,6 @@ rule text:
         shard=PROCESSED + "/shards/{shard}.json",
     output:
         record=PROCESSED + "/records/text/{shard}.json",
-    params:
-        settings=settings_digest("text"),
     log:
         PROCESSED + "/logs/text/{shard}.log",
     # first of all stages, so that a missing model is known before hours of faces
@@ -15,5 +13,7 @@ rule text:
     threads: 1
     resources:
         mem_mb=4000,
+    params:
+        settings=settings_digest("text"),
     script:
         "scripts/stage.py"

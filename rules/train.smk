@@ -9,7 +9,8 @@ RESULTS = [f"{PROCESSED}/results/{name}.json" for name in results_of(CONFIG.trai
 
 def trained(experiment):
     return [
-        f"{PROCESSED}/experiments/{experiment}/{model}.json" for model in TRAINED[experiment]
+        f"{PROCESSED}/experiments/{experiment}/{model}.json"
+        for model in TRAINED[experiment]
     ]
 
 
@@ -27,11 +28,11 @@ rule train:
         PROCESSED + "/logs/train/{experiment}_{model}.log",
     benchmark:
         PROCESSED + "/logs/train/{experiment}_{model}.tsv"
-    params:
-        settings=TRAIN_SETTINGS,
     threads: max(1, min(workflow.cores or 1, len(CONFIG.train.seeds)))
     resources:
         mem_mb=lambda wildcards, threads: job_memory(wildcards.model, threads),
+    params:
+        settings=TRAIN_SETTINGS,
     script:
         "scripts/train.py"
 
@@ -47,9 +48,9 @@ rule results:
         PROCESSED + "/logs/results/{experiment}.log",
     benchmark:
         PROCESSED + "/logs/results/{experiment}.tsv"
-    params:
-        settings=TRAIN_SETTINGS,
     resources:
         mem_mb=2000,
+    params:
+        settings=TRAIN_SETTINGS,
     script:
         "scripts/results.py"

@@ -7,13 +7,13 @@ rule frames:
     output:
         # temporary: made again when the faces of a shard have to be found again
         record=temp(PROCESSED + "/records/frames/{shard}.json"),
-    params:
-        settings=settings_digest("frames"),
     log:
         PROCESSED + "/logs/frames/{shard}.log",
     threads: 4
     resources:
         mem_mb=2000,
+    params:
+        settings=settings_digest("frames"),
     script:
         "scripts/stage.py"
 
@@ -24,13 +24,13 @@ rule faces:
         frames=PROCESSED + "/records/frames/{shard}.json",
     output:
         record=PROCESSED + "/records/faces/{shard}.json",
-    params:
-        settings=settings_digest("faces"),
     log:
         PROCESSED + "/logs/faces/{shard}.log",
     threads: 4
     resources:
         mem_mb=8000,
+    params:
+        settings=settings_digest("faces"),
     script:
         "scripts/stage.py"
 
@@ -41,14 +41,14 @@ rule openface:
         faces=PROCESSED + "/records/faces/{shard}.json",
     output:
         record=PROCESSED + "/records/openface/{shard}.json",
-    params:
-        settings=settings_digest("openface"),
-        imported=layout.imported_fingerprint(CONFIG),
     log:
         PROCESSED + "/logs/openface/{shard}.log",
     threads: 4
     resources:
         mem_mb=4000,
+    params:
+        settings=settings_digest("openface"),
+        imported=layout.imported_fingerprint(CONFIG),
     script:
         "scripts/stage.py"
 
@@ -59,12 +59,12 @@ rule vision:
         openface=PROCESSED + "/records/openface/{shard}.json",
     output:
         record=PROCESSED + "/records/vision/{shard}.json",
-    params:
-        settings=settings_digest("vision"),
     log:
         PROCESSED + "/logs/vision/{shard}.log",
     threads: 2
     resources:
         mem_mb=2000,
+    params:
+        settings=settings_digest("vision"),
     script:
         "scripts/stage.py"
