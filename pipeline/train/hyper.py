@@ -35,7 +35,7 @@ class Decay(Settings):
     vision: float = Field(0.0, ge=0)
     """Vision subnet."""
     rest: float = Field(0.0, ge=0)
-    """Fusion and heads; 0 for multi-task models in the paper preset, as in eq. 4."""
+    """Fusion and heads; 0 in the paper preset where there are subnets, as in eq. 4."""
 
 
 class Hyper(Settings):
@@ -234,8 +234,10 @@ HYPER: dict[str, Hyper] = {
 }
 
 # the published values that contradict the paper: a task of weight 0 is not learned, and
-# eq. 4 has no L2 on the heads of multi-task models
+# eq. 4 has L2 on the three subnets alone
 _PAPER: dict[str, dict[str, Any]] = {
+    "lf_dnn": {"decay": {"rest": 0.0}},
+    "lmf": {"decay": {"rest": 0.0}},
     "mlmf": {"decay": {"rest": 0.0}},
     "mtfn": {"alpha": {"A": 0.4}},
 }

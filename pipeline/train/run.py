@@ -36,7 +36,7 @@ from pipeline.train.progress import EpochBars
 from pipeline.train.recipe import Recipe
 from pipeline.train.trainer import Fit, Plan, fit, pick_device, predict, seed_everything
 
-VERSION = 1
+VERSION = 2
 """Raised by hand whenever the same dataset and settings would train another model."""
 
 log = logging.getLogger(__name__)

@@ -32,7 +32,10 @@ class Lmf(SubnetModel):
         self.rank_weights = nn.Parameter(torch.empty(1, hyper.rank))
         self.fusion_bias = nn.Parameter(torch.zeros(1, out))
         for parameter in (*self.factors(), self.rank_weights):
-            nn.init.xavier_normal_(parameter)
+            if direct:
+                nn.init.xavier_normal_(parameter)
+            else:  # Xavier's fans are wrong for a stack of ranks: products of three would vanish
+                nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
         if self.recipe.rank_weights == "frozen":
             self.rank_weights.requires_grad_(False)
             self.fusion_bias.requires_grad_(False)
