@@ -38,7 +38,7 @@ def tiny(planted: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def config_for() -> Callable[..., Config]:
     """Make a config for a dataset in its folder."""
 

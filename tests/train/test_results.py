@@ -24,9 +24,11 @@ MakeConfig = Callable[..., Config]
 EVERYTHING = ["table2", "table4", "table5", "figure2", "figure4", "search"]
 
 
-@pytest.fixture
-def built(copied: Path, config_for: MakeConfig) -> Config:
+@pytest.fixture(scope="module")
+def built(tiny: Path, tmp_path_factory: pytest.TempPathFactory, config_for: MakeConfig) -> Config:
     """Every experiment on the tiny corpus."""
+    copied = tmp_path_factory.mktemp("built") / "dataset.h5"
+    copied.write_bytes(tiny.read_bytes())
     search = {"grid": {"learning_rate": [0.002, 0.0001], "alpha.T": [0.5]}, "seeds": [1]}
     config = config_for(copied, experiments=EVERYTHING, search=search)
     for experiment, models in trained_experiments(config.train).items():
