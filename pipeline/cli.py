@@ -13,6 +13,7 @@ import click
 from pipeline import __version__
 from pipeline.config import Config, available_cores, make_config, read_values
 from pipeline.errors import BuildError
+from pipeline.threads import bound_threads
 
 PER_CLIP = ("frames", "faces", "openface", "vision", "audio", "text")
 STAGES = ("manifest", *PER_CLIP, "dataset", "train", "report")
@@ -29,6 +30,7 @@ Examples:
   chsims-build --dry-run                              say what would run
   chsims-build status                                 clips done, stale, quarantined
   chsims-build doctor                                 check the machine first
+  chsims-build predict my.mp4 --text "太好了！"        the sentiments of one clip
 """
 
 
@@ -129,6 +131,7 @@ def main(
     Without --stage the whole build runs. Whatever is up to date is left alone; a build that
     was stopped goes on where it stopped when the same command is given again.
     """
+    bound_threads()
     context.obj = (files, assignments)
     if context.invoked_subcommand is not None:
         if stages or clips or force or dry_run or extra or cores:
@@ -149,14 +152,14 @@ def main(
 def _add_run(
     values: dict[str, Any], stages: tuple[str, ...], clips: tuple[str, ...], force: bool
 ) -> None:
-    if clips and not set(stages) & set(PER_CLIP):
-        raise BuildError(
-            "--clip goes with a stage that works clip by clip", f"add --stage {'|'.join(PER_CLIP)}"
-        )
     if clips and set(stages) - set(PER_CLIP):
         raise BuildError(
             "--clip cannot be used with the stages that need all clips",
             "build manifest, dataset, train and report without --clip",
+        )
+    if clips and not stages:
+        raise BuildError(
+            "--clip goes with a stage that works clip by clip", f"add --stage {'|'.join(PER_CLIP)}"
         )
     if force and not stages:
         raise BuildError("--force needs to know which stage to compute again", "add --stage NAME")
@@ -206,6 +209,40 @@ def report(context: click.Context, files: tuple[Path, ...], assignments: tuple[s
 
     config: Config = make_config(values_of(context, files, assignments))
     click.echo(build_report(config))
+
+
+@main.command()
+@config_options
+@click.argument("clip", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--text", required=True, help="The clip's transcript.")
+@click.option("--model", default="mlf_dnn", show_default=True, help="One of the trained models.")
+@click.option(
+    "--openface-csv",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The clip's OpenFace CSV, when openface.runtime is import.",
+)
+@click.pass_context
+@friendly
+def predict(
+    context: click.Context,
+    files: tuple[Path, ...],
+    assignments: tuple[str, ...],
+    clip: Path,
+    text: str,
+    model: str,
+    openface_csv: Path | None,
+) -> None:
+    """Extract CLIP and print the sentiments that a trained model gives it.
+
+    \b
+    Example:
+      chsims-build predict my.mp4 --text "太好了！" --model mlf_dnn
+    """
+    from pipeline.predict import predict_clip
+    from pipeline.status import print_prediction
+
+    config = make_config(values_of(context, files, assignments))
+    print_prediction(config, predict_clip(config, clip, text, model, openface_csv))
 
 
 @main.command(name="config")

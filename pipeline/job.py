@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
 import time
@@ -17,18 +16,8 @@ from pipeline.config import Config, make_config
 from pipeline.errors import BuildError
 from pipeline.runs import note_run, tell
 from pipeline.stages import STAGES
+from pipeline.threads import bound_threads
 from pipeline.verdict import note_stop
-
-_THREAD_LIMITS = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "OPENCV_FOR_THREADS_NUM",
-    "RAYON_NUM_THREADS",
-)
 
 
 @contextmanager
@@ -43,10 +32,7 @@ def job(snakemake: Any) -> Iterator[Config]:
     snakemake : object
         What Snakemake gives to a ``script:``; its config, log and rule are read.
     """
-    # one thread a library and process: small convolutions collapse when cores are shared
-    for name in _THREAD_LIMITS:
-        os.environ[name] = "1"
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    bound_threads()
     config = make_config(snakemake.config)
     log = Path(snakemake.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -95,6 +95,21 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
         )
 
 
+def print_prediction(config: Config, sentiments: dict[str, tuple[float, float]]) -> None:
+    """Print the sentiments a model gives to a clip, from -1 (negative) to 1 (positive)."""
+    from rich.console import Console
+    from rich.table import Table
+
+    names = {"M": "multimodal", "T": "text", "A": "audio", "V": "vision"}
+    table = Table("task", "sentiment", "spread over seeds")
+    for task, (mean, spread) in sentiments.items():
+        table.add_row(f"{task} {names[task]}", f"{mean:+.2f}", f"{spread:.2f}")
+    console = Console()
+    console.print(table)
+    if config.text.model == "demo":
+        console.print("untrained text model: demo only; these numbers mean nothing")
+
+
 def _product(path: Path) -> str:
     if not path.is_file():
         return f"{path}: not built yet"

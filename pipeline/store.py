@@ -15,12 +15,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import BuildError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _HEADER_LIMIT = 16 * 1024 * 1024
 _PLAIN_NAME = re.compile(r"[^\x00-\x1f\x7f/\\:*?\"<>|]+")
@@ -171,6 +171,7 @@ class Store:
 
     def write(self, stage: str, clip: str, key: str, features: Features) -> None:
         """Store a clip's features under their key, and forget an earlier failure."""
+        import numpy as np
         from safetensors.numpy import save
 
         if features.file is not None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
+from pipeline.threads import bound_threads
 
-# before numpy and torch are imported: the test processes share the machine's cores
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[_name] = "1"
+bound_threads()  # before numpy and torch are imported: test processes share the cores
 
 import fcntl
 import shutil
