@@ -25,7 +25,7 @@ class FaceExtractor(Extractor):
         Detector, track and crop.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = (
         "facenet-pytorch",
         "torch",
@@ -34,19 +34,10 @@ class FaceExtractor(Extractor):
     )
 
     def __init__(self, settings: FacesSettings) -> None:
-        import torch
-        from facenet_pytorch import MTCNN
+        from pipeline.faces.detector import make_detector
 
-        device = settings.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
         self.settings = settings
-        self.mtcnn: Any = MTCNN(
-            keep_all=True,
-            min_face_size=settings.min_face_size,
-            thresholds=list(settings.thresholds),
-            device=torch.device(device),
-        )
+        self.detector = make_detector(settings)
 
     def extract(self, inputs: FrameSource) -> Features:
         """Find the speaker's face in every frame of a clip.
@@ -69,8 +60,6 @@ class FaceExtractor(Extractor):
         ClipError
             If the frames are too small for the detector.
         """
-        from pipeline.faces.crop import crop_face, encode_jpeg
-
         s = self.settings
         if min(inputs.height, inputs.width) < s.min_face_size:
             raise ClipError(
@@ -80,62 +69,22 @@ class FaceExtractor(Extractor):
             )
         found: list[Detections] = []
         candidates: list[list[bytes]] = []
-        for batch in inputs.batches(s.batch_frames):
-            for frame, faces in zip(batch, self.detect(batch), strict=True):
-                found.append(faces)
-                candidates.append(
-                    [
-                        encode_jpeg(
-                            crop_face(
-                                frame,
-                                box,
-                                points,
-                                crop=s.crop,
-                                size=s.image_size,
-                                margin=s.margin,
-                            ),
-                            s.jpeg_quality,
-                        )
-                        for box, points in zip(faces.boxes, faces.landmarks, strict=True)
-                    ]
-                )
+        for frame, seen in self.detector.follow(inputs.batches(s.batch_frames)):
+            faces = seen.take(seen.probabilities >= s.min_probability)
+            found.append(faces)
+            candidates.append(self._crops(frame, faces))
         choose = follow_speaker if s.track == "speaker" else largest_face
         return _gather(inputs, found, candidates, choose(found))
 
-    def detect(self, frames: NDArray[np.uint8]) -> list[Detections]:
-        """Run MTCNN on RGB frames ``[B, height, width, 3]`` and drop improbable faces."""
-        boxes, probabilities, points = self._detect(frames)
-        return [
-            self._probable(b, p, q) for b, p, q in zip(boxes, probabilities, points, strict=True)
-        ]
+    def _crops(self, frame: NDArray[np.uint8], faces: Detections) -> list[bytes]:
+        from pipeline.faces.crop import crop_face, encode_jpeg
 
-    def _detect(self, frames: NDArray[np.uint8]) -> tuple[Any, Any, Any]:
-        try:
-            found: tuple[Any, Any, Any] = self.mtcnn.detect(frames, landmarks=True)
-            return found
-        except RuntimeError as error:
-            # facenet-pytorch concatenates an empty list when no candidate of a whole batch
-            # lies inside its frame
-            if "non-empty" not in str(error):
-                raise
-        if len(frames) == 1:
-            return ([None], [[None]], [None])
-        single = [self._detect(frame[None]) for frame in frames]
-        return tuple([one[part][0] for one in single] for part in range(3))  # type: ignore[return-value]
-
-    def _probable(self, boxes: Any, probabilities: Any, points: Any) -> Detections:
-        if boxes is None:
-            return Detections(
-                np.zeros((0, 4), np.float32),
-                np.zeros(0, np.float32),
-                np.zeros((0, 5, 2), np.float32),
-            )
-        sure = np.asarray(probabilities, np.float32) >= self.settings.min_probability
-        return Detections(
-            np.asarray(boxes, np.float32)[sure],
-            np.asarray(probabilities, np.float32)[sure],
-            np.asarray(points, np.float32)[sure],
+        s = self.settings
+        images = (
+            crop_face(frame, box, points, crop=s.crop, size=s.image_size, margin=s.margin)
+            for box, points in zip(faces.boxes, faces.landmarks, strict=True)
         )
+        return [encode_jpeg(image, s.jpeg_quality) for image in images]
 
 
 def _gather(

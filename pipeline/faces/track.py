@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,18 @@ class Detections:
     boxes: Array
     probabilities: Array
     landmarks: Array
+
+    def take(self, which: NDArray[Any]) -> Detections:
+        """Return some of the faces, by index or mask."""
+        return Detections(self.boxes[which], self.probabilities[which], self.landmarks[which])
+
+    def join(self, other: Detections) -> Detections:
+        """Return the faces of both."""
+        return Detections(
+            np.concatenate([self.boxes, other.boxes]),
+            np.concatenate([self.probabilities, other.probabilities]),
+            np.concatenate([self.landmarks, other.landmarks]),
+        )
 
 
 @dataclass

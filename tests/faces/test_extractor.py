@@ -34,9 +34,9 @@ def found(extractor: FaceExtractor, face: FrameSource) -> Features:
     return extractor.extract(face)
 
 
-def test_boxes_and_landmarks_are_those_of_facenet_pytorch(
-    found: Features, face: FrameSource
-) -> None:
+@pytest.mark.parametrize("exact", [True, False])
+def test_boxes_and_landmarks_are_those_of_facenet_pytorch(face: FrameSource, exact: bool) -> None:
+    found = FaceExtractor(FacesSettings(exact=exact)).extract(face)
     frames = np.concatenate(list(face.batches(8)))
     mtcnn = MTCNN(device="cpu")
     for t in range(0, face.frames, 4):

@@ -1,0 +1,183 @@
+"""Finding every face of every frame: frame by frame, or from key frame to key frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from facenet_pytorch import MTCNN
+from numpy.typing import NDArray
+
+from pipeline.faces.mtcnn import FaceNets, Part, no_faces
+from pipeline.faces.pictures import AreaTable
+from pipeline.faces.settings import FacesSettings
+from pipeline.faces.track import MIN_OVERLAP, Detections, overlap
+
+Image = NDArray[np.uint8]
+Found = tuple[Image, Detections]
+
+SMALLEST_SHARE = 1 / 18
+"""Without a face to go by, frames between key frames are searched down to this share of the
+shorter side: 40 pixels at 720p."""
+MUCH_SMALLER = 0.25
+"""Beside a known face, others are looked for down to this share of its size."""
+CUT = 0.2
+"""Mean change of a coarse grid of grey values, of a range of 2, that is taken for a cut."""
+GRID = (9, 16)
+
+
+class Detector(Protocol):
+    """Finds the faces of a clip's frames."""
+
+    def follow(self, batches: Iterable[Image]) -> Iterator[Found]:
+        """Map batches ``[B, height, width, 3]`` to each frame with its faces, in order."""
+        ...
+
+
+def make_detector(settings: FacesSettings) -> Detector:
+    """Return the detector that the settings ask for, its nets loaded."""
+    import torch
+
+    device = settings.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    mtcnn = MTCNN(
+        keep_all=True,
+        min_face_size=settings.min_face_size,
+        thresholds=list(settings.thresholds),
+        device=torch.device(device),
+    )
+    if settings.exact:
+        return FrameByFrame(mtcnn)
+    return KeyFrames(mtcnn, settings.key_frames, settings.min_probability)
+
+
+class FrameByFrame:
+    """facenet-pytorch's own detection, for every frame anew.
+
+    Parameters
+    ----------
+    mtcnn : facenet_pytorch.MTCNN
+    """
+
+    def __init__(self, mtcnn: Any) -> None:
+        self.mtcnn = mtcnn
+
+    def follow(self, batches: Iterable[Image]) -> Iterator[Found]:
+        """Search each frame whole."""
+        for batch in batches:
+            for frame, *found in zip(batch, *self._detect(batch), strict=True):
+                boxes, probabilities, points = found
+                if boxes is None:
+                    yield frame, no_faces()
+                else:
+                    arrays = (np.asarray(a, np.float32) for a in (boxes, probabilities, points))
+                    yield frame, Detections(*arrays)
+
+    def _detect(self, frames: Image) -> tuple[Any, Any, Any]:
+        try:
+            found: tuple[Any, Any, Any] = self.mtcnn.detect(frames, landmarks=True)
+            return found
+        except RuntimeError as error:
+            # facenet-pytorch concatenates an empty list when no candidate of a whole batch
+            # lies inside its frame
+            if "non-empty" not in str(error):
+                raise
+        if len(frames) == 1:
+            return ([None], [[None]], [None])
+        single = [self._detect(frame[None]) for frame in frames]
+        return tuple([one[part][0] for one in single] for part in range(3))  # type: ignore[return-value]
+
+
+class KeyFrames:
+    """MTCNN over whole key frames, and between them only where faces were just seen.
+
+    A frame is searched whole when a window of frames begins, before and after a cut, while no
+    face is known, and when a face is lost. A face first seen then is traced back through the
+    window, so that one which enters between two key frames is in all its frames.
+
+    Parameters
+    ----------
+    mtcnn : facenet_pytorch.MTCNN
+    window : int
+        Frames from one key frame to the next.
+    sure : float
+        Probability from which a face that vanishes is worth a search of the whole frame.
+    """
+
+    def __init__(self, mtcnn: Any, window: int, sure: float) -> None:
+        self.nets = FaceNets(mtcnn)
+        self.smallest = float(mtcnn.min_face_size)
+        self.window = window
+        self.sure = sure
+
+    def follow(self, batches: Iterable[Image]) -> Iterator[Found]:
+        """Find faces window by window."""
+        held: list[Found] = []
+        before = None
+        for frame in (frame for batch in batches for frame in batch):
+            table = AreaTable(frame)
+            grid = table.part(GRID, (0, GRID[0]), (0, GRID[1]))
+            if before is not None and float(np.abs(grid - before).mean()) > CUT:
+                yield from self._ended(held)
+                held = []
+            before = grid
+            known = held[-1][1] if held else no_faces()
+            if len(held) % self.window == 0:
+                faces = self._whole(table, known, held, key=True)
+                yield from held
+                held = []
+            else:
+                faces = self._near(table, known)
+                if not len(known.boxes) or self._lost_one(known, faces):
+                    faces = self._whole(table, known, held, key=False)
+            held.append((frame, faces))
+        yield from self._ended(held)
+
+    def _ended(self, held: list[Found]) -> list[Found]:
+        """Make a scene's last frame a key frame too: a face may have come just before it."""
+        if len(held) > 1:
+            frame, known = held.pop()
+            held.append((frame, self._whole(AreaTable(frame), known, held, key=True)))
+        return held
+
+    def _whole(
+        self, table: AreaTable, known: Detections, held: list[Found], *, key: bool
+    ) -> Detections:
+        faces = self.nets.search(table, self._parts(table, known, key))
+        self._trace_back(held, _new(faces, known))
+        return faces
+
+    def _near(self, table: AreaTable, known: Detections) -> Detections:
+        return self.nets.search(table, self.nets.near(table.height, table.width, known.boxes))
+
+    def _parts(self, table: AreaTable, known: Detections, key: bool) -> list[Part]:
+        """Choose how small the faces are that a search of the whole frame looks for."""
+        smallest = self.smallest
+        if len(known.boxes):
+            sides = (known.boxes[:, 2:] - known.boxes[:, :2]).max(1)
+            smallest = min(float(sides.max()) * MUCH_SMALLER, float(sides.min()) / 2)
+        elif not key:
+            smallest = min(table.height, table.width) * SMALLEST_SHARE
+        return self.nets.everywhere(table.height, table.width, smallest)
+
+    def _lost_one(self, known: Detections, faces: Detections) -> bool:
+        missing = _new(known, faces)
+        return bool((missing.probabilities >= self.sure).any())
+
+    def _trace_back(self, held: list[Found], new: Detections) -> None:
+        """Add faces that appear out of nothing to the frames before, as far as they are there."""
+        for position in range(len(held) - 1, -1, -1):
+            if not len(new.boxes):
+                return
+            frame, faces = held[position]
+            new = _new(self._near(AreaTable(frame), new), faces)
+            held[position] = (frame, faces.join(new))
+
+
+def _new(faces: Detections, known: Detections) -> Detections:
+    """Return the faces that overlap with none of the known ones."""
+    if not len(known.boxes) or not len(faces.boxes):
+        return faces
+    return faces.take(overlap(faces.boxes, known.boxes).max(1) < MIN_OVERLAP)
