@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pipeline.store import Features
 
@@ -25,6 +25,14 @@ class Extractor(ABC):
 
     version: ClassVar[int] = 1
     packages: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+
+    @classmethod
+    def make(cls, settings: Any, threads: int) -> Self:
+        """Make the extractor for a process that may use `threads` cores."""
+        return cls(settings)
 
     @abstractmethod
     def extract(self, inputs: Any) -> Features:

@@ -6,7 +6,6 @@ its settings in ``config.py``, one entry in `STAGES`, one rule in ``rules/``.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,10 +73,10 @@ class Stage:
         Earlier stages whose feature files it reads.
     load : callable
         Opens one clip's inputs for the extractor.
-    make : callable
-        Makes the extractor, from the configuration and the number of threads.
-    identity : callable
-        What identifies the extractor in a key: code version, library versions, models.
+    extractor : callable
+        Imports the extractor's class.
+    identity : callable, optional
+        What else identifies the extractor in a key: a model's weights, a program's version.
     external : callable, optional
         Digest of a further file of the user's that the clip's result depends on.
     batch : callable
@@ -90,11 +89,15 @@ class Stage:
     source: Literal["media", "text", "none"]
     inputs: tuple[str, ...]
     load: Callable[[Build, Clip], Any]
-    make: Callable[[Config, int], Extractor]
-    identity: Callable[[Config], Mapping[str, Any]]
-    external: Callable[[Config, Clip], str] | None = None
+    extractor: Callable[[Config], type[Extractor]]
+    identity: Callable[[Config], Mapping[str, Any]] = lambda config: {}
+    external: Callable[[Config, Clip], str] = lambda config, clip: ""
     batch: Callable[[Config], int] = lambda config: 1
     transient: bool = False
+
+    def make(self, config: Config, threads: int) -> Extractor:
+        """Make the extractor, with its models loaded."""
+        return self.extractor(config).make(getattr(config, self.name), threads)
 
     def settings_digest(self, config: Config) -> str:
         """Return the digest of all that is the same for every clip: a rule's parameter."""
@@ -103,33 +106,29 @@ class Stage:
 
     def key(self, config: Config, clip: Clip) -> str:
         """Return the digest of all that this clip's feature file depends on."""
-        source = {"media": clip.media_digest, "text": _text_digest(clip), "none": ""}
+        sources = {"media": clip.media_digest, "text": digest(clip.text), "none": ""}
         return digest(
             {
                 "stage": self.name,
                 "common": self._common(config),
-                "source": source[self.source],
-                "external": self.external(config, clip) if self.external else "",
+                "source": sources[self.source],
+                "external": self.external(config, clip),
                 "inputs": [STAGES[name].key(config, clip) for name in self.inputs],
             }
         )
 
     def _common(self, config: Config) -> dict[str, Any]:
-        settings = getattr(config, self.name).defining()
-        return {"settings": settings, "identity": dict(self.identity(config))}
+        extractor = self.extractor(config)
+        return {
+            "settings": getattr(config, self.name).defining(),
+            "version": extractor.version,
+            "packages": dict(package_versions(extractor.packages)),
+            "identity": dict(self.identity(config)),
+        }
 
     def consumers(self) -> list[Stage]:
         """Return the stages that read this stage's files."""
         return [stage for stage in STAGES.values() if self.name in stage.inputs]
-
-
-def _text_digest(clip: Clip) -> str:
-    return hashlib.sha256(clip.text.encode()).hexdigest()
-
-
-def _identity_of(extractor: type[Extractor], **more: Any) -> dict[str, Any]:
-    packages = dict(package_versions(extractor.packages))
-    return {"version": extractor.version, "packages": packages, **more}
 
 
 # --- frames ------------------------------------------------------------------------------
@@ -143,17 +142,16 @@ def _load_frames(build: Build, clip: Clip) -> Any:
     return FrameInputs(build.media(clip), clip.seconds, target.with_suffix(".part.mkv"))
 
 
-def _make_frames(config: Config, threads: int) -> Extractor:
+def _frames_extractor(config: Config) -> type[Extractor]:
     from pipeline.frames.extractor import FrameExtractor
 
-    return FrameExtractor(config.frames)
+    return FrameExtractor
 
 
-def _identity_frames(config: Config) -> Mapping[str, Any]:
-    from pipeline.frames.extractor import FrameExtractor
+def _ffmpeg(config: Config) -> Mapping[str, Any]:
     from pipeline.media import ffmpeg_version
 
-    return _identity_of(FrameExtractor, ffmpeg=ffmpeg_version())
+    return {"ffmpeg": ffmpeg_version()}
 
 
 # --- faces -------------------------------------------------------------------------------
@@ -167,16 +165,10 @@ def _load_faces(build: Build, clip: Clip) -> Any:
     return FrameSource(video, info["frames"], info["height"], info["width"], info["fps"])
 
 
-def _make_faces(config: Config, threads: int) -> Extractor:
+def _faces_extractor(config: Config) -> type[Extractor]:
     from pipeline.faces.extractor import FaceExtractor
 
-    return FaceExtractor(config.faces)
-
-
-def _identity_faces(config: Config) -> Mapping[str, Any]:
-    from pipeline.faces.extractor import FaceExtractor
-
-    return _identity_of(FaceExtractor)
+    return FaceExtractor
 
 
 # --- openface ----------------------------------------------------------------------------
@@ -220,22 +212,20 @@ def _load_openface(build: Build, clip: Clip) -> Any:
     return ImportInputs(data, paths[0].name, faces.info["frames"], faces.info["fps"])
 
 
-def _batch_openface(config: Config) -> int:
+def _openface_extractor(config: Config) -> type[Extractor]:
+    from pipeline.openface.extractor import ImportedOpenFace, RunOpenFace
+
+    return ImportedOpenFace if config.openface.runtime == "import" else RunOpenFace
+
+
+def _openface_identity(config: Config) -> Mapping[str, Any]:
+    from pipeline.openface.extractor import identity
+
+    return identity(config.openface)
+
+
+def _openface_batch(config: Config) -> int:
     return 1 if config.openface.runtime == "import" else config.openface.batch_clips
-
-
-def _make_openface(config: Config, threads: int) -> Extractor:
-    from pipeline.openface.extractor import make_extractor
-
-    return make_extractor(config.openface, threads)
-
-
-def _identity_openface(config: Config) -> Mapping[str, Any]:
-    from pipeline.openface.extractor import ImportedOpenFace, RunOpenFace, identity
-
-    imported = config.openface.runtime == "import"
-    extractor = ImportedOpenFace if imported else RunOpenFace
-    return _identity_of(extractor, runtime=identity(config.openface))
 
 
 # --- vision ------------------------------------------------------------------------------
@@ -251,16 +241,10 @@ def _load_vision(build: Build, clip: Clip) -> Any:
     )
 
 
-def _make_vision(config: Config, threads: int) -> Extractor:
+def _vision_extractor(config: Config) -> type[Extractor]:
     from pipeline.vision.extractor import VisionExtractor
 
-    return VisionExtractor(config.vision)
-
-
-def _identity_vision(config: Config) -> Mapping[str, Any]:
-    from pipeline.vision.extractor import VisionExtractor
-
-    return _identity_of(VisionExtractor)
+    return VisionExtractor
 
 
 # --- audio -------------------------------------------------------------------------------
@@ -273,17 +257,10 @@ def _load_audio(build: Build, clip: Clip) -> Any:
     return Sound(*read_sound(build.media(clip)))
 
 
-def _make_audio(config: Config, threads: int) -> Extractor:
+def _audio_extractor(config: Config) -> type[Extractor]:
     from pipeline.audio.extractor import AudioExtractor
 
-    return AudioExtractor(config.audio)
-
-
-def _identity_audio(config: Config) -> Mapping[str, Any]:
-    from pipeline.audio.extractor import AudioExtractor
-    from pipeline.media import ffmpeg_version
-
-    return _identity_of(AudioExtractor, ffmpeg=ffmpeg_version())
+    return AudioExtractor
 
 
 # --- text --------------------------------------------------------------------------------
@@ -293,20 +270,20 @@ def _load_text(build: Build, clip: Clip) -> Any:
     return clip.text
 
 
-def _batch_text(config: Config) -> int:
-    return 16 * config.text.batch_clips  # many batches, so that they can be sorted by length
-
-
-def _make_text(config: Config, threads: int) -> Extractor:
+def _text_extractor(config: Config) -> type[Extractor]:
     from pipeline.text.extractor import TextExtractor
 
-    return TextExtractor(config.text)
+    return TextExtractor
 
 
-def _identity_text(config: Config) -> Mapping[str, Any]:
-    from pipeline.text.extractor import TextExtractor, identity
+def _text_identity(config: Config) -> Mapping[str, Any]:
+    from pipeline.text.extractor import identity
 
-    return _identity_of(TextExtractor, model=identity(config.text))
+    return identity(config.text)
+
+
+def _text_batch(config: Config) -> int:
+    return 16 * config.text.batch_clips  # many batches, so that they can be sorted by length
 
 
 STAGES: dict[str, Stage] = {
@@ -317,8 +294,8 @@ STAGES: dict[str, Stage] = {
             source="media",
             inputs=(),
             load=_load_frames,
-            make=_make_frames,
-            identity=_identity_frames,
+            extractor=_frames_extractor,
+            identity=_ffmpeg,
             transient=True,
         ),
         Stage(
@@ -326,46 +303,41 @@ STAGES: dict[str, Stage] = {
             source="none",
             inputs=("frames",),
             load=_load_faces,
-            make=_make_faces,
-            identity=_identity_faces,
+            extractor=_faces_extractor,
         ),
         Stage(
             name="openface",
             source="none",
             inputs=("faces",),
             load=_load_openface,
-            make=_make_openface,
-            identity=_identity_openface,
+            extractor=_openface_extractor,
+            identity=_openface_identity,
             external=_external_openface,
-            batch=_batch_openface,
+            batch=_openface_batch,
         ),
         Stage(
             name="vision",
             source="none",
             inputs=("openface", "faces"),
             load=_load_vision,
-            make=_make_vision,
-            identity=_identity_vision,
+            extractor=_vision_extractor,
         ),
         Stage(
             name="audio",
             source="media",
             inputs=(),
             load=_load_audio,
-            make=_make_audio,
-            identity=_identity_audio,
+            extractor=_audio_extractor,
+            identity=_ffmpeg,
         ),
         Stage(
             name="text",
             source="text",
             inputs=(),
             load=_load_text,
-            make=_make_text,
-            identity=_identity_text,
-            batch=_batch_text,
+            extractor=_text_extractor,
+            identity=_text_identity,
+            batch=_text_batch,
         ),
     )
 }
-
-FEATURE_STAGES = ("vision", "audio", "text")
-"""The stages whose files go into the dataset."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pipeline.extractor import Extractor
 from pipeline.openface.imported import ImportedOpenFace, ImportInputs
 from pipeline.openface.run import CropInputs, RunOpenFace
 from pipeline.openface.runtimes.select import select_runtime
@@ -14,23 +13,7 @@ __all__ = [
     "ImportedOpenFace",
     "RunOpenFace",
     "identity",
-    "make_extractor",
 ]
-
-
-def make_extractor(settings: OpenFaceSettings, threads: int = 1) -> Extractor:
-    """Return the extractor of the configured runtime; nothing is started yet.
-
-    Parameters
-    ----------
-    settings : OpenFaceSettings
-        The runtime and how to reach it.
-    threads : int
-        Cores that OpenFace may use.
-    """
-    if settings.runtime == "import":
-        return ImportedOpenFace(settings)
-    return RunOpenFace(settings, threads)
 
 
 def identity(settings: OpenFaceSettings) -> dict[str, str]:

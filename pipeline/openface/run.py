@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,8 +72,12 @@ class RunOpenFace(Extractor):
     def __init__(self, settings: OpenFaceSettings, threads: int = 1) -> None:
         self.settings = settings
         self.threads = threads
-        self.batch_clips = settings.batch_clips
         self._has_worked = False
+
+    @classmethod
+    def make(cls, settings: OpenFaceSettings, threads: int) -> Self:
+        """Make the extractor; nothing is started yet."""
+        return cls(settings, threads)
 
     def extract(self, inputs: CropInputs) -> Features:
         """Run OpenFace on one clip; see `extract_batch`."""

@@ -5,21 +5,28 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config import make_config
 from pipeline.errors import BuildError
-from pipeline.openface.extractor import identity, make_extractor
+from pipeline.openface.extractor import identity
 from pipeline.openface.imported import ImportedOpenFace
 from pipeline.openface.run import RunOpenFace
 from pipeline.openface.runtimes.base import RuntimeUnavailableError
 from pipeline.openface.runtimes.docker import Docker
 from pipeline.openface.runtimes.select import select_runtime
 from pipeline.openface.settings import OpenFaceSettings
+from pipeline.stages import STAGES
 from tests.openface.harness import EMULATOR, Harness
 
 
 def test_the_configuration_names_the_extractor() -> None:
-    assert isinstance(make_extractor(OpenFaceSettings(runtime="import")), ImportedOpenFace)
-    extractor = make_extractor(OpenFaceSettings(runtime="native", batch_clips=5), threads=2)
-    assert isinstance(extractor, RunOpenFace) and extractor.batch_clips == 5
+    stage = STAGES["openface"]
+    imported = make_config({"openface": {"runtime": "import"}})
+    assert isinstance(stage.make(imported, threads=2), ImportedOpenFace)
+    assert stage.batch(imported) == 1
+    native = make_config({"openface": {"runtime": "native", "batch_clips": 5}})
+    extractor = stage.make(native, threads=2)
+    assert isinstance(extractor, RunOpenFace) and extractor.threads == 2
+    assert stage.batch(native) == 5
     assert identity(OpenFaceSettings(runtime="import")) == {"runtime": "import"}
 
 
