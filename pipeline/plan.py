@@ -48,7 +48,7 @@ def known_failure(build: Build, stage: Stage, clip: Clip, key: str) -> Quarantin
     """Return why a clip already failed here or earlier with these very inputs, or None."""
     for name in stage.inputs:
         earlier = STAGES[name]
-        found = known_failure(build, earlier, clip, earlier.key(build.config, clip))
+        found = known_failure(build, earlier, clip, build.key(name, clip))
         if found is not None:
             return found
     failure = build.store.failure(stage.name, clip.clip)
@@ -68,7 +68,7 @@ def plan(build: Build, stage: Stage, clips: Iterable[Clip]) -> list[Step]:
 
 
 def _step(build: Build, stage: Stage, clip: Clip, forced: bool) -> Step:
-    key = stage.key(build.config, clip)
+    key = build.key(stage.name, clip)
     entry = known_failure(build, stage, clip, key)
     if entry is not None and not (forced and entry.stage == stage.name):
         return Step(clip, key, "quarantined", entry)

@@ -19,7 +19,7 @@ def compute(build: Build, stage: Stage, steps: list[Step], threads: int) -> Iter
     the pool for its neighbours too; each of those is then tried alone, and the clip that
     kills its worker again goes to quarantine.
     """
-    size = stage.batch(build.config)
+    size = stage.batch(stage.settings(build.config))
     batches = [steps[i : i + size] for i in range(0, len(steps), size)]
     crashed: list[Step] = []
     for batch, outcomes in _run(build, stage, batches, threads):

@@ -7,14 +7,17 @@ its settings in ``config.py``, one entry in `STAGES`, one rule in ``rules/``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.config import Config
 from pipeline.errors import ClipError
 from pipeline.extractor import Extractor
+from pipeline.openface.settings import OpenFaceSettings
 from pipeline.store import Store, digest, file_digest, package_versions
+from pipeline.text.settings import TextSettings
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,18 @@ class Build:
 
     config: Config
     store: Store
+    _keys: dict[tuple[str, Clip], str] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, config: Config) -> Build:
         """Return the build a configuration describes."""
         return cls(config, Store(config.processed))
+
+    def key(self, stage: str, clip: Clip) -> str:
+        """Return the digest of all that a clip's feature file depends on, worked out once."""
+        if (stage, clip) not in self._keys:
+            self._keys[stage, clip] = STAGES[stage].key(self, clip)
+        return self._keys[stage, clip]
 
     def media(self, clip: Clip) -> Path:
         """Return the path of a clip's media file."""
@@ -89,46 +99,57 @@ class Stage:
     source: Literal["media", "text", "none"]
     inputs: tuple[str, ...]
     load: Callable[[Build, Clip], Any]
-    extractor: Callable[[Config], type[Extractor]]
-    identity: Callable[[Config], Mapping[str, Any]] = lambda config: {}
+    extractor: Callable[[Any], type[Extractor]]
+    identity: Callable[[Any], Mapping[str, Any]] = lambda settings: {}
     external: Callable[[Config, Clip], str] = lambda config, clip: ""
-    batch: Callable[[Config], int] = lambda config: 1
+    batch: Callable[[Any], int] = lambda settings: 1
     transient: bool = False
 
     def make(self, config: Config, threads: int) -> Extractor:
         """Make the extractor, with its models loaded."""
-        return self.extractor(config).make(getattr(config, self.name), threads)
+        settings = self.settings(config)
+        return self.extractor(settings).make(settings, threads)
+
+    def settings(self, config: Config) -> Any:
+        """Return the stage's own settings."""
+        return getattr(config, self.name)
 
     def settings_digest(self, config: Config) -> str:
         """Return the digest of all that is the same for every clip: a rule's parameter."""
         inputs = [STAGES[name].settings_digest(config) for name in self.inputs]
-        return digest([self.name, self._common(config), inputs])
+        return digest([self.name, _common(self.name, self.settings(config)), inputs])
 
-    def key(self, config: Config, clip: Clip) -> str:
+    def key(self, build: Build, clip: Clip) -> str:
         """Return the digest of all that this clip's feature file depends on."""
         sources = {"media": clip.media_digest, "text": digest(clip.text), "none": ""}
         return digest(
             {
                 "stage": self.name,
-                "common": self._common(config),
+                "common": _common(self.name, self.settings(build.config)),
                 "source": sources[self.source],
-                "external": self.external(config, clip),
-                "inputs": [STAGES[name].key(config, clip) for name in self.inputs],
+                "external": self.external(build.config, clip),
+                "inputs": [build.key(name, clip) for name in self.inputs],
             }
         )
-
-    def _common(self, config: Config) -> dict[str, Any]:
-        extractor = self.extractor(config)
-        return {
-            "settings": getattr(config, self.name).defining(),
-            "version": extractor.version,
-            "packages": dict(package_versions(extractor.packages)),
-            "identity": dict(self.identity(config)),
-        }
 
     def consumers(self) -> list[Stage]:
         """Return the stages that read this stage's files."""
         return [stage for stage in STAGES.values() if self.name in stage.inputs]
+
+
+@lru_cache
+def _common(name: str, settings: Any) -> str:
+    """Return the digest of what all clips' keys share."""
+    stage = STAGES[name]
+    extractor = stage.extractor(settings)
+    return digest(
+        {
+            "settings": settings.defining(),
+            "version": extractor.version,
+            "packages": dict(package_versions(extractor.packages)),
+            "identity": dict(stage.identity(settings)),
+        }
+    )
 
 
 # --- frames ------------------------------------------------------------------------------
@@ -142,13 +163,13 @@ def _load_frames(build: Build, clip: Clip) -> Any:
     return FrameInputs(build.media(clip), clip.seconds, target.with_suffix(".part.mkv"))
 
 
-def _frames_extractor(config: Config) -> type[Extractor]:
+def _frames_extractor(settings: Any) -> type[Extractor]:
     from pipeline.frames.extractor import FrameExtractor
 
     return FrameExtractor
 
 
-def _ffmpeg(config: Config) -> Mapping[str, Any]:
+def _ffmpeg(settings: Any) -> Mapping[str, Any]:
     from pipeline.media import ffmpeg_version
 
     return {"ffmpeg": ffmpeg_version()}
@@ -165,7 +186,7 @@ def _load_faces(build: Build, clip: Clip) -> Any:
     return FrameSource(video, info["frames"], info["height"], info["width"], info["fps"])
 
 
-def _faces_extractor(config: Config) -> type[Extractor]:
+def _faces_extractor(settings: Any) -> type[Extractor]:
     from pipeline.faces.extractor import FaceExtractor
 
     return FaceExtractor
@@ -212,20 +233,20 @@ def _load_openface(build: Build, clip: Clip) -> Any:
     return ImportInputs(data, paths[0].name, faces.info["frames"], faces.info["fps"])
 
 
-def _openface_extractor(config: Config) -> type[Extractor]:
+def _openface_extractor(settings: OpenFaceSettings) -> type[Extractor]:
     from pipeline.openface.extractor import ImportedOpenFace, RunOpenFace
 
-    return ImportedOpenFace if config.openface.runtime == "import" else RunOpenFace
+    return ImportedOpenFace if settings.runtime == "import" else RunOpenFace
 
 
-def _openface_identity(config: Config) -> Mapping[str, Any]:
+def _openface_identity(settings: OpenFaceSettings) -> Mapping[str, Any]:
     from pipeline.openface.extractor import identity
 
-    return identity(config.openface)
+    return identity(settings)
 
 
-def _openface_batch(config: Config) -> int:
-    return 1 if config.openface.runtime == "import" else config.openface.batch_clips
+def _openface_batch(settings: OpenFaceSettings) -> int:
+    return 1 if settings.runtime == "import" else settings.batch_clips
 
 
 # --- vision ------------------------------------------------------------------------------
@@ -241,7 +262,7 @@ def _load_vision(build: Build, clip: Clip) -> Any:
     )
 
 
-def _vision_extractor(config: Config) -> type[Extractor]:
+def _vision_extractor(settings: Any) -> type[Extractor]:
     from pipeline.vision.extractor import VisionExtractor
 
     return VisionExtractor
@@ -257,7 +278,7 @@ def _load_audio(build: Build, clip: Clip) -> Any:
     return Sound(*read_sound(build.media(clip)))
 
 
-def _audio_extractor(config: Config) -> type[Extractor]:
+def _audio_extractor(settings: Any) -> type[Extractor]:
     from pipeline.audio.extractor import AudioExtractor
 
     return AudioExtractor
@@ -270,20 +291,20 @@ def _load_text(build: Build, clip: Clip) -> Any:
     return clip.text
 
 
-def _text_extractor(config: Config) -> type[Extractor]:
+def _text_extractor(settings: Any) -> type[Extractor]:
     from pipeline.text.extractor import TextExtractor
 
     return TextExtractor
 
 
-def _text_identity(config: Config) -> Mapping[str, Any]:
+def _text_identity(settings: TextSettings) -> Mapping[str, Any]:
     from pipeline.text.extractor import identity
 
-    return identity(config.text)
+    return identity(settings)
 
 
-def _text_batch(config: Config) -> int:
-    return 16 * config.text.batch_clips  # many batches, so that they can be sorted by length
+def _text_batch(settings: TextSettings) -> int:
+    return 16 * settings.batch_clips  # many batches, so that they can be sorted by length
 
 
 STAGES: dict[str, Stage] = {

@@ -14,6 +14,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,13 @@ def is_plain_name(name: str) -> bool:
         and not name.startswith(".")
         and name.isprintable()
     )
+
+
+@lru_cache(maxsize=16384)
+def _check_id(clip: str) -> None:
+    video_id, _, clip_id = clip.partition("/")
+    if not (is_plain_name(video_id) and is_plain_name(clip_id)):
+        raise ValueError(f"not a clip id: {clip!r}")
 
 
 def digest(value: Any) -> str:
@@ -121,15 +129,16 @@ class Store:
 
     def path(self, stage: str, clip: str, suffix: str = ".safetensors") -> Path:
         """Return the path of a clip's file, e.g. ``audio/video_0001/0001.safetensors``."""
-        video_id, _, clip_id = clip.partition("/")
-        if not (is_plain_name(video_id) and is_plain_name(clip_id)):
-            raise ValueError(f"not a clip id: {clip!r}")
-        return self.root / stage / video_id / f"{clip_id}{suffix}"
+        return Path(self._place(stage, clip, suffix))
+
+    def _place(self, stage: str, clip: str, suffix: str) -> str:
+        _check_id(clip)
+        return f"{self.root}/{stage}/{clip}{suffix}"
 
     def header(self, stage: str, clip: str) -> dict[str, Any] | None:
         """Return ``{"key", "stage", "clip", "info"}`` of a feature file, or None without one."""
         try:
-            with self.path(stage, clip).open("rb") as stream:
+            with open(self._place(stage, clip, ".safetensors"), "rb") as stream:  # noqa: PTH123
                 (length,) = struct.unpack("<Q", stream.read(8))
                 if length > _HEADER_LIMIT:
                     return None
@@ -187,8 +196,11 @@ class Store:
 
     def failure(self, stage: str, clip: str) -> dict[str, str] | None:
         """Return ``{"key", "reason", "remedy"}`` of the last failure, or None."""
+        place = self._place(stage, clip, ".failed.json")
+        if not os.path.exists(place):  # noqa: PTH110 - asked for every clip by status
+            return None
         try:
-            failure: dict[str, str] = read_json(self.path(stage, clip, ".failed.json"))
+            failure: dict[str, str] = read_json(Path(place))
             return failure if {"key", "reason", "remedy"} <= failure.keys() else None
         except (OSError, ValueError, AttributeError):
             return None

@@ -22,11 +22,11 @@ def test_the_configuration_names_the_extractor() -> None:
     stage = STAGES["openface"]
     imported = make_config({"openface": {"runtime": "import"}})
     assert isinstance(stage.make(imported, threads=2), ImportedOpenFace)
-    assert stage.batch(imported) == 1
+    assert stage.batch(imported.openface) == 1
     native = make_config({"openface": {"runtime": "native", "batch_clips": 5}})
     extractor = stage.make(native, threads=2)
     assert isinstance(extractor, RunOpenFace) and extractor.threads == 2
-    assert stage.batch(native) == 5
+    assert stage.batch(native.openface) == 5
     assert identity(OpenFaceSettings(runtime="import")) == {"runtime": "import"}
 
 
