@@ -107,7 +107,9 @@ class AudioExtractor(Extractor):
         }
         if s.f0 == "yin":
             return np.log(librosa.yin(samples, **search)), None
-        pitch, _, _ = librosa.pyin(samples, **search)
+        from pipeline.audio.pitch import pyin
+
+        pitch, _, _ = pyin(samples, **search)
         voiced = np.isfinite(pitch)
         return np.log(np.where(voiced, pitch, 1.0)), round(float(voiced.mean()), 6)
 
