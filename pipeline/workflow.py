@@ -66,7 +66,7 @@ class Call:
             "--rerun-incomplete",
             "--scheduler",
             "greedy",
-            *(["--dry-run"] if self.dry_run else ["--quiet", "all"]),
+            *(["--dry-run", "--quiet", "host"] if self.dry_run else ["--quiet", "all"]),
             *(["--forcerun", *(_rule(stage) for stage in forced)] if forced else []),
             *(["--config", *settings] if settings else []),
             *self.extra,

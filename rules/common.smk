@@ -3,6 +3,7 @@
 from pipeline import layout
 from pipeline.config import make_config
 from pipeline.errors import BuildError
+from pipeline.records import forget_false_records
 from pipeline.stages import STAGES
 from pipeline.verdict import closing_words, forget_stop
 from snakemake.exceptions import WorkflowError
@@ -12,6 +13,10 @@ try:
     SHARDS = layout.shard_names(CONFIG)
 except BuildError as error:
     raise WorkflowError(str(error))
+
+if workflow.is_main_process:
+    for record in forget_false_records(CONFIG):
+        logger.info(f"feature files of {record} are gone: they are made again")
 
 PROCESSED = str(CONFIG.processed)
 SELECTED = [layout.selection_name(CONFIG)] if CONFIG.run.clips else SHARDS

@@ -78,6 +78,12 @@ def test_a_touched_media_file_costs_nothing(corpus: Corpus) -> None:
     assert corpus.computed() == {}
 
 
+def test_a_lost_feature_file_is_noticed_and_made_again(corpus: Corpus) -> None:
+    (corpus.processed / "audio" / "video_2" / "new.safetensors").unlink()
+    corpus.build(*STAGES, audio={"f0": "zcr"}, faces={"margin": 0.1})
+    assert corpus.computed() == {"audio": 1}
+
+
 def test_one_clip_can_be_forced(corpus: Corpus) -> None:
     settings = {"audio": {"f0": "zcr"}, "faces": {"margin": 0.1}}
     run = {"clips": ["video_2/new"], "force": ["audio"]}
