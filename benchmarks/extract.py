@@ -1,0 +1,346 @@
+"""Time each extraction stage beside the published recipe's steps, and write docs/performance.md.
+
+    python benchmarks/extract.py --quick                    # seconds; prints, for CI
+    python benchmarks/extract.py --json result.json         # the figures
+    python benchmarks/extract.py --json result.json --docs  # and the page's table and plot
+    python benchmarks/extract.py --forms                    # what frames are kept as until faces
+
+Both sides see the same clips on the same cores in one run, in turn, each measurement in a
+process of its own (sides.py); medians over the rounds. The recipe runs as its users run it
+(torch's default threads; in the first round only) and with one thread; the speed-up is against
+the faster of the two.
+Ours is one process, but for audio, which the stage runs on all cores, and the end to end, which
+is Snakemake's wall time from start to exit; the recipe's is the sum of its steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+STAGES = ("frames", "faces", "audio", "text")
+FLOORS = {"frames": "floor_decode", "faces": "floor_nets", "audio": "floor_sound"}
+FLOOR_WORDS = {"frames": "read back", "faces": "nets alone", "audio": "decode alone"}
+PAGE = ROOT / "docs" / "performance.md"
+PLOT = ROOT / "docs" / "images" / "performance.png"
+FORMS: dict[str, tuple[str, ...]] = {
+    "PNG files": ("-c:v", "png"),
+    "Ut Video": ("-c:v", "utvideo"),
+    "x264 qp 0": ("-c:v", "libx264", "-qp", "0", "-preset", "ultrafast"),
+    "FFV1": ("-c:v", "ffv1"),
+    "raw": ("-c:v", "rawvideo"),
+}
+
+
+def ffmpeg(*arguments: str | Path) -> None:
+    """Run ffmpeg on one thread."""
+    from pipeline.media import ffmpeg_program
+
+    command = [ffmpeg_program(), "-nostdin", "-loglevel", "error", "-y", "-threads", "1"]
+    subprocess.run([*command, *map(str, arguments)], check=True)
+
+
+def make_corpus(name: str, folder: Path, clips: int, seconds: float) -> dict[str, Any]:
+    """Write one set of clips with all that both sides read; ``real`` may have none."""
+    from pipeline.media import write_constant_rate
+
+    media = sorted((ROOT / "raw" / "demo").glob("*/*.mp4"))[::3][:clips]
+    if name == "real":
+        media = sorted((ROOT.parent / "shared" / "real").glob("*_face.m*"))
+    corpus: dict[str, Any] = {"name": name, "folder": str(folder), "clips": []}
+    size = ("-vf", "scale=1280:720:flags=bicubic") if name == "720p" else ()
+    for number, source in enumerate(media):
+        own = folder / "raw" / "video_0001" / f"{number + 1:04d}.mp4"
+        own.parent.mkdir(parents=True, exist_ok=True)
+        codec = ("-c:v", "libx264", "-crf", "14", "-preset", "veryfast", "-c:a", "aac")
+        length = () if name == "real" else ("-t", str(seconds))
+        ffmpeg(*length, "-i", source, *size, *codec, own)
+        video = folder / f"{number}.mkv"
+        shape = write_constant_rate(own, video, 30.0)
+        png = folder / str(number) / "png"
+        clip = {"media": str(own), "video": str(video), "png": str(png), "shape": shape}
+        corpus["clips"].append(clip)
+    return corpus
+
+
+def add_text(corpus: dict[str, Any], bert: Path, sentences: int) -> None:
+    """Give a corpus transcripts and a BERT of full size with random weights."""
+    import csv
+
+    with (ROOT / "raw" / "demo" / "label.csv").open(encoding="utf-8-sig") as stream:
+        corpus["sentences"] = [row["text"] for row in csv.DictReader(stream)][:sentences]
+    if not (bert / "config.json").exists():
+        from transformers import BertConfig, BertModel, BertTokenizer
+
+        from pipeline.text.demo_model import vocabulary
+
+        bert.mkdir(parents=True)
+        words = vocabulary()
+        (bert / "vocab.txt").write_text("\n".join(words) + "\n", "utf-8")
+        BertTokenizer(str(bert / "vocab.txt")).save_pretrained(bert)
+        BertModel(BertConfig(vocab_size=max(21128, len(words)))).save_pretrained(bert)
+    corpus["bert"] = str(bert)
+
+
+def measure(side: str, stage: str, corpus: Path) -> dict[str, float]:
+    """Run one side of one stage in a fresh process."""
+    environment = dict(os.environ)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        environment.pop(name, None)
+        if side != "recipe":
+            environment[name] = "1"
+    script = Path(__file__).with_name("sides.py")
+    which = "ours" if side == "ours" else "recipe"
+    command = [sys.executable, str(script), which, stage, str(corpus)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        raise SystemExit(f"{side} {stage}: {done.stderr}")
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def end_to_end(corpus: dict[str, Any]) -> float:
+    """Build all features but OpenFace's with Snakemake; return the seconds it took."""
+    root = Path(corpus["folder"])
+    names = [Path(c["media"]).stem for c in corpus["clips"]]
+    rows = [f"video_0001,{n},{t},0.2" for n, t in zip(names, corpus["sentences"], strict=False)]
+    (root / "raw" / "label.csv").write_text(
+        "video_id,clip_id,text,label\n" + "\n".join(rows) + "\n", "utf-8"
+    )
+    with tempfile.TemporaryDirectory(dir=root) as folder:
+        config = {"raw": str(root / "raw"), "processed": f"{folder}/processed",
+                  "text": {"model": corpus["bert"]}, "openface": {"runtime": "import"}}  # fmt: skip
+        (Path(folder) / "config.json").write_text(json.dumps(config), "utf-8")
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"),
+                   "--directory", folder, "--configfile", f"{folder}/config.json",
+                   "--cores", str(len(os.sched_getaffinity(0))),
+                   "stage_faces", "stage_audio", "stage_text"]  # fmt: skip
+        started = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(done.stdout + done.stderr)
+        return time.perf_counter() - started
+
+
+def summary(runs: list[dict[str, float]], units: dict[str, float], seconds: float) -> Any:
+    """Return the medians of one side's runs."""
+    clips = runs[0]["clips"]
+    taken = median(run["seconds"] for run in runs)
+    share = clips / units["clips"]  # the recipe's text is timed on some sentences only
+    count = units["count"] * share
+    return {
+        "seconds": round(taken, 3),
+        "runs": [round(run["seconds"], 3) for run in runs],
+        "cpu": round(median(run["cpu"] for run in runs), 3),
+        "peak_mb": round(max(run["peak_mb"] for run in runs)),
+        "per_second": round(count / taken, 3),
+        "per_unit_ms": round(1000 * taken / count, 3),
+        "times_real_time": round(seconds * share / taken, 3),
+    }
+
+
+def benchmark(
+    corpora: list[dict[str, Any]], rounds: int, quick: bool = False
+) -> list[dict[str, Any]]:
+    """Measure every stage on every set of clips, the sides in turn.
+
+    `quick` leaves out the recipe on all threads and the end to end.
+    """
+    runs: dict[tuple[str, str, str], list[dict[str, float]]] = {}
+    for turn in range(rounds):
+        for corpus in corpora:
+            path = Path(corpus["folder"]) / "corpus.json"
+            path.write_text(json.dumps(corpus), "utf-8")
+            for stage in STAGES:
+                if stage == "text" and corpus is not corpora[0]:
+                    continue  # sentences do not depend on pictures
+                for side in ("recipe", "recipe_one_thread", "ours"):
+                    if side == "recipe" and (quick or turn):
+                        continue
+                    figures = measure(side, stage, path)
+                    runs.setdefault((corpus["name"], stage, side), []).append(figures)
+                    print(f"{corpus['name']:6} {stage:7} {side:18} {figures['seconds']:8.2f} s",
+                          file=sys.stderr, flush=True)  # fmt: skip
+                if stage in FLOORS:
+                    floor = measure("ours", FLOORS[stage], path)
+                    runs.setdefault((corpus["name"], stage, "floor"), []).append(floor)
+            if quick:
+                continue
+            whole = {"seconds": end_to_end(corpus), "cpu": 0, "peak_mb": 0,
+                     "clips": len(corpus["clips"])}  # fmt: skip
+            runs.setdefault((corpus["name"], "all", "ours"), []).append(whole)
+            print(f"{corpus['name']:6} all     {whole['seconds']:27.2f} s", file=sys.stderr)
+    results = [_row(c, stage, runs) for c in corpora for stage in STAGES
+               if (c["name"], stage, "ours") in runs]  # fmt: skip
+    return results + [_whole_row(c, results, runs) for c in corpora if not quick]
+
+
+def _row(corpus: dict[str, Any], stage: str, runs: Any) -> dict[str, Any]:
+    frames = sum(clip["shape"][0] for clip in corpus["clips"])
+    pictures = stage in ("frames", "faces")
+    clips = len(corpus["sentences"] if stage == "text" else corpus["clips"])
+    units = {"count": frames if pictures else clips, "clips": clips}
+    sides = {
+        side: summary(runs[corpus["name"], stage, side], units, frames / 30)
+        for side in ("recipe", "recipe_one_thread", "ours", "floor")
+        if (corpus["name"], stage, side) in runs
+    }
+    sides.setdefault("recipe", sides["recipe_one_thread"])
+    best = min(sides["recipe"]["per_unit_ms"], sides["recipe_one_thread"]["per_unit_ms"])
+    speed_up = round(best / sides["ours"]["per_unit_ms"], 2)
+    return {"clips": corpus["name"], "stage": stage, "unit": "frame" if pictures else "clip",
+            "units": units["count"], "speed_up": speed_up, **sides}  # fmt: skip
+
+
+def _whole_row(corpus: dict[str, Any], results: Any, runs: Any) -> dict[str, Any]:
+    """End to end: the recipe's steps one after the other against one build."""
+    clips = len(corpus["clips"])
+    frames = sum(clip["shape"][0] for clip in corpus["clips"])
+    rows = [r for r in results if r["clips"] == corpus["name"] and r["stage"] != "text"]
+    texts = next(r for r in results if r["stage"] == "text")
+    units = {"count": clips, "clips": clips}
+    ours = summary(runs[corpus["name"], "all", "ours"], units, frames / 30)
+    row: dict[str, Any] = {"clips": corpus["name"], "stage": "all", "unit": "clip", "units": clips}
+    for side in ("recipe", "recipe_one_thread"):
+        seconds = sum(r[side]["seconds"] for r in rows)
+        seconds += clips * texts[side]["per_unit_ms"] / 1000
+        row[side] = {"seconds": round(seconds, 2), "per_unit_ms": 1000 * seconds / clips}
+    best = min(row[side]["per_unit_ms"] for side in ("recipe", "recipe_one_thread"))
+    return {**row, "ours": ours, "speed_up": round(best / ours["per_unit_ms"], 2)}
+
+
+def forms(folder: Path) -> list[str]:
+    """Write and read back a 720p clip in each lossless form; return a table."""
+    source = sorted((ROOT / "raw" / "demo").glob("*/*.mp4"))[0]
+    raw = folder / "raw.avi"
+    ffmpeg("-i", source, "-vf", "scale=1280:720,fps=30", "-an", "-c:v", "rawvideo", raw)
+    lines = ["| form | write, s | read, s | MB |", "|---|---|---|---|"]
+    for name, options in FORMS.items():
+        target = folder / ("%05d.png" if name == "PNG files" else f"{name}.mkv".replace(" ", "_"))
+        started = time.perf_counter()
+        ffmpeg("-i", raw, *options, target)
+        written = time.perf_counter()
+        ffmpeg("-i", target, "-f", "rawvideo", "-pix_fmt", "rgb24", os.devnull)
+        read = time.perf_counter()
+        files = folder.glob("*.png") if name == "PNG files" else [target]
+        size = sum(file.stat().st_size for file in files) / 1e6
+        lines.append(f"| {name} | {written - started:.2f} | {read - written:.2f} | {size:.0f} |")
+    return lines
+
+
+def table(result: dict[str, Any]) -> list[str]:
+    """Return the figures as lines of Markdown."""
+    lines = [
+        "| clips | stage | recipe | recipe, one thread | ours | **times as fast** | ours, times "
+        "real time | floor | peak MB, recipe / ours |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in result["results"]:
+        floor = row.get("floor")
+        words = f"{floor['per_unit_ms']:.1f} ({FLOOR_WORDS[row['stage']]})" if floor else ""
+        peak = row["recipe"].get("peak_mb")
+        memory = f"{peak} / {row['ours']['peak_mb']}" if peak else ""
+        lines.append(
+            f"| {row['clips']} | {row['stage']} | {row['recipe']['per_unit_ms']:,.1f} ms/"
+            f"{row['unit']} | {row['recipe_one_thread']['per_unit_ms']:,.1f} | "
+            f"{row['ours']['per_unit_ms']:,.1f} | **{row['speed_up']:.1f}** | "
+            f"{row['ours']['times_real_time']:.2f} | {words} | {memory} |"
+        )
+    return lines
+
+
+def machine(before: tuple[float, ...]) -> dict[str, Any]:
+    """Describe the machine and how busy others kept it."""
+    name = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+         if line.startswith("model name")), platform.processor())  # fmt: skip
+    return {"cpu": name, "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(),
+            "load_before": before, "load_after": os.getloadavg()}  # fmt: skip
+
+
+def write_docs(result: dict[str, Any], form_lines: list[str]) -> None:
+    """Put table, forms and plot into docs/performance.md."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    info = result["machine"]
+    load = f"{info['load_before'][0]:.1f} to {info['load_after'][0]:.1f}"
+    where = (f"{info['cores']} cores ({info['cpu']}), load {load} while measuring, medians of "
+             f"{result['rounds']} rounds, {result['date']}.")  # fmt: skip
+    _replace(PAGE, "figures", [*table(result), "", where])
+    if form_lines:
+        _replace(PAGE, "forms", form_lines)
+    rows = result["results"][::-1]
+    figure, axis = plt.subplots(figsize=(7, 0.4 * len(rows) + 1), layout="constrained")
+    axis.barh([f"{r['clips']} {r['stage']}" for r in rows], [r["speed_up"] for r in rows])
+    axis.bar_label(axis.containers[0], fmt="%.1f", padding=3)  # type: ignore[arg-type]
+    axis.set(xscale="log", xlabel="times as fast as the recipe (the faster of its two ways)")
+    axis.axvline(1, color="black", linewidth=0.8)
+    axis.margins(x=0.12)
+    figure.savefig(PLOT, dpi=110, metadata={"Software": ""})
+
+
+def _replace(page: Path, mark: str, lines: list[str]) -> None:
+    text = page.read_text("utf-8")
+    head, _, rest = text.partition(f"<!-- {mark} -->")
+    _, _, tail = rest.partition(f"<!-- end {mark} -->")
+    body = "\n".join(lines)
+    page.write_text(f"{head}<!-- {mark} -->\n{body}\n<!-- end {mark} -->{tail}", "utf-8")
+
+
+def main() -> None:
+    """Parse the command line, make the clips, measure, print and write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="two short clips, one round")
+    parser.add_argument("--sets", nargs="+", default=["720p", "demo", "real"])
+    parser.add_argument("--clips", type=int, default=10, help="clips a set")
+    parser.add_argument("--seconds", type=float, default=10, help="longest clip")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--docs", action="store_true", help="renew docs/performance.md")
+    parser.add_argument("--forms", action="store_true", help="compare lossless forms of frames")
+    options = parser.parse_args()
+    if options.quick:
+        options.sets, options.clips, options.seconds, options.rounds = ["demo"], 2, 0.5, 1
+    with tempfile.TemporaryDirectory(prefix="chsims-benchmark-") as scratch:
+        root = Path(scratch)
+        form_lines = []
+        if options.forms:
+            (root / "forms").mkdir()
+            form_lines = forms(root / "forms")
+            print("\n".join(form_lines))
+            if not options.docs:
+                return
+        corpora = [make_corpus(n, root / n, options.clips, options.seconds) for n in options.sets]
+        corpora = [corpus for corpus in corpora if corpus["clips"]]
+        for corpus in corpora:
+            add_text(corpus, root / "bert", 6 if options.quick else 30)
+        before = os.getloadavg()
+        results = benchmark(corpora, options.rounds, options.quick)
+        result = {"schema": 1, "date": time.strftime("%Y-%m-%d"), "rounds": options.rounds,
+                  "machine": machine(before), "results": results}  # fmt: skip
+    print("\n".join(table(result)))
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    if options.docs:
+        write_docs(result, form_lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""One measurement in a process of its own: a stage, by our pipeline or by the recipe.
+
+Called by extract.py: ``python sides.py SIDE STAGE CORPUS.json`` prints one JSON line. Imports,
+loaded models and compiled functions are ready before the clock starts, on both sides; what the
+recipe loads anew for each sentence is inside, since that is its way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
+
+Work = Callable[[], int]
+RECIPE_SENTENCES = 5
+"""Sentences the recipe is timed on; each costs it the same."""
+
+
+def ours(stage: str, corpus: dict[str, Any]) -> Work:
+    """Prepare our stage over a corpus; the work returns how many clips it did."""
+    from pipeline.config import make_config
+    from pipeline.frames.extractor import FrameExtractor, FrameInputs
+    from pipeline.media import FrameSource, read_frames, read_sound
+
+    clips = corpus["clips"]
+    config = make_config({"text": {"model": corpus.get("bert", "demo"), "device": "cpu"}})
+    sources = [FrameSource(Path(c["video"]), *c["shape"], 30.0) for c in clips]
+    if stage == "frames":
+        frames = FrameExtractor(config.frames)
+        return lambda: len(
+            [frames.extract(FrameInputs(Path(c["media"]), 0.0, Path(c["video"]))) for c in clips]
+        )
+    if stage == "floor_decode":
+        return lambda: len([sum(1 for _ in read_frames(s, 16)) for s in sources])
+    if stage in ("faces", "floor_nets"):
+        import cv2
+        import torch
+
+        from pipeline.faces.extractor import FaceExtractor
+
+        torch.set_num_threads(1)
+        cv2.setNumThreads(1)
+        faces = FaceExtractor(config.faces.model_copy(update={"device": "cpu"}))
+        list(faces.detector.follow([np.zeros((2, 240, 320, 3), np.uint8)]))
+        if stage == "floor_nets":
+            return _nets_alone(faces, sources)
+        return lambda: len([faces.extract(s) for s in sources])
+    if stage == "audio":
+        from pipeline.audio.extractor import AudioExtractor, Sound
+
+        audio = AudioExtractor(config.audio)
+        audio.extract(Sound(*read_sound(Path(clips[0]["media"]))))  # compiled before the fork
+        return lambda: _in_processes(audio, [Path(c["media"]) for c in clips])
+    if stage == "floor_sound":
+        return lambda: len([read_sound(Path(c["media"])) for c in clips])
+    import torch
+
+    from pipeline.text.extractor import TextExtractor
+
+    torch.set_num_threads(1)
+    text = TextExtractor(config.text)
+    return lambda: len(text.extract_batch(corpus["sentences"]))
+
+
+def _in_processes(audio: Any, media: list[Path]) -> int:
+    import multiprocessing
+
+    cores = len(os.sched_getaffinity(0))
+    _audio[:] = [audio]
+    with multiprocessing.get_context("fork").Pool(cores) as pool:
+        return len(pool.map(_one_sound, media, chunksize=1))
+
+
+_audio: list[Any] = []
+
+
+def _one_sound(media: Path) -> int:
+    from pipeline.audio.extractor import Sound
+    from pipeline.media import read_sound
+
+    return len(_audio[0].extract(Sound(*read_sound(media))).arrays["audio"])
+
+
+def _nets_alone(faces: Any, sources: list[Any]) -> Work:
+    """Run once, keeping what the three nets are shown; the work is to show it to them again."""
+    nets, shown = faces.detector.nets, []
+    through = nets._net
+
+    def keep(net: Any, pictures: Any) -> Any:
+        shown.append((net, pictures))
+        return through(net, pictures)
+
+    nets._net = keep
+    for source in sources:
+        faces.extract(source)
+
+    def again() -> int:
+        import torch
+
+        with torch.inference_mode():
+            for net, pictures in shown:
+                through(net, pictures)
+        return len(sources)
+
+    return again
+
+
+def recipe(stage: str, corpus: dict[str, Any]) -> Work:
+    """Prepare the recipe's stage over a corpus."""
+    import recipe as steps
+
+    from pipeline.media import ffmpeg_program
+
+    clips, ffmpeg = corpus["clips"], ffmpeg_program()
+    if stage == "frames":
+        return lambda: len([steps.frames(Path(c["media"]), Path(c["png"]), ffmpeg) for c in clips])
+    if stage == "faces":
+        faces = steps.Faces()
+        faces.mtcnn.detect(np.zeros((240, 320, 3), np.uint8))
+        return lambda: len(
+            [faces.clip(Path(c["png"]), Path(c["png"]).with_name("faces")) for c in clips]
+        )
+    if stage == "audio":
+        wav = Path(corpus["folder"]) / "sound.wav"
+        steps.audio(Path(clips[0]["media"]), wav, ffmpeg)  # compiled
+        return lambda: len([steps.audio(Path(c["media"]), wav, ffmpeg) for c in clips])
+    sentences = corpus["sentences"][:RECIPE_SENTENCES]
+    return lambda: len([steps.text(s, Path(corpus["bert"])) for s in sentences])
+
+
+def main() -> None:
+    """Measure one side of one stage and print the figures."""
+    warnings.simplefilter("ignore")
+    side, stage, path = sys.argv[1:]
+    corpus = json.loads(Path(path).read_text("utf-8"))
+    work = (ours if side == "ours" else recipe)(stage, corpus)
+    started, cpu = time.perf_counter(), os.times()
+    clips = work()
+    seconds, now = time.perf_counter() - started, os.times()
+    # ru_maxrss of this process would count what its parent held before it became this program
+    status = Path("/proc/self/status").read_text("utf-8")
+    own = int(status.split("VmHWM:")[1].split()[0])
+    peak = max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
+    used = sum(now[:4]) - sum(cpu[:4])
+    print(json.dumps({"seconds": seconds, "cpu": used, "peak_mb": peak, "clips": clips}))
+
+
+if __name__ == "__main__":
+    main()
