@@ -51,7 +51,7 @@ def viterbi(prob: Real, transition: Real, *, p_init: Real) -> NDArray[np.uint16]
             into.indptr,
             into.indices,
             np.log(into.data + never),
-            float(np.log(never)),
+            float(np.log(np.float64(never))),
         )
     return states.reshape(*prob.shape[:-2], -1)
 

@@ -17,9 +17,9 @@ from pipeline.faces.track import MIN_OVERLAP, Detections, overlap
 Image = NDArray[np.uint8]
 Found = tuple[Image, Detections]
 
-SMALLEST_SHARE = 1 / 18
+SMALLEST_SHARE = 1 / 12
 """Without a face to go by, frames between key frames are searched down to this share of the
-shorter side: 40 pixels at 720p."""
+shorter side: 60 pixels at 720p."""
 MUCH_SMALLER = 0.25
 """Beside a known face, others are looked for down to this share of its size."""
 CUT = 0.2
