@@ -28,7 +28,7 @@ rule train:
         PROCESSED + "/logs/train/{experiment}_{model}.log",
     benchmark:
         PROCESSED + "/logs/train/{experiment}_{model}.tsv"
-    threads: max(1, min(workflow.cores or 1, len(CONFIG.train.seeds)))
+    threads: len(CONFIG.train.seeds)
     resources:
         mem_mb=lambda wildcards, threads: job_memory(wildcards.model, threads),
     params:
