@@ -3,6 +3,7 @@
     python benchmarks/train.py                              # five seeds of each quick model
     python benchmarks/train.py --models tfn mtfn mult --seeds 1 --epochs 2
     python benchmarks/train.py --preset published --models lf_dnn mlf_dnn
+    python benchmarks/train.py --small --models lf_dnn --set 'train.recipe={pooling: padded}'
 
 Each model is trained in a process of its own, as `snakemake` does it. Printed for each:
 parameters; seconds from process start to the first gradient step, for an epoch of one
@@ -35,6 +36,7 @@ from pipeline.train.run import train_model
 config = load_config(assignments=tuple(json.loads(sys.argv[1])))
 train_model(config, "table2", sys.argv[2], int(sys.argv[3]))
 """
+SMALL = {"text": 39, "audio": 60, "vision": 20}
 _LINE = re.compile(
     r"best epoch (\d+) of (\d+), ([\d.]+) s, first step after ([\d.]+) s at ([\d.]+)"
 )
@@ -100,6 +102,7 @@ def main() -> None:
     parser.add_argument(
         "--corpus", type=Path, help="folder of a dataset.h5; made if it is not there"
     )
+    parser.add_argument("--small", action="store_true", help="make a corpus of 1,000 short clips")
     parser.add_argument("--models", nargs="+", default=quick)
     parser.add_argument("--preset", default="paper")
     parser.add_argument("--seeds", type=int, default=5)
@@ -111,7 +114,10 @@ def main() -> None:
         folder = Path(scratch)
         corpus = options.corpus or folder
         if not (corpus / "dataset.h5").exists():
-            write_planted(corpus / "dataset.h5")
+            if options.small:
+                write_planted(corpus / "dataset.h5", (600, 200, 200), steps=SMALL)
+            else:
+                write_planted(corpus / "dataset.h5")
         if corpus != folder:
             (folder / "dataset.h5").symlink_to((corpus / "dataset.h5").resolve())
         seeds = [1, 12, 123, 1234, 12345][: options.seeds]
