@@ -45,7 +45,8 @@ rule openface:
         PROCESSED + "/logs/openface/{shard}.log",
     threads: 4
     resources:
-        mem_mb=4000,
+        # each of the job's containers is held to openface.memory_mb
+        mem_mb=lambda wildcards, threads: 1000 + threads * CONFIG.openface.memory_mb,
     params:
         settings=settings_digest("openface"),
         imported=layout.imported_fingerprint(CONFIG),
