@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from pipeline.errors import BuildError, ClipError
 from pipeline.extractor import Extractor
+from pipeline.numba_cache import claim_numba_cache
 from pipeline.plan import Step
 from pipeline.stages import STAGES, Build, Stage
 from pipeline.store import Features
@@ -99,6 +100,7 @@ _worker: list[Worker] = []
 
 def start_worker(build: Build, stage: Stage, threads: int) -> None:
     """Prepare a fresh process: it ends with its parent, and cleans up when it is ended."""
+    claim_numba_cache()
     signal.signal(signal.SIGTERM, _leave)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pipeline.numba_cache import claim_numba_cache
 from pipeline.threads import bound_threads
 
 bound_threads()  # before numpy and torch are imported: test processes share the cores
+claim_numba_cache()
 
 import fcntl
 import shutil

@@ -1,0 +1,61 @@
+"""A folder of its own for each process's compiled functions.
+
+librosa compiles with numba and keeps the result on disk. Numba does not lock that cache: two
+processes that compile on a fresh machine at the same time can leave an index that belongs to
+the other's code, and every later process then crashes with a segmentation fault. So each
+process claims a numbered folder for as long as it lives; what was compiled there serves the
+next process that claims it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import IO
+
+from pipeline.store import package_versions
+
+_claimed: list[IO[str]] = []
+
+
+def claim_numba_cache() -> Path:
+    """Point numba at a cache folder that no other living process uses; call it before numba.
+
+    Below ``NUMBA_CACHE_DIR``, or the user's cache folder; a temporary folder where that cannot
+    be written.
+    """
+    if _claimed:
+        return Path(os.environ["NUMBA_CACHE_DIR"])
+    for folder in _folders():
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        _claimed.append(lock)
+        os.environ["NUMBA_CACHE_DIR"] = str(folder)
+        return folder
+    raise AssertionError("count() does not end")
+
+
+def _folders() -> Iterator[Path]:
+    base = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
+    version = package_versions(("numba",))["numba"]
+    root = Path(base) if base else Path.home() / ".cache"
+    root = root / "chsims-build" / f"numba-{version}-{platform.node() or 'host'}"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        writable = os.access(root, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        root = Path(tempfile.gettempdir()) / f"chsims-build-numba-{version}-{os.getuid()}"
+    for number in count():
+        yield root / str(number)

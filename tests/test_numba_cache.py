@@ -1,0 +1,46 @@
+"""No two living processes write one numba cache: its index would tear, and librosa would crash."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+CLAIM = "from pipeline.numba_cache import claim_numba_cache as c; print(c(), flush=True); input()"
+
+
+def claim(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", CLAIM],
+        env={"NUMBA_CACHE_DIR": str(folder), "PATH": ""},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def told(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def test_each_process_has_its_own_folder_and_leaves_it_to_the_next(tmp_path: Path) -> None:
+    processes = [claim(tmp_path) for _ in range(3)]
+    folders = [told(process) for process in processes]
+    assert len(set(folders)) == 3
+    processes[0].kill()
+    processes[0].wait()
+    following = claim(tmp_path)
+    assert told(following) == folders[0]
+    for process in (*processes, following):
+        process.communicate("\n")
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    process = claim(blocked)
+    folder = told(process)
+    process.communicate("\n")
+    assert folder
+    assert not folder.startswith(str(blocked))
