@@ -20,7 +20,8 @@ from typing import IO
 
 from pipeline.store import package_versions
 
-_claimed: list[IO[str]] = []
+_claimed: dict[int, IO[str]] = {}
+"""The lock this process holds, by process: a forked child must claim its own."""
 
 
 def claim_numba_cache() -> Path:
@@ -29,7 +30,7 @@ def claim_numba_cache() -> Path:
     Below ``NUMBA_CACHE_DIR``, or the user's cache folder; a temporary folder where that cannot
     be written.
     """
-    if _claimed:
+    if os.getpid() in _claimed:
         return Path(os.environ["NUMBA_CACHE_DIR"])
     for folder in _folders():
         folder.mkdir(parents=True, exist_ok=True)
@@ -39,7 +40,7 @@ def claim_numba_cache() -> Path:
         except BlockingIOError:
             lock.close()
             continue
-        _claimed.append(lock)
+        _claimed[os.getpid()] = lock
         os.environ["NUMBA_CACHE_DIR"] = str(folder)
         return folder
     raise AssertionError("count() does not end")
@@ -49,7 +50,9 @@ def _folders() -> Iterator[Path]:
     base = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
     version = package_versions(("numba",))["numba"]
     root = Path(base) if base else Path.home() / ".cache"
-    root = root / "chsims-build" / f"numba-{version}-{platform.node() or 'host'}"
+    name = f"numba-{version}-{platform.node() or 'host'}"
+    # a child process finds its parent's claim in the environment: a neighbour of its own
+    root = root.parent if root.parent.name == name else root / "chsims-build" / name
     try:
         root.mkdir(parents=True, exist_ok=True)
         writable = os.access(root, os.W_OK)

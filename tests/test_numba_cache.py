@@ -36,6 +36,28 @@ def test_each_process_has_its_own_folder_and_leaves_it_to_the_next(tmp_path: Pat
         process.communicate("\n")
 
 
+def test_forked_and_started_children_claim_neighbours(tmp_path: Path) -> None:
+    code = (
+        "import os, subprocess, sys; from pipeline.numba_cache import claim_numba_cache as c\n"
+        "print(c(), flush=True)\n"
+        "if os.fork() == 0:\n    print(c(), flush=True); os._exit(0)\n"
+        "os.wait()\n"
+        "child = 'from pipeline.numba_cache import claim_numba_cache as c; print(c())'\n"
+        "subprocess.run([sys.executable, '-c', child], check=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"NUMBA_CACHE_DIR": str(tmp_path), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    own, forked, started = map(Path, done.stdout.split())
+    assert own.name == "0"
+    assert forked.parent == started.parent == own.parent
+    assert own not in (forked, started)
+
+
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
