@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import signal
 import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pipeline.config import Config, make_config
 from pipeline.errors import BuildError
@@ -18,6 +19,8 @@ from pipeline.runs import note_run, tell
 from pipeline.stages import STAGES
 from pipeline.threads import bound_threads
 from pipeline.verdict import note_stop
+
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 
 
 @contextmanager
@@ -43,22 +46,39 @@ def job(snakemake: Any) -> Iterator[Config]:
         format="%(asctime)s %(levelname)s %(message)s",
     )
     logging.captureWarnings(True)
+    logging.raiseExceptions = False  # a log that cannot be written must not hide the error
     warnings.simplefilter("default")
     signal.signal(signal.SIGTERM, _terminated)
     started = time.monotonic()
     try:
         yield config
     except BuildError as error:
-        logging.getLogger(__name__).error("%s", error)
-        note_stop(config, snakemake.rule, error)
-        tell(f"\nERROR in {snakemake.rule}: {error}\n")
-        sys.exit(1)
+        _stop(config, snakemake.rule, error)
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        _stop(config, snakemake.rule, _disk_error(error))
     if snakemake.rule not in STAGES:  # those say themselves how many clips they computed
         seconds = time.monotonic() - started
         name = " ".join([snakemake.rule, *snakemake.wildcards])
         tell(f"{name}: done ({seconds:.1f} s)")
         if snakemake.rule in ("manifest", "dataset"):
             note_run(config.processed, snakemake.rule, "", 0, seconds)
+
+
+def _stop(config: Config, rule: str, error: BuildError) -> NoReturn:
+    tell(f"\nERROR in {rule}: {error}\n")
+    with suppress(OSError):  # a full disk takes neither
+        logging.getLogger(__name__).error("%s", error)
+        note_stop(config, rule, error)
+    sys.exit(1)
+
+
+def _disk_error(error: OSError) -> BuildError:
+    return BuildError(
+        f"cannot write {error.filename or 'a file'}: {error.strerror}",
+        "free disk space or fix the folder's permissions, then run the same command again",
+    )
 
 
 def _terminated(number: int, frame: object) -> None:

@@ -7,7 +7,9 @@ and uses one thread, since the build runs one process a core.
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -124,6 +126,11 @@ def _run(stream: Any, path: Path) -> tuple[bytes, str]:
             f"{path.name}: ffmpeg did not finish in {_DECODE_SECONDS} s", _REMEDY
         ) from error
     words = last_words(done.stderr)
+    if os.strerror(errno.ENOSPC).encode() in done.stderr:
+        raise BuildError(
+            f"{path.name}: ffmpeg found no space left on the disk",
+            "free disk space and run the same command again: it continues here",
+        )
     if done.returncode != 0:
         raise ClipError(f"{path.name}: ffmpeg cannot decode it ({words})", _REMEDY)
     return done.stdout, words

@@ -45,7 +45,7 @@ def closing_words(config: Config) -> str:
     stopped = _stopped(config)
     if not stopped.is_file():
         return summary_text(config)
-    words = stopped.read_text("utf-8").strip()
+    words = stopped.read_text("utf-8").strip() or "a job whose reason found no room on the disk"
     return f"{summary_text(config)}\n\nThe build stopped in {words}"
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.errors import ClipError
+from pipeline.errors import BuildError, ClipError
 from pipeline.frames.extractor import FrameExtractor, FrameInputs
 from pipeline.frames.settings import FramesSettings
-from pipeline.media import FrameSource, read_sound
+from pipeline.media import FrameSource, read_sound, write_constant_rate
 from tests.media import FACE, face_clip, ffmpeg, phone, truncated, variable_rate
 
 
@@ -64,6 +64,12 @@ def test_the_intermediate_video_is_lossless(tmp_path: Path) -> None:
 def test_a_truncated_file_is_told_from_a_short_one(tmp_path: Path) -> None:
     with pytest.raises(ClipError, match=r"truncated: \d+ frames"):
         frames_of(truncated(tmp_path / "cut.mp4"), tmp_path, 4.16)
+
+
+def test_a_full_disk_is_not_the_clips_fault(tmp_path: Path) -> None:
+    clip = face_clip(tmp_path / "clip.mp4")
+    with pytest.raises(BuildError, match="no space left"):
+        write_constant_rate(clip, Path("/dev/full"), 30.0)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a video", b"\x00" * 5000])
