@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from pipeline.train.lstm import over_sequences
 from pipeline.train.subnets import true_steps
 
 
@@ -52,7 +53,7 @@ class CtcAlignment(nn.Module):
             CTC loss, the mean over clips. Clips whose stream is shorter than their text
             cannot be aligned and add nothing.
         """
-        logits = self.position(self.rnn(x)[0])[:, :, : steps + 1]
+        logits = self.position(over_sequences(self.rnn, x, lengths))[:, :, : steps + 1]
         beyond = ~true_steps(text_lengths + 1, steps + 1, x.device)  # [B, n + 1]
         logs = logits.masked_fill(beyond[:, None], -1e4).log_softmax(-1)
         share = logs[:, :, 1:].exp() * true_steps(lengths, x.shape[1], x.device)[:, :, None]

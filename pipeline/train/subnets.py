@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.train.data import Packed
+from pipeline.train.lstm import ends_of, run_lstm
 
 
 class Output(NamedTuple):
@@ -88,28 +88,19 @@ class TextSubnet(nn.Module):
         return output
 
     def _last_state(self, text: Packed) -> Tensor:
-        """Run the LSTM over packed steps; torch's own is slower on them by half.
-
-        Its backward pass writes a gradient as large as all steps for each step.
-        """
+        """Run the LSTM over the tokens alone, or over the padding too."""
         into, recurrence, *biases = self.rnn.all_weights[0]
         bias = biases[0] + biases[1]
-        inputs = torch.split(nn.functional.linear(text.rows, into, bias), text.sizes)
-        h = c = text.rows.new_zeros(text.sizes[0], self.rnn.hidden_size)
-        ended = []
-        for x in inputs if self.to_last_token else self._over_padding(inputs, bias):
-            if len(x) < len(h):
-                ended.append(h[len(x) :])
-                h, c = h[: len(x)], c[: len(x)]
-            h, c = lstm_step(torch.addmm(x, h, recurrence.T), c)
-        return torch.cat([h, *ended[::-1]])[text.order.argsort()]
-
-    def _over_padding(self, inputs: Sequence[Tensor], bias: Tensor) -> Iterator[Tensor]:
-        """Yield every step for every clip: a row of padding is zeros, so its input is the bias."""
-        clips = len(inputs[0])
-        for step in range(self.steps):
-            x = inputs[step] if step < len(inputs) else inputs[0][:0]
-            yield torch.cat([x, bias.expand(clips - len(x), -1)])
+        gates, sizes = nn.functional.linear(text.rows, into, bias), text.sizes
+        if self.to_last_token:
+            h, _ = run_lstm(gates, recurrence, sizes)
+            return h[ends_of(sizes)][text.order.argsort()]
+        clips = sizes[0]  # a row of padding is zeros, so its share of the gates is the bias
+        tokens = [step * clips + torch.arange(size) for step, size in enumerate(sizes)]
+        padded = bias.expand(self.steps * clips, -1)
+        gates = padded.index_copy(0, torch.cat(tokens).to(bias.device), gates)
+        h, _ = run_lstm(gates, recurrence, [clips] * self.steps)
+        return h[-clips:][text.order.argsort()]
 
 
 class Head(nn.Module):
@@ -155,13 +146,6 @@ def keep_mask(like: Tensor, keep: float) -> Tensor:
     )
     cells = words.view(np.uint16)[: like.numel()] < round(keep * 65536)
     return torch.from_numpy(cells).view(like.shape)
-
-
-def lstm_step(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """Return h and c ``[B, h]`` from the sums ``[B, 4 h]`` of input, forget, cell, output gate."""
-    i, f, g, o = gates.chunk(4, dim=-1)
-    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-    return torch.sigmoid(o) * torch.tanh(c), c
 
 
 def true_steps(lengths: Tensor, steps: int, device: torch.device) -> Tensor:

@@ -12,10 +12,10 @@ from pipeline.train.align import CtcAlignment
 from pipeline.train.data import Batch, Packed, Ragged
 from pipeline.train.experiments import MULTITASK, TITLES
 from pipeline.train.hyper import TASKS, hyper_for
-from pipeline.train.models import MODELS, build_model
+from pipeline.train.models import MODELS, build_model, tfn
 from pipeline.train.models.base import SentimentModel
 from pipeline.train.models.mfn import Mfn
-from pipeline.train.models.mult import EncoderLayer
+from pipeline.train.models.mult import EncoderLayer, attend
 from pipeline.train.models.tfn import Tfn
 from pipeline.train.recipe import PAPER, PUBLISHED, Recipe
 from pipeline.train.subnets import TextSubnet, keep_mask
@@ -154,15 +154,47 @@ def test_dropout_of_product_cells_keeps_the_expectation() -> None:
     model = make("tfn", PUBLISHED)
     assert isinstance(model, Tfn)
     t, a, v = torch.randn(1, 6), torch.randn(1, 4), torch.randn(1, 5)
-    model.train()
+    sums: list[Tensor] = []
+    model.fusion.after_first = lambda first: sums.append(first) or first[:, 0]  # type: ignore
     with torch.no_grad():
-        model.fusion.layer_1.bias.zero_()
-        t1, a1, v1 = (torch.cat([torch.ones(1, 1), x], dim=1) for x in (t, a, v))
-        z = torch.einsum("ba,bv,bt->bavt", a1, v1, t1).flatten(1)
-        draws = torch.stack(
-            [model.fusion.layer_1(z * keep_mask(z, 0.6) / 0.6) for _ in range(4000)]
-        ).mean(0)
-        torch.testing.assert_close(draws, model.fusion.layer_1(z), atol=0.05, rtol=0.05)
+        model.eval().fuse(t, a, v)
+        model.train()
+        for _ in range(4000):
+            model.fuse(t, a, v)
+    expected, *draws = sums
+    assert not torch.equal(draws[0], draws[1])
+    torch.testing.assert_close(torch.stack(draws).mean(0), expected, atol=0.05, rtol=0.05)
+
+
+def test_dropout_of_product_cells_piece_by_piece_equals_it_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    av, t, weight = (
+        torch.randn(*shape, dtype=torch.double, requires_grad=True)
+        for shape in ((4, 6), (4, 5), (3, 30))
+    )
+
+    def thinned(av: Tensor, t: Tensor, weight: Tensor) -> Tensor:
+        torch.manual_seed(3)
+        product: Tensor = tfn._ThinnedProduct.apply(av, t, weight, 0.6)
+        return product
+
+    torch.manual_seed(3)
+    z = (av[:, :, None] * t[:, None]).flatten(1)
+    expected = (z * keep_mask(z, 0.6)) @ weight.T
+    torch.testing.assert_close(thinned(av, t, weight), expected)
+    monkeypatch.setattr(tfn, "_CELLS", 64)  # three cells of av in a piece
+    assert torch.autograd.gradcheck(thinned, (av, t, weight))
+
+
+def test_attention_with_dropout_keeps_the_expectation_and_the_mask() -> None:
+    torch.manual_seed(0)
+    q, k, v = torch.randn(2, 1, 3, 4), torch.randn(2, 1, 5, 4), torch.randn(2, 1, 5, 4)
+    inside = torch.tensor([True, True, True, False, False])
+    expected = attend(q, k, v, inside, 0.0)
+    draws = [attend(q, k, v, inside, 0.3) for _ in range(4000)]
+    assert not torch.equal(draws[0], draws[1])
+    torch.testing.assert_close(torch.stack(draws).mean(0), expected, atol=0.05, rtol=0.05)
 
 
 def test_masks_keep_the_share_asked_for_and_follow_the_seed() -> None:

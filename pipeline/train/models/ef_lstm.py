@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from pipeline.train.align import CtcAlignment
 from pipeline.train.data import Batch, Form
 from pipeline.train.hyper import EfLstmHyper, Hyper
+from pipeline.train.lstm import over_sequences
 from pipeline.train.models.base import SentimentModel, padded_text
 from pipeline.train.recipe import Recipe
 from pipeline.train.subnets import Output, at_end, true_steps
@@ -54,9 +55,9 @@ class EfLstm(SentimentModel):
             vision, vision_loss = self.align_vision(vision, batch.vision_lengths, n, steps)
             extra = self.ctc_weight * (audio_loss + vision_loss)
         x = self._normed(torch.cat([text, audio, vision], dim=-1), batch.text_lengths)
-        states, _ = self.rnn(x)  # [B, L, h]; padding lies at the back and touches no true step
         whole = self.recipe.text_end == "last_step"
-        end = states[:, -1] if whole else at_end(states, batch.text_lengths)
+        lengths = torch.full_like(batch.text_lengths, x.shape[1]) if whole else batch.text_lengths
+        end = at_end(over_sequences(self.rnn, x, lengths), lengths)
         hidden = torch.relu(self.linear(self.drop(end)))
         return Output({"M": self.out(self.drop(hidden)).squeeze(-1)}, {}, extra)
 

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from pipeline.train.align import CtcAlignment
 from pipeline.train.data import Batch, Form
 from pipeline.train.hyper import Hyper, MfnHyper
+from pipeline.train.lstm import run_lstm
 from pipeline.train.models.base import SentimentModel, padded_text
 from pipeline.train.recipe import Recipe
-from pipeline.train.subnets import Output, at_end, lstm_step
+from pipeline.train.subnets import Output, at_end
 
 
 class Mfn(SentimentModel):
@@ -84,21 +85,18 @@ class Mfn(SentimentModel):
                 into = into[:, None].expand(-1, steps, -1)
             for gate, part in zip(by_gate, into.chunk(4, dim=-1), strict=True):
                 gate.append(part)
-        inputs = torch.cat([part for gate in by_gate for part in gate], dim=-1).unbind(1)
+        inputs = torch.cat([part for gate in by_gate for part in gate], dim=-1)  # [B, L, 4 width]
         chunks = [cell.weight_hh.chunk(4) for cell in cells]
         recurrence = torch.cat(
             [
                 torch.block_diag(*(c[g] for c in chunks))  # type: ignore[no-untyped-call]
                 for g in range(4)
             ]
-        ).T
-        h = c = torch.zeros(len(inputs[0]), recurrence.shape[0], device=streams[0].device)
-        hs, cs = [], []
-        for x in inputs:
-            h, c = lstm_step(torch.addmm(x, h, recurrence), c)
-            hs.append(h)
-            cs.append(c)
-        return torch.stack(hs, dim=1), torch.stack(cs, dim=1)
+        )
+        clips = len(inputs)
+        found = run_lstm(inputs.transpose(0, 1).flatten(0, 1), recurrence, [clips] * steps)
+        h, c = (x.view(steps, clips, -1).transpose(0, 1) for x in found)
+        return h, c
 
     def _run_memory(self, attended: Tensor, proposed: Tensor) -> Tensor:
         """Gate the memory step by step; the gates' share of `attended` is known beforehand."""

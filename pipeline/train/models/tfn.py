@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from pipeline.train.hyper import Hyper
 from pipeline.train.models.base import SubnetModel, subnet_hyper
 from pipeline.train.subnets import Head, keep_mask
+
+_CELLS = 2**18  # of the product in one piece: 1 MB
 
 
 class Tfn(SubnetModel):
@@ -50,6 +56,49 @@ def _contracted(layer: nn.Linear, av: Tensor, t: Tensor) -> Tensor:
 
 def _thinned(layer: nn.Linear, av: Tensor, t: Tensor, p: float) -> Tensor:
     """Return W dropout(av (x) t) + b ``[B, h]``."""
-    z = (av[:, :, None] * t[:, None, :]).flatten(1)  # [B, A V T]
-    z = z * keep_mask(z, 1 - p)
-    return nn.functional.linear(z, layer.weight) / (1 - p) + layer.bias
+    summed: Tensor = _ThinnedProduct.apply(av, t, layer.weight, 1 - p)
+    return summed / (1 - p) + layer.bias
+
+
+class _ThinnedProduct(torch.autograd.Function):
+    """W (mask o (av (x) t)), piece by piece.
+
+    A piece of the product stays in the processor's cache while it is masked and multiplied;
+    the whole, 10^6 cells a clip, would go through memory at each of these steps. The
+    masks are kept for the backward pass, the pieces are made again.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, av: Tensor, t: Tensor, weight: Tensor, keep: float) -> Tensor:
+        summed = av.new_zeros(len(av), len(weight))
+        masks = []
+        for part, columns in _pieces(av, t):
+            z = (av[:, part, None] * t[:, None]).flatten(1)
+            masks.append(keep_mask(z, keep))
+            summed.addmm_(z.mul_(masks[-1]), weight[:, columns].T)
+        ctx.masks = masks
+        ctx.save_for_backward(av, t, weight)
+        return summed
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        av, t, weight = ctx.saved_tensors
+        to_av, to_t, to_weight = torch.empty_like(av), torch.zeros_like(t), torch.empty_like(weight)
+        for (part, columns), mask in zip(_pieces(av, t), ctx.masks, strict=True):
+            z = (av[:, part, None] * t[:, None]).flatten(1).mul_(mask)
+            to_weight[:, columns] = slope.T @ z
+            to_z = (slope @ weight[:, columns]).mul_(mask).view(len(t), -1, t.shape[1])
+            to_av[:, part] = (to_z @ t[:, :, None]).squeeze(-1)
+            to_t += (av[:, None, part] @ to_z).squeeze(1)
+        return to_av, to_t, to_weight, None
+
+
+def _pieces(av: Tensor, t: Tensor) -> Iterator[tuple[slice, slice]]:
+    """Yield which cells of `av`, and which columns of the product, make a piece."""
+    wide = t.shape[1]
+    cells = _CELLS if av.device.type == "cpu" else av.numel() * wide
+    step = max(1, cells // (len(av) * wide))
+    for start in range(0, av.shape[1], step):
+        stop = min(start + step, av.shape[1])
+        yield slice(start, stop), slice(start * wide, stop * wide)
