@@ -190,7 +190,7 @@ def test_dropout_of_product_cells_piece_by_piece_equals_it_at_once(
 def test_attention_with_dropout_keeps_the_expectation_and_the_mask() -> None:
     torch.manual_seed(0)
     q, k, v = torch.randn(2, 1, 3, 4), torch.randn(2, 1, 5, 4), torch.randn(2, 1, 5, 4)
-    inside = torch.tensor([True, True, True, False, False])
+    inside = torch.tensor([True, True, True, False, False]).expand(3, 5)
     expected = attend(q, k, v, inside, 0.0)
     draws = [attend(q, k, v, inside, 0.3) for _ in range(4000)]
     assert not torch.equal(draws[0], draws[1])
