@@ -83,9 +83,9 @@ def main() -> None:
             lines.append(quality(clip, Path(folder)))
             print(lines[-1], flush=True)
     if options.docs:
-        from extract import PAGE, _replace
+        from extract import PAGE, put_into_page
 
-        _replace(PAGE, "quality", lines)
+        put_into_page(PAGE, "quality", lines)
 
 
 if __name__ == "__main__":
