@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,8 @@ class Cell:
     paper: Score | None
     verdict: str
     """``better``, ``worse``, ``within`` the seeds' spread, or nothing."""
+    interval: tuple[float, float] | None = None
+    """95 % bootstrap interval of our score over clips, where there is one."""
 
     @property
     def difference(self) -> float | None:
@@ -162,7 +164,14 @@ def _table(results: Results, experiment: str) -> Table:
     rows = []
     for variant, printed in paper.items():
         summary = ours[variant]["test"] if variant in ours else None
-        cells = [compare(m, _our_score(summary, m), _paper_score(printed, m)) for m in metrics]
+        intervals = ours.get(variant, {}).get("interval", {})
+        cells = [
+            replace(
+                compare(m, _our_score(summary, m), _paper_score(printed, m)),
+                interval=tuple(intervals[m]) if m in intervals else None,
+            )
+            for m in metrics
+        ]
         rows.append((_title(experiment, variant), cells))
     name, head, caption = _CAPTIONS[experiment]
     return Table(name, head, caption, [METRIC_TITLES[m] for m in metrics], rows)
