@@ -37,9 +37,8 @@ def ours(stage: str, corpus: dict[str, Any]) -> Work:
     sources = [FrameSource(Path(c["video"]), *c["shape"], 30.0) for c in clips]
     if stage == "frames":
         frames = FrameExtractor(config.frames)
-        return lambda: len(
-            [frames.extract(FrameInputs(Path(c["media"]), 0.0, Path(c["video"]))) for c in clips]
-        )
+        inputs = [FrameInputs(Path(c["media"]), 0.0, Path(c["video"])) for c in clips]
+        return lambda: _in_processes(frames.extract, inputs)
     if stage == "floor_decode":
         return lambda: len([sum(1 for _ in read_frames(s, 16)) for s in sources])
     if stage in ("faces", "floor_nets"):
@@ -54,13 +53,14 @@ def ours(stage: str, corpus: dict[str, Any]) -> Work:
         list(faces.detector.follow([np.zeros((2, 240, 320, 3), np.uint8)]))
         if stage == "floor_nets":
             return _nets_alone(faces, sources)
-        return lambda: len([faces.extract(s) for s in sources])
+        return lambda: _in_processes(faces.extract, sources)
     if stage == "audio":
         from pipeline.audio.extractor import AudioExtractor, Sound
 
         audio = AudioExtractor(config.audio)
         audio.extract(Sound(*read_sound(Path(clips[0]["media"]))))  # compiled before the fork
-        return lambda: _in_processes(audio, [Path(c["media"]) for c in clips])
+        media = [Path(c["media"]) for c in clips]
+        return lambda: _in_processes(lambda path: audio.extract(Sound(*read_sound(path))), media)
     if stage == "floor_sound":
         return lambda: len([read_sound(Path(c["media"])) for c in clips])
     import torch
@@ -72,23 +72,20 @@ def ours(stage: str, corpus: dict[str, Any]) -> Work:
     return lambda: len(text.extract_batch(corpus["sentences"]))
 
 
-def _in_processes(audio: Any, media: list[Path]) -> int:
+def _in_processes(extract: Callable[[Any], Any], inputs: list[Any]) -> int:
+    """Extract every clip, one process a core, as a stage does."""
     import multiprocessing
 
-    cores = len(os.sched_getaffinity(0))
-    _audio[:] = [audio]
-    with multiprocessing.get_context("fork").Pool(cores) as pool:
-        return len(pool.map(_one_sound, media, chunksize=1))
+    _extract[:] = [extract]
+    with multiprocessing.get_context("fork").Pool(len(os.sched_getaffinity(0))) as pool:
+        return sum(pool.map(_one, inputs, chunksize=1))
 
 
-_audio: list[Any] = []
+_extract: list[Callable[[Any], Any]] = []
 
 
-def _one_sound(media: Path) -> int:
-    from pipeline.audio.extractor import Sound
-    from pipeline.media import read_sound
-
-    return len(_audio[0].extract(Sound(*read_sound(media))).arrays["audio"])
+def _one(item: Any) -> int:
+    return int(_extract[0](item) is not None)
 
 
 def _nets_alone(faces: Any, sources: list[Any]) -> Work:

@@ -60,7 +60,7 @@ class Corpus:
             "processed": str(self.processed),
             "text": {"model": "demo"},
             "openface": {"runtime": "native", "native_binary": str(EMULATOR)},
-            "train": {"seeds": [1, 12], "max_epochs": 3},
+            "train": {"models": ["mlf_dnn"], "seeds": [1], "max_epochs": 3},
             **settings,
         }
         path = self.folder / "config.yaml"

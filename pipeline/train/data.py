@@ -239,7 +239,7 @@ def load_corpus(path: Path, form: Form, recipe: Recipe, memory_gb: float = 4.0) 
     recipe : Recipe
         Decides what counts as a row: valid ones (paper), or all, padding included.
     memory_gb : float
-        Sequences beyond this size are streamed from a temporary file.
+        Sequences beyond this size, all parts together, are streamed from temporary files.
 
     Raises
     ------
@@ -288,6 +288,8 @@ def _read(file: h5py.File, form: Form, recipe: Recipe, memory_gb: float) -> Corp
     steps = {stream: int(file[f"train/{stream}"].shape[1]) for stream in STREAMS}
     dims = {stream: int(file[f"train/{stream}"].shape[2]) for stream in STREAMS}
     parts = {}
+    held = sum(_kept_bytes(file[name], form, recipe) for name in PARTS)
+    limit = memory_gb if held <= memory_gb * 1e9 else 0.0
     for name in PARTS:
         group = file[name]
         if len(group["id"]) < (2 if name == "train" else 1):
@@ -295,7 +297,7 @@ def _read(file: h5py.File, form: Form, recipe: Recipe, memory_gb: float) -> Corp
                 f"the {name} part of {file.filename} has {len(group['id'])} clip(s): too few",
                 "add clips, or change dataset.split so that each part has some",
             )
-        parts[name] = _part(group, form, recipe, steps["text"], memory_gb)
+        parts[name] = _part(group, form, recipe, steps["text"], limit)
     return Corpus(parts, dims, steps, _digest(file))
 
 
@@ -319,6 +321,15 @@ def _part(group: Group, form: Form, recipe: Recipe, text_steps: int, limit: floa
         for task in TASKS
     }
     return Part(clips, streams, labels, form == "mean", recipe.full_text)
+
+
+def _kept_bytes(group: Group, form: Form, recipe: Recipe) -> int:
+    """Return what a part's sequences take in memory; means are small beside them."""
+    streams = STREAMS if form in ("sequence", "padded") else ("text",)
+    return sum(
+        int(_rows_of(group, stream, form, recipe).sum()) * int(group[stream].shape[2]) * 4
+        for stream in streams
+    )
 
 
 def _rows_of(group: Group, stream: str, form: Form, recipe: Recipe) -> NDArray[np.bool_]:

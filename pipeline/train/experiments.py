@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.train.hyper import TASKS, Hyper, hyper_for
+from pipeline.train.hyper import TASKS, Hyper, hyper_for, overlay
 from pipeline.train.settings import TrainSettings
 
 TITLES = {
@@ -118,18 +118,6 @@ def _grid(model: str, settings: TrainSettings) -> Iterator[Variant]:
             settings.search.seeds,
             choice,
         )
-
-
-def overlay(overrides: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any]:
-    """Add dotted names to nested overrides: ``alpha.T`` becomes ``{"alpha": {"T": ...}}``."""
-    result = {k: dict(v) if isinstance(v, dict) else v for k, v in overrides.items()}
-    for name, value in choice.items():
-        group, dot, field = name.partition(".")
-        if dot:
-            result[group] = {**result.get(group, {}), field: value}
-        else:
-            result[group] = value
-    return result
 
 
 def job_memory(model: str, threads: int) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.settings import Settings
 
@@ -158,6 +158,12 @@ class MultHyper(Hyper):
     out_dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout in the output block."""
 
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"heads ({self.heads}) must divide width ({self.width})")
+        return self
+
 
 # values of the published configuration for this corpus (facts/models.md, section 2)
 HYPER: dict[str, Hyper] = {
@@ -266,3 +272,15 @@ def hyper_for(model: str, preset: str, overrides: dict[str, Any] | None = None) 
             old = values.get(name)
             values[name] = {**old, **value} if isinstance(old, dict) else value
     return type(HYPER[model]).model_validate(values)
+
+
+def overlay(overrides: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any]:
+    """Add dotted names to nested overrides: ``alpha.T`` becomes ``{"alpha": {"T": ...}}``."""
+    result = {k: dict(v) if isinstance(v, dict) else v for k, v in overrides.items()}
+    for name, value in choice.items():
+        group, dot, field = name.partition(".")
+        if dot:
+            result[group] = {**result.get(group, {}), field: value}
+        else:
+            result[group] = value
+    return result

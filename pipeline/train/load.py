@@ -63,6 +63,19 @@ def load_model(path: Path | str, device: str = "auto") -> LoadedModel:
     return LoadedModel(model.to(pick_device(device)).eval(), config, recipe)
 
 
+def _listed_seeds(folder: Path) -> list[Path]:
+    """Return a variant's seeds of its last training, or all where no list was left.
+
+    Folders of seeds that are no longer asked for stay; they may come from other settings.
+    """
+    seeds = sorted(folder.glob("seed_*"))
+    listed: dict[str, str] = {}
+    for path in folder.parent.glob("*.json"):
+        listed |= json.loads(path.read_text("utf-8"))
+    current = [s for s in seeds if listed.get(f"{folder.name}/{s.name}") is not None]
+    return current or seeds
+
+
 def predict_features(
     folder: Path | str,
     text: NDArray[np.float32],
@@ -94,7 +107,7 @@ def predict_features(
     BuildError
         If there is no trained seed, or a feature has other dimensions than those trained on.
     """
-    seeds = sorted(Path(folder).glob("seed_*"))
+    seeds = _listed_seeds(Path(folder))
     if not seeds:
         raise BuildError(f"{folder} has no trained seed", "train first: chsims-build --stage train")
     arrays = {"text": text, "audio": audio, "vision": vision}

@@ -35,7 +35,6 @@ from pipeline.train.metrics import EDGES, confusion, recalls, scores, warnings_o
 from pipeline.train.models import MODELS, build_model
 from pipeline.train.models.base import SentimentModel
 from pipeline.train.progress import EpochBars
-from pipeline.train.recipe import Recipe
 from pipeline.train.trainer import Fit, Plan, fit, pick_device, predict, seed_everything
 
 VERSION = 3
@@ -289,9 +288,13 @@ def _write(
     )
 
 
-def scored_label(task: str, label: str, recipe: Recipe) -> str:
-    """Return the label that a task's predictions are compared with."""
-    return label if recipe.scored_on == "own" else "M"
+def scored_label(task: str, plan: Plan) -> str:
+    """Return the label that a task's predictions are compared with.
+
+    The published code compares T, A, V with M where it learns them beside M.
+    """
+    beside = plan.recipe.scored_on == "M" and "M" in plan.labels
+    return "M" if beside else plan.labels[task]
 
 
 def _measured(
@@ -299,7 +302,7 @@ def _measured(
 ) -> dict[str, Any]:
     found = {}
     for task, values in predicted.items():
-        label = scored_label(task, plan.labels[task], plan.recipe)
+        label = scored_label(task, plan)
         truth = corpus.parts[part].labels[label].numpy()
         figures = scores(values, truth)
         if plan.recipe.rounding:
@@ -321,7 +324,7 @@ def _prediction_rows(
     for part, by_task in predicted.items():
         held = corpus.parts[part]
         for task, values in by_task.items():
-            label = scored_label(task, plan.labels[task], plan.recipe)
+            label = scored_label(task, plan)
             for clip, truth, value in zip(
                 held.clips, held.labels[label].numpy(), values, strict=True
             ):

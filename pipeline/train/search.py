@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from pipeline.store import written_whole
-from pipeline.train.experiments import overlay
+from pipeline.train.hyper import overlay
 
 
 def choose(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -45,8 +45,9 @@ def write_choice(path: Path, value: dict[str, Any]) -> None:
     """Write the chosen values as a config file: ``chsims-build --config FILE``."""
     hyper = {model: overlay({}, found["choice"]) for model, found in value["chosen"].items()}
     text = (
-        "# found by grid search on the valid part (Acc-2); use it with\n"
-        f"#   chsims-build --config {path.name}\n"
+        "# found by grid search on the valid part (Acc-2), under the configuration of that run;\n"
+        "# name this file after that run's own config files, if it had any:\n"
+        f"#   chsims-build --config ... --config {path.name}\n"
         + yaml.safe_dump({"train": {"hyper": hyper}}, sort_keys=True)
     )
     with written_whole(path) as temporary:

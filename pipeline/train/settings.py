@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from pipeline.settings import Settings, operational
-from pipeline.train.hyper import Hyper, hyper_for
+from pipeline.train.hyper import Hyper, hyper_for, overlay
 from pipeline.train.recipe import PAPER, PUBLISHED, Recipe
 
 ModelName = Literal["ef_lstm", "lf_dnn", "mfn", "lmf", "tfn", "mult", "mlf_dnn", "mlmf", "mtfn"]
@@ -70,6 +70,8 @@ class TrainSettings(Settings):
             for model in self.hyper:
                 where = f"hyper.{model}"
                 self.resolved_hyper(model)
+            where = "search.grid"
+            self._try_grid()
         except ValidationError as error:
             found = error.errors()[0]
             field = ".".join(str(part) for part in found["loc"])
@@ -77,6 +79,14 @@ class TrainSettings(Settings):
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds must differ from each other, found {list(self.seeds)}")
         return self
+
+    def _try_grid(self) -> None:
+        """Set each value of a grid that will be searched, one at a time."""
+        for model in self.search.models if "search" in self.experiments else ():
+            for name, values in self.search.grid.items():
+                for value in values:
+                    changes = overlay(self.hyper.get(model, {}), {name: value})
+                    hyper_for(model, self.preset, changes)
 
     def resolved_recipe(self) -> Recipe:
         """Return the preset's recipe with the single departures applied."""

@@ -179,11 +179,12 @@ def _train_epoch(
     groups = _groups(batches, hyper.accumulate, recipe)
     if model.free_batches and recipe.clipping == "norm":
         groups = [_by_length(group, part, hyper.batch_size) for group in groups]
-    first = 0.0
+    first, seen = 0.0, 0
     total = torch.zeros((), device=device)
     for group in groups:
         optimizer.zero_grad()
         clips = sum(len(chunk) for chunk in group)
+        seen += clips
         for chunk in group:
             batch = part.batch(chunk).to(device)
             loss = total_loss(model, model(batch), _targets(batch, plan), hyper, recipe)
@@ -195,11 +196,11 @@ def _train_epoch(
             nn.utils.clip_grad_norm_(model.parameters(), hyper.clip)
         optimizer.step()
         first = first or time.perf_counter()
-    return float(total) / len(part), first
+    return float(total) / seen, first
 
 
 def _groups(batches: list[Tensor], size: int, recipe: Recipe) -> list[list[Tensor]]:
-    """Cut an epoch's batches into those whose gradients are summed."""
+    """Cut an epoch's batches into those whose gradients are summed; one group is always left."""
     groups = [batches[i : i + size] for i in range(0, len(batches), size)]
     if recipe.last_group == "dropped" and len(groups) > 1 and len(groups[-1]) < size:
         groups.pop()

@@ -9,8 +9,10 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from pipeline.errors import BuildError
+from pipeline.train import data
 from pipeline.train.data import Ragged, chunks, in_blocks, load_corpus
 from pipeline.train.recipe import PAPER, PUBLISHED
 
@@ -58,6 +60,26 @@ def test_streamed_features_equal_those_in_memory(tiny: Path) -> None:
         assert isinstance(one, Ragged)
         assert isinstance(other, Ragged)
         assert torch.equal(one.rows, other.rows)
+
+
+def test_the_limit_of_memory_is_of_all_parts_together(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    streamed: list[bool] = []
+
+    def room(rows: int, width: int, limit: float) -> NDArray[np.float32]:
+        sizes.append(rows * width * 4)
+        streamed.append(sizes[-1] > limit * 1e9)
+        return np.zeros((rows, width), np.float32)
+
+    monkeypatch.setattr(data, "_room", room)
+    load_corpus(tiny, "sequence", PAPER)
+    total, largest = sum(sizes), max(sizes)
+    for limit, expected in ((total * 1.01, False), (largest * 1.01, True)):
+        streamed.clear()
+        load_corpus(tiny, "sequence", PAPER, memory_gb=limit / 1e9)
+        assert streamed == [expected] * 9
 
 
 def test_block_means_are_the_published_alignments() -> None:

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from pipeline.train.align import CtcAlignment
 from pipeline.train.data import Batch, Packed, Ragged
 from pipeline.train.experiments import MULTITASK, TITLES
-from pipeline.train.hyper import TASKS, hyper_for
+from pipeline.train.hyper import TASKS, MultHyper, hyper_for
 from pipeline.train.models import MODELS, build_model, tfn
 from pipeline.train.models.base import SentimentModel
 from pipeline.train.models.mfn import Mfn
-from pipeline.train.models.mult import EncoderLayer, attend
+from pipeline.train.models.mult import Encoder, EncoderLayer, attend
 from pipeline.train.models.tfn import Tfn
 from pipeline.train.recipe import PAPER, PUBLISHED, Recipe
 from pipeline.train.subnets import TextSubnet, keep_mask
@@ -214,7 +214,7 @@ def test_low_rank_fusion_equals_the_tensor_it_factors() -> None:
         "r,rao,rvo,rto->avt",
         model.rank_weights[0], model.audio_factor, model.vision_factor, model.text_factor,
     )  # fmt: skip
-    expected = torch.einsum("ba,bv,bt,avt->b", a1, v1, t1, tensor) + model.fusion_bias[0, 0]
+    expected = torch.einsum("ba,bv,bt,avt->b", a1, v1, t1, tensor) + model.fusion_bias[0]
     torch.testing.assert_close(model.fuse(t, a, v), expected)
 
 
@@ -251,7 +251,27 @@ def test_mult_attention_equals_torchs_multihead_attention() -> None:
     q, k = torch.randn(2, 6, 20), torch.randn(2, 9, 20)
     inside = torch.arange(9) < torch.tensor([[9], [5]])
     expected, _ = theirs(q, k, k, key_padding_mask=~inside)
-    torch.testing.assert_close(layer._attend(q, k, inside[:, None, None]), expected)
+    torch.testing.assert_close(layer._attend(q, k, k, inside[:, None, None]), expected)
+
+
+def test_mult_drops_from_keys_and_values_on_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Tensor, Tensor]] = []
+    through = EncoderLayer._attend
+
+    def watched(self: EncoderLayer, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        seen.append((k, v))
+        return through(self, q, k, v, mask)
+
+    monkeypatch.setattr(EncoderLayer, "_attend", watched)
+    hyper = hyper_for("mult", "published")
+    assert isinstance(hyper, MultHyper)
+    encoder = Encoder(50, 1, 0.1, hyper, PUBLISHED)
+    x, other = torch.randn(2, 6, 50), torch.randn(2, 9, 50)
+    encoder.train()(x, other, None)
+    encoder.eval()(x, other, None)
+    (dropped_k, dropped_v), (k, v) = seen
+    assert not torch.equal(dropped_k, dropped_v)
+    assert torch.equal(k, v)
 
 
 def test_ctc_alignment_learns_to_visit_the_text_steps_in_order() -> None:

@@ -144,6 +144,14 @@ def test_unknown_names_are_refused_when_the_config_is_read(
         ({"recipe": {"poling": "padded"}}, "recipe.poling"),
         ({"recipe": {"pooling": "none"}}, "'valid' or 'padded'"),
         ({"seeds": [1, 1]}, "must differ"),
+        ({"hyper": {"mult": {"width": 7}}}, "must divide width"),
+        (
+            {
+                "experiments": ["search"],
+                "search": {"models": ["mult"], "grid": {"text_hidden": [32]}},
+            },
+            "search.grid.text_hidden",
+        ),
     ):
         with pytest.raises(BuildError, match=said):
             config_for(copied, **wrong)

@@ -125,6 +125,31 @@ def test_a_loaded_model_predicts_a_clip_as_the_training_did(
             assert std == pytest.approx(values.std(), abs=1e-5)
 
 
+def test_seeds_that_are_no_longer_asked_for_do_not_predict(
+    copied: Path, config_for: MakeConfig
+) -> None:
+    train_model(config_for(copied), "table2", "lf_dnn")
+    config = config_for(copied, seeds=[1], max_epochs=2)
+    train_model(config, "table2", "lf_dnn")
+    assert seed_folder(config, "lf_dnn", 12).is_dir()
+    arrays = [np.ones((3, d), np.float32) for d in (768, 33, 709)]
+    (_, spread) = predict_features(seed_folder(config, "lf_dnn", 1).parent, *arrays)["M"]
+    assert spread == 0
+
+
+def test_published_scores_on_m_are_of_tasks_learned_beside_m(
+    copied: Path, config_for: MakeConfig
+) -> None:
+    config = config_for(copied, preset="published", seeds=[1])
+    train_model(config, "table2", "mlf_dnn")
+    train_model(config, "table4", "mlf_dnn")
+    root = config.processed / "experiments"
+    beside = json.loads((root / "table2/mlf_dnn/seed_1/metrics.json").read_text("utf-8"))
+    alone = json.loads((root / "table4/A-by-A/seed_1/metrics.json").read_text("utf-8"))
+    assert beside["test"]["A"]["label"] == "M"
+    assert alone["test"]["A"]["label"] == "A"
+
+
 def test_every_model_trains_on_a_demo_sized_corpus(copied: Path, config_for: MakeConfig) -> None:
     small = {"text_hidden": 8, "audio_hidden": 4, "vision_hidden": 8, "text_out": 8}
     for model in ("ef_lstm", "mfn", "lmf", "tfn", "mult", "mlmf", "mtfn"):

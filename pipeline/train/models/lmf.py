@@ -30,7 +30,7 @@ class Lmf(SubnetModel):
         self.vision_factor = nn.Parameter(torch.empty(shape["V"]))
         self.text_factor = nn.Parameter(torch.empty(shape["T"]))
         self.rank_weights = nn.Parameter(torch.empty(1, hyper.rank))
-        self.fusion_bias = nn.Parameter(torch.zeros(1, out))
+        self.fusion_bias = nn.Parameter(torch.zeros(out))
         for parameter in (*self.factors(), self.rank_weights):
             if direct:
                 nn.init.xavier_normal_(parameter)

@@ -150,11 +150,12 @@ class Encoder(nn.Module):
         inside : Tensor ``[B, K]``, optional
             True steps of what is attended to.
         """
-        x = self._embedded(x)
-        other = None if other is None else self._embedded(other)
         mask = self._mask(x, x if other is None else other, inside)
+        x = self._embedded(x)
+        # keys and values are dropped from each on its own
+        pair = None if other is None else (self._embedded(other), self._embedded(other))
         for layer in self.layers:
-            x = layer(x, other, mask)
+            x = layer(x, pair, mask)
         output: Tensor = self.norm(x)
         return output
 
@@ -202,20 +203,30 @@ class EncoderLayer(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Tensor, other: Tensor | None, mask: Tensor | None) -> Tensor:
-        """Map ``[B, L, d]``; keys and values are normed by the same layer norm as queries."""
+    def forward(
+        self, x: Tensor, other: tuple[Tensor, Tensor] | None, mask: Tensor | None
+    ) -> Tensor:
+        """Map ``[B, L, d]``, attending to itself or to `other`'s keys and values ``[B, K, d]``.
+
+        Keys and values are normed by the same layer norm as queries.
+        """
         queries = self.norm_1(x)
-        keys = queries if other is None else self.norm_1(other)
-        x = x + self.drop(self._attend(queries, keys, mask))
+        keys, values = (queries, queries) if other is None else map(self.norm_1, other)
+        x = x + self.drop(self._attend(queries, keys, values, mask))
         output: Tensor = x + self.drop(self.narrow(torch.relu(self.widen(self.norm_2(x)))))
         return output
 
-    def _attend(self, queries: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
+    def _attend(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
         width = queries.shape[-1]
         weight, bias = self.into.weight, self.into.bias
-        q = nn.functional.linear(queries, weight[:width], bias[:width])
-        k, v = nn.functional.linear(keys, weight[width:], bias[width:]).chunk(2, dim=-1)
-        q, k, v = (y.reshape(*y.shape[:2], self.heads, -1).transpose(1, 2) for y in (q, k, v))
+        parts = zip(
+            (queries, keys, values),
+            torch.split(weight, width),
+            torch.split(bias, width),
+            strict=True,
+        )
+        through = [nn.functional.linear(y, w, b) for y, w, b in parts]
+        q, k, v = (y.reshape(*y.shape[:2], self.heads, -1).transpose(1, 2) for y in through)
         mixed = attend(q, k, v, mask, self.attention_dropout if self.training else 0.0)
         output: Tensor = self.back(mixed.transpose(1, 2).flatten(2))
         return output
