@@ -50,10 +50,11 @@ def quality(clip: Path, folder: Path) -> str:
                 lost.add(number)
         number += 1
     theirs = time.process_time() - started
+    name = f"{clip.parent.name}/{clip.name}"
     if not values:
-        return f"| {clip.name} | {number} | 0 | | | | |"
+        return f"| {name} | {number} | 0 | | | | |"
     return (
-        f"| {clip.name} | {source.width}x{source.height}, {number} | {len(values)} | "
+        f"| {name} | {source.width}x{source.height}, {number} | {len(values)} | "
         f"{np.median(values):.4f} | {np.percentile(values, 1):.4f} | {len(lost)} | "
         f"{theirs / ours:.1f} |"
     )
