@@ -1,0 +1,33 @@
+"""The benchmark of growth: its corpora are whole, and it counts what runs."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+from benchmarks import scaling
+
+
+def test_a_corpus_beyond_the_demo_repeats_its_clips_under_other_names(tmp_path: Path) -> None:
+    raw = scaling.corpus(tmp_path, 33)
+    with (raw / "label.csv").open(encoding="utf-8", newline="") as stream:
+        clips = [f"{row['video_id']}/{row['clip_id']}" for row in csv.DictReader(stream)]
+    assert len(set(clips)) == 33
+    assert all((raw / f"{clip}.mp4").is_file() for clip in clips)
+
+
+def test_the_sampler_counts_the_busy_threads_of_a_process_tree() -> None:
+    idle = "import subprocess, sys, time; busy = [subprocess.Popen([sys.executable, '-c', "
+    idle += "'while True: pass']) for _ in range(3)]; time.sleep(2.5); [b.kill() for b in busy]"
+    process = subprocess.Popen([sys.executable, "-c", idle])
+    time.sleep(0.7)  # until all three are there
+    tree = scaling.Tree(process.pid)
+    time.sleep(1.2)
+    tree.stop()
+    process.wait()
+    assert median(tree.runnable[1:]) == 3
+    assert tree.peak_mb > 10
