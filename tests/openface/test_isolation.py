@@ -23,8 +23,9 @@ from tests.openface.emulated import face_images
 from tests.openface.harness import IMAGE_PROBE, Harness
 
 _JOB = """
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from pipeline.openface.run import CropInputs, RunOpenFace
 from pipeline.openface.settings import OpenFaceSettings
 settings = OpenFaceSettings.model_validate_json(sys.argv[1])
