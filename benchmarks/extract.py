@@ -112,6 +112,16 @@ def measure(side: str, stage: str, corpus: Path) -> dict[str, float]:
     return figures
 
 
+def features_command(folder: Path, raw: Path, bert: str, cores: int) -> list[str]:
+    """Return the command that builds all features but OpenFace's of `raw` in `folder`."""
+    config = {"raw": str(raw), "processed": f"{folder}/processed",
+              "text": {"model": bert}, "openface": {"runtime": "import"}}  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    return [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"),
+            "--directory", str(folder), "--configfile", f"{folder}/config.json",
+            "--cores", str(cores), "stage_faces", "stage_audio", "stage_text"]  # fmt: skip
+
+
 def end_to_end(corpus: dict[str, Any]) -> float:
     """Build all features but OpenFace's with Snakemake; return the seconds it took."""
     root = Path(corpus["folder"])
@@ -121,13 +131,8 @@ def end_to_end(corpus: dict[str, Any]) -> float:
         "video_id,clip_id,text,label\n" + "\n".join(rows) + "\n", "utf-8"
     )
     with tempfile.TemporaryDirectory(dir=root) as folder:
-        config = {"raw": str(root / "raw"), "processed": f"{folder}/processed",
-                  "text": {"model": corpus["bert"]}, "openface": {"runtime": "import"}}  # fmt: skip
-        (Path(folder) / "config.json").write_text(json.dumps(config), "utf-8")
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"),
-                   "--directory", folder, "--configfile", f"{folder}/config.json",
-                   "--cores", str(len(os.sched_getaffinity(0))),
-                   "stage_faces", "stage_audio", "stage_text"]  # fmt: skip
+        cores = len(os.sched_getaffinity(0))
+        command = features_command(Path(folder), root / "raw", corpus["bert"], cores)
         started = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -135,12 +140,9 @@ def end_to_end(corpus: dict[str, Any]) -> float:
         return time.perf_counter() - started
 
 
-def summary(runs: list[dict[str, float]], units: dict[str, float], seconds: float) -> Any:
-    """Return the medians of one side's runs; a run may have done the first clips only."""
-    clips = runs[0]["clips"]
+def summary(runs: list[dict[str, float]], count: float, seconds: float) -> Any:
+    """Return the medians of one side's runs over `count` frames or clips, `seconds` long."""
     taken = median(run["seconds"] for run in runs)
-    share = clips / units["clips"]  # the recipe's text is timed on some sentences only
-    count = units["count"] * share if clips != 1 else units["first"]
     return {
         "seconds": round(taken, 3),
         "runs": [round(run["seconds"], 3) for run in runs],
@@ -148,26 +150,28 @@ def summary(runs: list[dict[str, float]], units: dict[str, float], seconds: floa
         "peak_mb": round(max(run["peak_mb"] for run in runs)),
         "per_second": round(count / taken, 3),
         "per_unit_ms": round(1000 * taken / count, 3),
-        "times_real_time": round(seconds * share / taken, 3),
+        "times_real_time": round(seconds / taken, 3),
     }
 
 
 def benchmark(
-    corpora: list[dict[str, Any]], rounds: int, quick: bool = False
+    corpora: list[dict[str, Any]],
+    wholes: dict[str, dict[str, Any]],
+    rounds: int,
+    quick: bool = False,
 ) -> list[dict[str, Any]]:
-    """Measure every stage on every set of clips, the sides in turn.
+    """Measure every stage on every set of clips, the sides in turn; `wholes` end to end.
 
-    `quick` leaves out the recipe on all threads, the end to end, and text, whose BERT of
-    full size takes longer to make than to time.
+    `quick` leaves out the recipe on all threads, and text, whose BERT of full size takes
+    longer to make than to time.
     """
     runs: dict[tuple[str, str, str], list[dict[str, float]]] = {}
     for turn in range(rounds):
         for corpus in corpora:
             path = Path(corpus["folder"]) / "corpus.json"
-            plain = {name: value for name, value in corpus.items() if name != "whole"}
-            path.write_text(json.dumps(plain), "utf-8")
+            path.write_text(json.dumps(corpus), "utf-8")
             first = path.with_name("first.json")
-            first.write_text(json.dumps({**plain, "clips": plain["clips"][:1]}), "utf-8")
+            first.write_text(json.dumps({**corpus, "clips": corpus["clips"][:1]}), "utf-8")
             for stage in STAGES:
                 if stage == "text" and (quick or corpus is not corpora[0]):
                     continue  # sentences do not depend on pictures
@@ -181,50 +185,54 @@ def benchmark(
                 if stage in FLOORS:
                     floor = measure("ours", FLOORS[stage], path)
                     runs.setdefault((corpus["name"], stage, "floor"), []).append(floor)
-            if quick:
+            if corpus["name"] not in wholes:
                 continue
-            whole = {"seconds": end_to_end(corpus["whole"]), "cpu": 0, "peak_mb": 0,
-                     "clips": len(corpus["whole"]["clips"])}  # fmt: skip
+            whole = {"seconds": end_to_end(wholes[corpus["name"]]), "cpu": 0, "peak_mb": 0}
             runs.setdefault((corpus["name"], "all", "ours"), []).append(whole)
             print(f"{corpus['name']:6} all     {whole['seconds']:27.2f} s", file=sys.stderr)
     results = [_row(c, stage, runs) for c in corpora for stage in STAGES
                if (c["name"], stage, "ours") in runs]  # fmt: skip
-    return results + [_whole_row(c, results, runs) for c in corpora if not quick]
+    return results + [_whole_row(c, wholes[c["name"]], results, runs) for c in corpora
+                      if c["name"] in wholes]  # fmt: skip
 
 
 def _row(corpus: dict[str, Any], stage: str, runs: Any) -> dict[str, Any]:
-    frames = sum(clip["shape"][0] for clip in corpus["clips"])
     pictures = stage in ("frames", "faces")
     clips = len(corpus["sentences"] if stage == "text" else corpus["clips"])
-    first = corpus["clips"][0]["shape"][0]
-    units = {"count": frames if pictures else clips, "clips": clips,
-             "first": first if pictures else 1}  # fmt: skip
-    sides = {
-        side: summary(runs[corpus["name"], stage, side], units, frames / 30)
-        for side in ("recipe", "recipe_one_thread", "ours", "floor")
-        if (corpus["name"], stage, side) in runs
-    }
+    sides = {}
+    for side in ("recipe", "recipe_one_thread", "ours", "floor"):
+        if (corpus["name"], stage, side) in runs:
+            taken = runs[corpus["name"], stage, side]
+            done = int(taken[0]["clips"])  # a side may have done the first ones only
+            share = done / clips if stage == "text" else 1
+            frames = _frames(corpus, None if stage == "text" else done) * share
+            sides[side] = summary(taken, frames if pictures else done, frames / 30)
     if "floor" in sides:
         sides["floor"]["per_unit_ms"] /= len(os.sched_getaffinity(0))
     sides.setdefault("recipe", sides["recipe_one_thread"])
     best = min(sides["recipe"]["per_unit_ms"], sides["recipe_one_thread"]["per_unit_ms"])
     speed_up = round(best / sides["ours"]["per_unit_ms"], 2)
     return {"clips": corpus["name"], "stage": stage, "unit": "frame" if pictures else "clip",
-            "units": units["count"], "speed_up": speed_up, **sides}  # fmt: skip
+            "units": _frames(corpus) if pictures else clips, "speed_up": speed_up,
+            **sides}  # fmt: skip
 
 
-def _whole_row(corpus: dict[str, Any], results: Any, runs: Any) -> dict[str, Any]:
+def _frames(corpus: dict[str, Any], clips: int | None = None) -> int:
+    """Return how many frames a corpus' first clips have, or all."""
+    return sum(clip["shape"][0] for clip in corpus["clips"][:clips])
+
+
+def _whole_row(
+    corpus: dict[str, Any], whole: dict[str, Any], results: Any, runs: Any
+) -> dict[str, Any]:
     """End to end: the recipe's steps one after the other, at their cost a frame and a clip."""
-    clips = len(corpus["whole"]["clips"])
-    frames = sum(clip["shape"][0] for clip in corpus["whole"]["clips"])
+    clips, frames = len(whole["clips"]), _frames(whole)
     rows = [r for r in results if r["clips"] == corpus["name"] and r["stage"] != "text"]
     rows.append(next(r for r in results if r["stage"] == "text"))
     # a clip's sound is as long as its frames, which may be more here than where it was timed
-    timed = sum(clip["shape"][0] for clip in corpus["clips"]) / len(corpus["clips"])
-    longer = frames / clips / timed
+    longer = frames / clips / (_frames(corpus) / len(corpus["clips"]))
     counts = {"frames": frames, "faces": frames, "audio": clips * longer, "text": clips}
-    units = {"count": clips, "clips": clips, "first": 1}
-    ours = summary(runs[corpus["name"], "all", "ours"], units, frames / 30)
+    ours = summary(runs[corpus["name"], "all", "ours"], clips, frames / 30)
     row: dict[str, Any] = {"clips": corpus["name"], "stage": "all", "unit": "clip", "units": clips}
     for side in ("recipe", "recipe_one_thread"):
         seconds = sum(r[side]["per_unit_ms"] * counts[r["stage"]] / 1000 for r in rows)
@@ -345,18 +353,16 @@ def main() -> None:
                 return
         corpora = [make_corpus(n, root / n, options.clips, options.seconds) for n in options.sets]
         corpora = [corpus for corpus in corpora if corpus["clips"]]
+        wholes = {}
         for corpus in [] if options.quick else corpora:
             add_text(corpus, root / "bert", 30)
-        for corpus in corpora:
-            corpus["whole"] = corpus
-            if options.whole and corpus["name"] != "real":
-                more = make_corpus(
-                    corpus["name"], root / "whole" / corpus["name"], options.whole, 10
-                )
-                add_text(more, root / "bert", options.whole)
-                corpus["whole"] = more
+            name = corpus["name"]
+            wholes[name] = corpus
+            if options.whole and name != "real":
+                wholes[name] = make_corpus(name, root / "whole" / name, options.whole, 10)
+                add_text(wholes[name], root / "bert", options.whole)
         before = os.getloadavg()
-        results = benchmark(corpora, options.rounds, options.quick)
+        results = benchmark(corpora, wholes, options.rounds, options.quick)
         result = {"schema": 1, "date": time.strftime("%Y-%m-%d"), "rounds": options.rounds,
                   "machine": machine(before), "results": results}  # fmt: skip
     print("\n".join(table(result)))

@@ -4,83 +4,32 @@
     python benchmarks/scaling.py --docs    # and the tables of docs/performance.md
 
 Builds of the demo's features (OpenFace left out) with Snakemake, in folders of their own:
-seconds and peak memory for 10, 20 and 30 clips on all cores and for 30 on one core; threads that
-can run at one moment, sampled from /proc five times a second over the whole process tree, which
-must not exceed the cores by more than the scheduler itself. Then `chsims-build --help`, `status` of
-2,281 clips, and for each stage the seconds from the start of its job to its first clip.
+seconds and peak memory for growing numbers of clips on all cores and for the third of them on one
+core; threads that can run at one moment, sampled over the whole process tree. Then
+`chsims-build --help`, `status` of 2,281 clips, and for each stage the seconds from the start of
+its job to its first clip.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-TARGETS = ("stage_faces", "stage_audio", "stage_text")
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
+from extract import PAGE, features_command, put_into_page  # noqa: E402 - beside this script
+from tree import Tree  # noqa: E402
 
-class Tree:
-    """Sample a process tree: threads that run or could, and memory (shared pages counted once).
-
-    Parameters
-    ----------
-    root : int
-        Process id at its root.
-    """
-
-    def __init__(self, root: int) -> None:
-        self.root, self.runnable, self.peak_mb = root, [0], 0.0
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop sampling."""
-        self._ended.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        while not self._ended.wait(0.2):
-            running, total = 0, 0.0
-            for process in _descendants(self.root):
-                try:
-                    tasks = list((process / "task").iterdir())
-                    states = [(t / "stat").read_text().rsplit(")", 1)[1].split()[0] for t in tasks]
-                    rollup = (process / "smaps_rollup").read_text()
-                except OSError:
-                    continue  # it ended
-                running += states.count("R")
-                memory = re.search(r"^Pss:\s+(\d+)", rollup, re.M)
-                total += int(memory[1]) / 1024 if memory else 0.0
-            self.runnable.append(running)
-            self.peak_mb = max(self.peak_mb, total)
-
-
-def _descendants(root: int) -> Iterator[Path]:
-    children: dict[int, list[int]] = {}
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((process / "stat").read_text().rsplit(")", 1)[1].split()[1])
-        except (OSError, IndexError):
-            continue
-        children.setdefault(parent, []).append(int(process.name))
-    waiting = [root]
-    while waiting:
-        found = waiting.pop()
-        yield Path("/proc", str(found))
-        waiting += children.get(found, [])
+PROGRAM = str(Path(sys.executable).with_name("chsims-build"))
 
 
 def corpus(folder: Path, clips: int) -> Path:
@@ -108,12 +57,7 @@ def corpus(folder: Path, clips: int) -> Path:
 def build(folder: Path, raw: Path, cores: int) -> dict[str, Any]:
     """Build the features of `raw` in a fresh folder; return the figures."""
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        config = {"raw": str(raw), "processed": f"{scratch}/processed", "text": {"model": "demo"},
-                  "openface": {"runtime": "import"}}  # fmt: skip
-        Path(scratch, "config.json").write_text(json.dumps(config), "utf-8")
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"),
-                   "--directory", scratch, "--configfile", f"{scratch}/config.json",
-                   "--cores", str(cores), *TARGETS]  # fmt: skip
+        command = features_command(Path(scratch), raw, "demo", cores)
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         tree = Tree(process.pid)
@@ -144,15 +88,13 @@ def seconds_of(*command: str, folder: Path, times: int = 3) -> float:
 
 
 _FIRST_CLIP = """
-import sys, time
-started = time.perf_counter()
+import sys
 from pipeline.threads import bound_threads
 bound_threads()
 from pipeline.config import make_config
 from pipeline.stages import STAGES
 config = make_config({"text": {"model": "demo"}})
 STAGES[sys.argv[1]].make(config, 1)
-print(time.perf_counter() - started)
 """
 
 
@@ -165,17 +107,10 @@ def status_of(folder: Path, clips: int) -> float:
     """Return seconds that `chsims-build status` takes of a corpus whose manifest is there."""
     raw = corpus(folder, clips)
     processed = folder / f"processed_{clips}"
-    program = str(Path(sys.executable).with_name("chsims-build"))
-    settings = (
-        "--set",
-        f"raw={raw}",
-        "--set",
-        f"processed={processed}",
-        "--set",
-        "text.model=demo",
-    )
-    subprocess.run([program, "--stage", "manifest", *settings], check=True, capture_output=True)
-    return seconds_of(program, "status", *settings, folder=ROOT)
+    values = (f"raw={raw}", f"processed={processed}", "text.model=demo")
+    settings = [word for value in values for word in ("--set", value)]
+    subprocess.run([PROGRAM, "--stage", "manifest", *settings], check=True, capture_output=True)
+    return seconds_of(PROGRAM, "status", *settings, folder=ROOT)
 
 
 def main() -> None:
@@ -187,7 +122,6 @@ def main() -> None:
     parser.add_argument("--docs", action="store_true", help="renew docs/performance.md")
     options = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
-    program = str(Path(sys.executable).with_name("chsims-build"))
     lines = ["| clips | cores | s | peak MB | threads that can run, median / 99th percentile |",
              "|---|---|---|---|---|"]  # fmt: skip
     starts = ["| what | s |", "|---|---|"]
@@ -201,18 +135,15 @@ def main() -> None:
                 f"| {row['runnable']:.0f} / {row['runnable_most']} |"
             )
             print(lines[-1], flush=True)
-        starts.append(
-            f"| `chsims-build --help` | {seconds_of(program, '--help', folder=ROOT):.2f} |"
-        )
-        starts.append(f"| `chsims-build status`, 2,281 clips | {status_of(folder, 2281):.2f} |")
+        taken = {
+            "`chsims-build --help`": seconds_of(PROGRAM, "--help", folder=ROOT),
+            "`chsims-build status`, 2,281 clips": status_of(folder, 2281),
+        }
         for stage in ("frames", "faces", "audio", "text"):
-            starts.append(
-                f"| a {stage} job, to its first clip | {to_first_clip(stage, ROOT):.2f} |"
-            )
+            taken[f"a {stage} job, to its first clip"] = to_first_clip(stage, ROOT)
+        starts += [f"| {name} | {seconds:.2f} |" for name, seconds in taken.items()]
         print("\n".join(starts))
     if options.docs:
-        from extract import PAGE, put_into_page
-
         put_into_page(PAGE, "scaling", [*lines, "", *starts])
 
 

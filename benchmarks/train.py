@@ -20,13 +20,15 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from statistics import mean, median, pstdev
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+from planted import write_planted
+from tree import Tree
 
 _WORKER = """
 import logging, sys, json
@@ -48,10 +50,9 @@ def measure(folder: Path, model: str, jobs: int, assignments: list[str]) -> dict
     command = [sys.executable, "-c", _WORKER, json.dumps(assignments), model, str(jobs)]
     start = time.time()
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
-    peak = [0.0]
-    watcher = threading.Thread(target=_watch, args=(process, peak), daemon=True)
-    watcher.start()
+    tree = Tree(process.pid)
     errors = process.communicate()[1]
+    tree.stop()
     seconds = time.time() - start
     if process.returncode:
         raise SystemExit(errors)
@@ -66,7 +67,7 @@ def measure(folder: Path, model: str, jobs: int, assignments: list[str]) -> dict
         "epoch": median(line[2] / line[1] for line in lines),
         "epochs": mean(line[1] for line in lines),
         "seconds": seconds,
-        "memory_gb": peak[0],
+        "memory_gb": tree.peak_mb * 1024**2 / 1e9,
         **{name: _spread([s[name] for s in scores]) for name in ("acc2", "mae", "corr")},
     }
 
@@ -75,26 +76,8 @@ def _spread(values: list[float]) -> str:
     return f"{100 * mean(values):.2f} ({100 * pstdev(values):.2f})"
 
 
-def _watch(process: subprocess.Popen[str], peak: list[float]) -> None:
-    """Follow the memory of the process tree: shared pages are counted once (PSS)."""
-    while process.poll() is None:
-        total = 0
-        for task in Path("/proc").glob("[0-9]*"):
-            try:
-                parent = int((task / "stat").read_text().rsplit(")", 1)[1].split()[1])
-                if process.pid in (parent, int(task.name)):
-                    rollup = (task / "smaps_rollup").read_text()
-                    total += int(re.search(r"^Pss:\s+(\d+)", rollup, re.M)[1])  # type: ignore[index]
-            except (OSError, ValueError, TypeError, IndexError):
-                continue
-        peak[0] = max(peak[0], total / 1e6)
-        time.sleep(0.5)
-
-
 def main() -> None:
     """Parse the command line, make the corpus if need be, print a table."""
-    from planted import write_planted
-
     quick = ["lf_dnn", "mlf_dnn", "lmf", "mlmf", "ef_lstm", "mfn"]
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter

@@ -90,9 +90,7 @@ def _score_table(table: Table) -> pd.DataFrame:
         row: dict[str, Any] = {table.head.lower(): name}
         for metric, cell in zip(table.metrics, cells, strict=True):
             row[metric], row[f"{metric} std"] = _rounded(cell.ours)
-            low, high = cell.interval or (None, None)
-            row[f"{metric} low"] = None if low is None else round(low, 2)
-            row[f"{metric} high"] = None if high is None else round(high, 2)
+            row[f"{metric} low"], row[f"{metric} high"] = _rounded(cell.interval)
             row[f"{metric} paper"], row[f"{metric} paper std"] = _rounded(cell.paper)
         rows.append(row)
     return pd.DataFrame(rows)

@@ -306,7 +306,7 @@ def _part(group: Group, form: Form, recipe: Recipe, text_steps: int, limit: floa
     streams: dict[str, Ragged | Tensor] = {}
     for stream in STREAMS:
         rows = _rows_of(group, stream, form, recipe)
-        if stream == "text" or form in ("sequence", "padded"):
+        if _as_sequence(stream, form):
             streams[stream] = _ragged(group, stream, clips, rows, limit)
         elif form in ("mean", "repeated"):
             streams[stream] = _reduced(group, stream, clips, rows, lambda kept, _: kept.mean(0))
@@ -325,11 +325,15 @@ def _part(group: Group, form: Form, recipe: Recipe, text_steps: int, limit: floa
 
 def _kept_bytes(group: Group, form: Form, recipe: Recipe) -> int:
     """Return what a part's sequences take in memory; means are small beside them."""
-    streams = STREAMS if form in ("sequence", "padded") else ("text",)
     return sum(
         int(_rows_of(group, stream, form, recipe).sum()) * int(group[stream].shape[2]) * 4
-        for stream in streams
+        for stream in STREAMS
+        if _as_sequence(stream, form)
     )
+
+
+def _as_sequence(stream: str, form: Form) -> bool:
+    return stream == "text" or form in ("sequence", "padded")
 
 
 def _rows_of(group: Group, stream: str, form: Form, recipe: Recipe) -> NDArray[np.bool_]:

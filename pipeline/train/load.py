@@ -72,7 +72,7 @@ def _listed_seeds(folder: Path) -> list[Path]:
     listed: dict[str, str] = {}
     for path in folder.parent.glob("*.json"):
         listed |= json.loads(path.read_text("utf-8"))
-    current = [s for s in seeds if listed.get(f"{folder.name}/{s.name}") is not None]
+    current = [s for s in seeds if f"{folder.name}/{s.name}" in listed]
     return current or seeds
 
 

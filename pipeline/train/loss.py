@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
+
 import torch
 from torch import Tensor, nn
 
@@ -59,9 +61,9 @@ def total_loss(
     return torch.stack(terms).sum()
 
 
-def weight_of(task: str, tasks: object, hyper: Hyper) -> float:
-    """Return alpha of a task among `tasks` (a sized container)."""
-    alone = len(tasks) == 1  # type: ignore[arg-type]
+def weight_of(task: str, tasks: Sized, hyper: Hyper) -> float:
+    """Return alpha of a task among `tasks`."""
+    alone = len(tasks) == 1
     return 1.0 if alone else float(getattr(hyper.alpha, task))
 
 

@@ -1,0 +1,60 @@
+"""What a process and its descendants take of the machine, sampled while they run."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class Tree:
+    """Sample a process tree: threads that run or could, and memory (shared pages counted once).
+
+    Parameters
+    ----------
+    root : int
+        Process id at its root.
+    """
+
+    def __init__(self, root: int) -> None:
+        self.root, self.runnable, self.peak_mb = root, [0], 0.0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop sampling."""
+        self._ended.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._ended.wait(0.2):
+            running, total = 0, 0.0
+            for process in _descendants(self.root):
+                try:
+                    tasks = list((process / "task").iterdir())
+                    states = [(t / "stat").read_text().rsplit(")", 1)[1].split()[0] for t in tasks]
+                    rollup = (process / "smaps_rollup").read_text()
+                except OSError:
+                    continue  # it ended
+                running += states.count("R")
+                memory = re.search(r"^Pss:\s+(\d+)", rollup, re.M)
+                total += int(memory[1]) / 1024 if memory else 0.0
+            self.runnable.append(running)
+            self.peak_mb = max(self.peak_mb, total)
+
+
+def _descendants(root: int) -> Iterator[Path]:
+    children: dict[int, list[int]] = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((process / "stat").read_text().rsplit(")", 1)[1].split()[1])
+        except (OSError, IndexError):
+            continue
+        children.setdefault(parent, []).append(int(process.name))
+    waiting = [root]
+    while waiting:
+        found = waiting.pop()
+        yield Path("/proc", str(found))
+        waiting += children.get(found, [])
