@@ -92,9 +92,12 @@ import sys
 from pipeline.threads import bound_threads
 bound_threads()
 from pipeline.config import make_config
+from pipeline.pool import preload
 from pipeline.stages import STAGES
 config = make_config({"text": {"model": "demo"}})
-STAGES[sys.argv[1]].make(config, 1)
+stage = STAGES[sys.argv[1]]
+preload(stage.extractor(stage.settings(config)))
+stage.make(config, 1)
 """
 
 

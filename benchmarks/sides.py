@@ -69,7 +69,9 @@ def ours(stage: str, corpus: dict[str, Any]) -> Work:
 
     torch.set_num_threads(1)
     text = TextExtractor(config.text)
-    return lambda: len(text.extract_batch(corpus["sentences"]))
+    sentences, size = corpus["sentences"], config.shard_size
+    shards = [sentences[start : start + size] for start in range(0, len(sentences), size)]
+    return lambda: len(sentences) * bool(_in_processes(text.extract_batch, shards))
 
 
 def _in_processes(extract: Callable[[Any], Any], inputs: list[Any]) -> int:

@@ -21,10 +21,14 @@ class Extractor(ABC):
         Raised by hand whenever the same input would give another output.
     packages : tuple of str
         Distributions whose version is part of the key.
+    preload : tuple of str
+        Modules that a job imports once, before its workers are forked from it; importing
+        them must start no thread and touch no GPU.
     """
 
     version: ClassVar[int] = 1
     packages: ClassVar[tuple[str, ...]] = ()
+    preload: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings

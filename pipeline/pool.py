@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
+from pipeline.extractor import Extractor
 from pipeline.plan import Step
 from pipeline.stages import Build, Stage
 from pipeline.worker import Outcome, start_worker, work
@@ -32,6 +35,17 @@ def compute(build: Build, stage: Stage, steps: list[Step], threads: int) -> Iter
             yield from [_died(build, stage, step)] if outcomes is None else outcomes
 
 
+def preload(extractor: type[Extractor]) -> None:
+    """Import what every worker needs once, so that the workers share its time and memory."""
+    gc.disable()  # the collector would walk thousands of new, lasting objects again and again
+    try:
+        for module in extractor.preload:
+            importlib.import_module(module)
+    finally:
+        gc.freeze()  # nor should it touch, in each worker, pages shared since the fork
+        gc.enable()
+
+
 def _died(build: Build, stage: Stage, step: Step) -> Outcome:
     reason = f"its {stage.name} worker process died (a library crashed, or memory ran out)"
     remedy = "play the file; re-encode the clip or give the job more memory, then build again"
@@ -46,8 +60,9 @@ def _run(
     if not batches:
         return
     workers = max(1, min(threads, len(batches)))
-    # fork: a Snakemake script has no main module that a spawned worker could import, and
-    # nothing heavy (torch, CUDA) is loaded here before the fork
+    preload(stage.extractor(stage.settings(build.config)))
+    # fork: a Snakemake script has no main module that a spawned worker could import. Models
+    # are loaded, and threads and CUDA started, after the fork only
     executor = ProcessPoolExecutor(
         workers,
         multiprocessing.get_context("fork"),

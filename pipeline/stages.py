@@ -304,7 +304,7 @@ def _text_identity(settings: TextSettings) -> Mapping[str, Any]:
 
 
 def _text_batch(settings: TextSettings) -> int:
-    return 16 * settings.batch_clips  # many batches, so that they can be sorted by length
+    return settings.batch_tokens  # of a handful of tokens each: many packs, so that they fill up
 
 
 STAGES: dict[str, Stage] = {

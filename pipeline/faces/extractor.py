@@ -32,6 +32,7 @@ class FaceExtractor(Extractor):
         "torchvision",
         "opencv-python-headless",
     )
+    preload: ClassVar[tuple[str, ...]] = ("facenet_pytorch", "cv2")
 
     def __init__(self, settings: FacesSettings) -> None:
         from pipeline.faces.detector import make_detector

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ from pipeline.text.demo_model import DEMO_VERSION, LABEL, write_demo_model
 from pipeline.text.settings import TextSettings
 
 DEMO = "demo"
-WIDTH_STEP = 8
+ATTENTION = "by_transcript"
 _MODEL_FILES = ("config.json", "model.safetensors", "vocab.txt", "tokenizer.json")
 
 
@@ -35,8 +35,9 @@ class TextExtractor(Extractor):
         If the model is neither in a folder, nor in the cache, nor to be downloaded.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("transformers", "tokenizers", "torch")
+    preload: ClassVar[tuple[str, ...]] = ("transformers.models.bert.modeling_bert",)
 
     def __init__(self, settings: TextSettings) -> None:
         import torch
@@ -58,11 +59,11 @@ class TextExtractor(Extractor):
         return result
 
     def extract_batch(self, batch: Sequence[str]) -> list[Features | Exception]:
-        """Map transcripts in length-sorted batches.
+        """Map transcripts in packs: one after the other in a row of ``batch_tokens`` tokens.
 
-        Batches have fixed shapes, whatever is in them: ``batch_clips`` rows (the last one is
-        filled up) of the next multiple of 8 tokens. Matrix products of one shape add up in
-        one order, so a transcript's vectors are the same to the bit in any company.
+        No token is spent on padding but at a pack's end. A pack has the same shape whatever is
+        in it, and attention is worked out for each transcript by itself, so that on a CPU a
+        transcript's vectors are to the bit what BERT gives it alone.
 
         Parameters
         ----------
@@ -77,45 +78,89 @@ class TextExtractor(Extractor):
         """
         limit = self.settings.max_tokens
         ids = [self.tokenizer(t, truncation=True, max_length=limit)["input_ids"] for t in batch]
-        order = sorted(range(len(batch)), key=lambda i: len(ids[i]))
-        results: list[Features | Exception | None] = [None] * len(batch)
-        for members in _batches(order, ids, self.settings.batch_clips):
-            hidden = self._hidden([ids[i] for i in members])
-            for row, i in enumerate(members):
-                tokens = self.tokenizer.convert_ids_to_tokens(ids[i])
-                info = {
-                    "tokens": tokens,
-                    "unknown": tokens.count(self.tokenizer.unk_token),
-                    "model": self.label,
-                }
-                results[i] = Features(arrays={"text": hidden[row, : len(tokens)]}, info=info)
-        return [result for result in results if result is not None]
+        vectors: dict[int, Any] = {}
+        for pack in _packs([len(row) for row in ids], self.settings.batch_tokens):
+            vectors |= zip(pack, self._vectors([ids[i] for i in pack]), strict=True)
+        results: list[Features | Exception] = []
+        for i, row in enumerate(ids):
+            tokens = self.tokenizer.convert_ids_to_tokens(row)
+            info = {
+                "tokens": tokens,
+                "unknown": tokens.count(self.tokenizer.unk_token),
+                "model": self.label,
+            }
+            results.append(Features(arrays={"text": vectors[i]}, info=info))
+        return results
 
-    def _hidden(self, ids: list[list[int]]) -> Any:
+    def _vectors(self, rows: list[list[int]]) -> list[Any]:
+        """Send one pack through BERT; return ``[n, 768]`` for each of its transcripts."""
         import torch
 
-        width = _width(ids[0])
-        pad = self.tokenizer.pad_token_id
-        ids = ids + [ids[0]] * (self.settings.batch_clips - len(ids))
-        padded = torch.tensor([row + [pad] * (width - len(row)) for row in ids])
-        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids])
+        lengths = [len(row) for row in rows]
+        used = sum(lengths)
+        spare = -used % self.settings.batch_tokens
+        ids = [*chain.from_iterable(rows), *[self.tokenizer.pad_token_id] * spare]
+        positions = [*chain.from_iterable(map(range, lengths)), *[0] * spare]
         with torch.inference_mode():
             output = self.model(
-                input_ids=padded.to(self.device), attention_mask=mask.to(self.device)
+                input_ids=torch.tensor([ids], device=self.device),
+                position_ids=torch.tensor([positions], device=self.device),
+                transcripts=[(length, len(list(same))) for length, same in groupby(lengths)],
             )
-        return output.last_hidden_state.float().cpu().numpy()
+        hidden = output.last_hidden_state[0, :used].float().cpu()
+        return [vectors.numpy() for vectors in hidden.split(lengths)]
 
 
-def _width(ids: list[int]) -> int:
-    return -(-len(ids) // WIDTH_STEP) * WIDTH_STEP
+def _packs(lengths: list[int], size: int) -> list[list[int]]:
+    """Spread transcripts over packs of `size` tokens, longest first; a longer one stands alone."""
+    packs: list[list[int]] = []
+    spare: list[int] = []
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        home = next((p for p, room in enumerate(spare) if lengths[i] <= room), len(packs))
+        if home == len(packs):
+            packs.append([])
+            spare.append(-(-lengths[i] // size) * size)
+        packs[home].append(i)
+        spare[home] -= lengths[i]
+    return packs
 
 
-def _batches(order: list[int], ids: list[list[int]], size: int) -> Iterator[list[int]]:
-    """Cut a length-sorted list into batches of one padded width."""
-    for _, group in groupby(order, key=lambda i: _width(ids[i])):
-        members = list(group)
-        for start in range(0, len(members), size):
-            yield members[start : start + size]
+def _attend_by_transcript(
+    module: Any,
+    query: Any,
+    key: Any,
+    value: Any,
+    attention_mask: None,
+    scaling: float,
+    transcripts: list[tuple[int, int]],
+    **others: Any,
+) -> tuple[Any, None]:
+    """Attend within each transcript of a pack (an attention function of transformers).
+
+    Parameters
+    ----------
+    query, key, value : torch.Tensor
+        ``[1, heads, tokens, width]``.
+    scaling : float
+        What scores are multiplied with.
+    transcripts : list of (length, count)
+        The pack from its start: so many transcripts of so many tokens. What follows is filling.
+    module, attention_mask, **others
+        Also given by transformers; not needed.
+    """
+    from torch.nn.functional import scaled_dot_product_attention
+
+    attended = query.new_zeros(query.transpose(1, 2).shape)
+    start = 0
+    for length, count in transcripts:
+        part = slice(start, start + length * count)
+        q, k, v = (
+            x[0, :, part].unflatten(1, (count, length)).transpose(0, 1) for x in (query, key, value)
+        )  # each [count, heads, length, width]
+        heads = scaled_dot_product_attention(q, k, v, scale=scaling)
+        attended[0, part] = heads.transpose(1, 2).flatten(0, 1)
+        start = part.stop
+    return attended, None
 
 
 def load_bert(settings: TextSettings) -> tuple[Any, Any]:
@@ -172,14 +217,17 @@ def find_model(settings: TextSettings) -> Path:
 
 
 def _from_folder(folder: Path) -> tuple[Any, Any]:
-    from transformers import BertModel, BertTokenizer
+    from transformers import AttentionInterface, BertModel, BertTokenizer
     from transformers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    AttentionInterface.register(ATTENTION, _attend_by_transcript)
     try:
         tokenizer = BertTokenizer.from_pretrained(folder)
-        model = BertModel.from_pretrained(folder, use_safetensors=True, add_pooling_layer=False)
+        model = BertModel.from_pretrained(
+            folder, use_safetensors=True, add_pooling_layer=False, attn_implementation=ATTENTION
+        )
     except (OSError, ValueError) as error:
         raise BuildError(
             f"text.model: {folder} does not hold a BERT with safetensors weights "

@@ -18,7 +18,7 @@ class TextSettings(Settings):
     """Commit of the hub's repository, so that the weights cannot change."""
     max_tokens: int = Field(512, ge=8, le=512)
     """Longest transcript in tokens, [CLS] and [SEP] included; longer ones are cut."""
-    batch_clips: int = operational(8, ge=1)
-    """Transcripts that go through BERT at once, of similar length; more on a GPU, e.g. 64."""
+    batch_tokens: int = operational(128, ge=8)
+    """Tokens that go through BERT at once, of several transcripts; more on a GPU, e.g. 4096."""
     device: Literal["auto", "cpu", "cuda"] = operational("auto")
     """Where BERT runs; auto takes CUDA when there is one."""
