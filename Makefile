@@ -13,7 +13,7 @@ demo: $(READY)
 	$(BIN)/snakemake --cores all all --configfile config/demo.yaml --rerun-incomplete --quiet all
 
 test: lint demo
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .

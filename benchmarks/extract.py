@@ -59,7 +59,8 @@ def make_corpus(name: str, folder: Path, clips: int, seconds: float) -> dict[str
     """Write one set of clips with all that both sides read; ``real`` may have none."""
     from pipeline.media import write_constant_rate
 
-    media = sorted((ROOT / "raw" / "demo").glob("*/*.mp4"))[::3][:clips]
+    media = sorted((ROOT / "raw" / "demo").glob("*/*.mp4"))
+    media = media[:: max(1, len(media) // clips)][:clips]
     if name == "real":
         media = sorted((ROOT.parent / "shared" / "real").glob("*_face.m*"))
     corpus: dict[str, Any] = {"name": name, "folder": str(folder), "clips": []}

@@ -47,7 +47,10 @@ class AudioExtractor(Extractor):
     packages: ClassVar[tuple[str, ...]] = ("librosa", "numpy", "scipy", "soxr")
 
     def __init__(self, settings: AudioSettings) -> None:
+        import librosa.feature  # here: a library that is missing or broken is no clip's fault
+
         self.settings = settings
+        self.librosa = librosa
 
     def extract(self, inputs: Sound) -> Features:
         """Compute the 33 columns of a clip.
@@ -68,9 +71,7 @@ class AudioExtractor(Extractor):
         ClipError
             If there are no samples.
         """
-        import librosa
-
-        s = self.settings
+        librosa, s = self.librosa, self.settings
         mono = librosa.to_mono(inputs.samples)
         samples = librosa.resample(mono, orig_sr=inputs.rate, target_sr=s.sample_rate)
         if samples.size == 0:
@@ -92,9 +93,7 @@ class AudioExtractor(Extractor):
         return Features(arrays={"audio": audio.astype(np.float32)}, info=info)
 
     def _first_column(self, samples: NDArray[np.float32]) -> tuple[NDArray[Any], float | None]:
-        import librosa
-
-        s = self.settings
+        librosa, s = self.librosa, self.settings
         if s.f0 == "zcr":
             rate = librosa.feature.zero_crossing_rate(samples, hop_length=s.hop_length)[0]
             return rate, None
@@ -114,9 +113,7 @@ class AudioExtractor(Extractor):
         return np.log(np.where(voiced, pitch, 1.0)), round(float(voiced.mean()), 6)
 
     def _chroma(self, samples: NDArray[np.float32]) -> NDArray[Any]:
-        import librosa
-
-        chroma: NDArray[Any] = librosa.feature.chroma_cqt(
+        chroma: NDArray[Any] = self.librosa.feature.chroma_cqt(
             y=samples, sr=self.settings.sample_rate, hop_length=self.settings.hop_length
         )
         return chroma

@@ -7,7 +7,6 @@ of them for all steps at once, and what must go step by step works in place.
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import torch
@@ -84,6 +83,8 @@ class _Lstm(torch.autograd.Function):
         weights = (recurrence * doubled.view(-1, 1)).T
         h = gates.new_empty(len(gates), width)
         c, tanh_c = torch.empty_like(h), torch.empty_like(h)
+        # numbers as tensors, made once: torch makes one of a Python number at each call
+        two, minus_one = gates.new_tensor(2.0), gates.new_tensor(-1.0)
         before_h = before_c = None
         columns = (gates, *torch.split(gates, width, dim=1), h, c, tanh_c)
         for step, i, f, g, o, step_h, step_c, step_tanh in zip(
@@ -92,12 +93,12 @@ class _Lstm(torch.autograd.Function):
             if before_h is not None:
                 step.addmm_(before_h[: len(step)], weights)
             step.sigmoid_()
-            g.mul_(2).sub_(1)
+            torch.add(minus_one, g, alpha=2, out=g)
             torch.mul(i, g, out=step_c)
             if before_c is not None:
                 step_c.addcmul_(f, before_c[: len(step)])
-            torch.mul(step_c, 2, out=step_tanh)
-            step_tanh.sigmoid_().mul_(2).sub_(1)
+            torch.mul(step_c, two, out=step_tanh)
+            torch.add(minus_one, step_tanh.sigmoid_(), alpha=2, out=step_tanh)
             torch.mul(o, step_tanh, out=step_h)
             before_h, before_c = step_h, step_c
         ctx.sizes = sizes
@@ -112,10 +113,7 @@ class _Lstm(torch.autograd.Function):
         gates, recurrence, h, c, tanh_c = ctx.saved_tensors
         sizes, width = ctx.sizes, recurrence.shape[1]
         first = sizes[0]
-        before = torch.cat(
-            [torch.arange(size) + start for size, start in _steps_before(sizes)]
-            or [torch.empty(0, dtype=torch.long)]
-        ).to(h.device)  # the row of the step before, for all rows but the first step's
+        before = _rows_before(sizes, h.device)
         i, f, g, o = gates.split(width, dim=1)
         # what each gate's sum adds to the loss, but for the factors that come step by step
         slopes = torch.empty_like(gates).view(-1, 4, width)
@@ -152,10 +150,10 @@ class _Lstm(torch.autograd.Function):
         return by_gate, by_gate[first:].T @ h[before], None
 
 
-def _steps_before(sizes: list[int]) -> list[tuple[int, int]]:
-    """Return for each step but the first its size, and where the step before it begins."""
-    found, start = [], 0
-    for size, after in itertools.pairwise(sizes):
-        found.append((after, start))
-        start += size
-    return found
+def _rows_before(sizes: list[int], device: torch.device) -> slice | Tensor:
+    """Return the row of the step before, for all rows but the first step's."""
+    if sizes[-1] == sizes[0]:
+        return slice(-sizes[0])
+    steps = torch.tensor(sizes)
+    rows = torch.arange(sum(sizes[1:])) + (sizes[0] - steps[:-1]).repeat_interleave(steps[1:])
+    return rows.to(device)
