@@ -140,9 +140,12 @@ def end_to_end(corpus: dict[str, Any]) -> float:
         command = features_command(Path(folder), root / "raw", corpus["bert"], cores)
         started = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(done.stdout + done.stderr)
-        return time.perf_counter() - started
+        taken = time.perf_counter() - started
+        records = Path(folder).glob("processed/records/*/*.json")
+        lost = [q for r in records for q in json.loads(r.read_text("utf-8"))["quarantine"]]
+        if done.returncode or lost:
+            raise SystemExit(f"{done.stdout}{done.stderr}\nin quarantine: {lost}")
+        return taken
 
 
 def summary(runs: list[dict[str, float]], count: float, seconds: float) -> Any:

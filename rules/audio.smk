@@ -8,7 +8,8 @@ rule audio:
         record=PROCESSED + "/records/audio/{shard}.json",
     log:
         PROCESSED + "/logs/audio/{shard}.log",
-    threads: 4
+    # one process a shard: beside text, and the libraries are loaded once
+    threads: 1
     resources:
         mem_mb=4000,
     params:

@@ -25,7 +25,7 @@ class FaceExtractor(Extractor):
         Detector, track and crop.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     packages: ClassVar[tuple[str, ...]] = (
         "facenet-pytorch",
         "torch",

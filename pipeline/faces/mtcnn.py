@@ -130,6 +130,8 @@ class FaceNets:
             return no_faces()
         shift, points, scores = self._net(self.mtcnn.onet, pictures)
         sure = scores[:, 1] > self.mtcnn.thresholds[2]
+        if not sure.any():  # nms_numpy's answer to no boxes is not a list of places
+            return no_faces()
         boxes, shift, points, score = boxes[sure], shift[sure], points[sure], scores[sure, 1]
         origin = boxes[:, None, :2] - 1
         sides = (boxes[:, 2:] - boxes[:, :2] + 1)[:, None]

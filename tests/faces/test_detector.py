@@ -9,6 +9,8 @@ import pytest
 from facenet_pytorch import MTCNN
 
 from pipeline.faces.detector import KeyFrames, make_detector
+from pipeline.faces.mtcnn import FaceNets
+from pipeline.faces.pictures import AreaTable
 from pipeline.faces.settings import FacesSettings
 from pipeline.faces.track import Detections, overlap
 from pipeline.media import FrameSource
@@ -103,6 +105,16 @@ def test_a_face_that_vanishes_is_gone_in_the_very_frame(tmp_path: Path) -> None:
     frames = all_frames(frames_of(face_clip(tmp_path / "a.mp4"), tmp_path, 1.4))[:30].copy()
     frames[11:] = 127
     assert [len(f.boxes) for f in found_in(frames)] == [1] * 11 + [0] * 19
+
+
+def test_candidates_of_which_none_is_a_face_are_no_faces_of_the_right_shape(tmp_path: Path) -> None:
+    """facenet-pytorch answers no boxes with three columns, which then broke a frame's join."""
+    frame = all_frames(frames_of(face_clip(tmp_path / "a.mp4", seconds=0.1), tmp_path, 0.1))[0]
+    nets = FaceNets(MTCNN(thresholds=[0.6, 0.7, 1.0], device="cpu"))
+    found = nets.search(AreaTable(frame), nets.everywhere(*frame.shape[:2], 20))
+    assert found.boxes.shape == (0, 4)
+    assert found.landmarks.shape == (0, 5, 2)
+    assert len(found.join(found).boxes) == 0
 
 
 def test_how_the_frames_arrive_changes_nothing(tmp_path: Path) -> None:
