@@ -24,10 +24,10 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 from extract import PAGE, put_into_page  # noqa: E402 - beside this script
 
-from pipeline.openface.run import CropInputs, RunOpenFace  # noqa: E402
-from pipeline.openface.settings import OpenFaceSettings  # noqa: E402
-from tests.openface.emulated import face_images  # noqa: E402
-from tests.openface.harness import HARNESSES  # noqa: E402
+from pipeline.openface.run import CropInputs, RunOpenFace  # noqa: E402 - after the path
+from pipeline.openface.settings import OpenFaceSettings  # noqa: E402 - after the path
+from tests.openface.emulated import face_images  # noqa: E402 - found by the path
+from tests.openface.harness import HARNESSES, Harness  # noqa: E402 - found by the path
 
 CLIPS = 16
 WAYS = {"a call a clip": (1, 1), "one batch": (CLIPS, 1), "batches on two cores": (CLIPS, 2)}
@@ -46,6 +46,20 @@ def measure(settings: OpenFaceSettings, clips: int, threads: int, work: Path) ->
     return time.perf_counter() - started
 
 
+def medians(harness: Harness, rounds: int, work: Path) -> list[float]:
+    """Return the seconds of each way, measured in turn; the runtime is left as it was."""
+    taken: dict[str, list[float]] = {way: [] for way in WAYS}
+    harness.start()
+    try:
+        settings = harness.settings({"EMULATOR_LOAD": "1"})
+        for _ in range(rounds):
+            for way, (clips, threads) in WAYS.items():
+                taken[way].append(measure(settings, clips, threads, work))
+    finally:
+        harness.stop()
+    return [median(seconds) for seconds in taken.values()]
+
+
 def rows(rounds: int) -> list[str]:
     """Return one line of the table for each runtime of this machine."""
     lines = []
@@ -55,15 +69,8 @@ def rows(rounds: int) -> list[str]:
             if absent := harness.absent():
                 print(f"{name}: not measured: {absent}", file=sys.stderr)
                 continue
-            harness.start()
             harness.use(patch)
-            settings = harness.settings({"EMULATOR_LOAD": "1"})
-            taken: dict[str, list[float]] = {way: [] for way in WAYS}
-            for _ in range(rounds):
-                for way, (clips, threads) in WAYS.items():
-                    taken[way].append(measure(settings, clips, threads, Path(folder) / "work"))
-            harness.stop()
-            each, *others = (median(taken[way]) for way in WAYS)
+            each, *others = medians(harness, rounds, Path(folder) / "work")
             batches = (f"{seconds:.1f} ({each / seconds:.1f})" for seconds in others)
             lines.append(f"| {name} | {each:.1f} | {' | '.join(batches)} |")
     return lines

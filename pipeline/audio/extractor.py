@@ -47,7 +47,7 @@ class AudioExtractor(Extractor):
     packages: ClassVar[tuple[str, ...]] = ("librosa", "numpy", "scipy", "soxr")
 
     def __init__(self, settings: AudioSettings) -> None:
-        import librosa.feature  # here: a library that is missing or broken is no clip's fault
+        import librosa  # here, since that it is missing is no clip's fault
 
         self.settings = settings
         self.librosa = librosa

@@ -61,9 +61,9 @@ class TextExtractor(Extractor):
     def extract_batch(self, batch: Sequence[str]) -> list[Features | Exception]:
         """Map transcripts in packs: one after the other in a row of ``batch_tokens`` tokens.
 
-        No token is spent on padding but at a pack's end. A pack has the same shape whatever is
-        in it, and attention is worked out for each transcript by itself, so that on a CPU a
-        transcript's vectors are to the bit what BERT gives it alone.
+        No token is spent on padding but at a pack's end. The packs of a transcript have the
+        same shape whatever else is in them, and attention is worked out for each transcript by
+        itself, so that on a CPU its vectors are the same to the bit in any company.
 
         Parameters
         ----------
@@ -119,7 +119,7 @@ def _packs(lengths: list[int], size: int) -> list[list[int]]:
         home = next((p for p, room in enumerate(spare) if lengths[i] <= room), len(packs))
         if home == len(packs):
             packs.append([])
-            spare.append(-(-lengths[i] // size) * size)
+            spare.append(size)
         packs[home].append(i)
         spare[home] -= lengths[i]
     return packs

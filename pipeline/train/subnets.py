@@ -96,11 +96,9 @@ class TextSubnet(nn.Module):
             h, _ = run_lstm(gates, recurrence, sizes)
             return h[ends_of(sizes)][text.order.argsort()]
         clips = sizes[0]  # a row of padding is zeros, so its share of the gates is the bias
-        counts = torch.tensor(sizes)
-        skipped = clips * torch.arange(len(sizes)) - counts.cumsum(0) + counts
-        tokens = torch.arange(len(gates)) + skipped.repeat_interleave(counts)
+        tokens = true_steps(torch.tensor(sizes), clips, bias.device).flatten().nonzero()[:, 0]
         padded = bias.expand(self.steps * clips, -1)
-        gates = padded.index_copy(0, tokens.to(bias.device), gates)
+        gates = padded.index_copy(0, tokens, gates)
         h, _ = run_lstm(gates, recurrence, [clips] * self.steps)
         return h[-clips:][text.order.argsort()]
 
