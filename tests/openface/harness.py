@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -132,6 +133,9 @@ class PodmanHarness(ImageHarness):
         os.environ.update(self.environment)
 
     def _configure(self) -> dict[str, str]:
+        # podman's cleanup refuses a runroot of more than 50 characters, as pytest's folders
+        # are under xdist; the run then waits 20 s for the exit code
+        self.runroot = tempfile.mkdtemp(prefix="podman-", dir="/tmp")
         (self.folder / "containers.conf").write_text(
             '[containers]\nnetns = "none"\nlog_driver = "none"\n'
             'default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
@@ -139,7 +143,7 @@ class PodmanHarness(ImageHarness):
         )
         (self.folder / "storage.conf").write_text(
             f'[storage]\ndriver = "overlay"\ngraphroot = "{self.folder}/graph"\n'
-            f'runroot = "{self.folder}/run"\n'
+            f'runroot = "{self.runroot}"\n'
         )
         return {
             "CONTAINERS_CONF": str(self.folder / "containers.conf"),
@@ -148,7 +152,9 @@ class PodmanHarness(ImageHarness):
 
     def stop(self) -> None:
         _run("podman", "rmi", "--force", *self.images.values(), check=False)
-        _run("umount", str(self.folder / "graph" / "overlay"), check=False)
+        if self.environment:
+            _run("umount", str(self.folder / "graph" / "overlay"), check=False)
+            shutil.rmtree(self.runroot, ignore_errors=True)
         for name, value in self.before.items():
             if value is None:
                 os.environ.pop(name, None)
