@@ -34,14 +34,19 @@ def clips_of(config: Config) -> list[Clip]:
     return [clip for shard in shards if shard.is_file() for clip in read_shard(shard)]
 
 
-def stage_status(config: Config) -> Iterator[StageStatus]:
+def stage_status(config: Config, clips: list[Clip]) -> Iterator[StageStatus]:
     """Yield each per-clip stage's standing, in the order data takes."""
-    build, clips = Build.of(config), clips_of(config)
+    build = Build.of(config)
+    problems: dict[str, str] = {}
     for stage in STAGES.values():
+        problem = next((problems[name] for name in stage.inputs if name in problems), "")
         try:
-            steps = plan(build, stage, clips)
+            steps = [] if problem else plan(build, stage, clips)
         except BuildError as error:  # e.g. no OpenFace on this machine: its key is unknown
-            yield StageStatus(stage.name, 0, 0, (), str(error))
+            problem = str(error)
+        if problem:
+            problems[stage.name] = problem
+            yield StageStatus(stage.name, 0, 0, (), problem)
             continue
         states = Counter(step.state for step in steps)
         own = [s.quarantine for s in steps if s.quarantine and s.quarantine.stage == stage.name]
@@ -68,10 +73,10 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
     table = Table("stage", "done", "stale", "quarantined", title=str(config.processed))
     for column in table.columns[1:]:
         column.justify = "right"
-    entries = manifest_quarantine(config)
-    table.add_row("manifest", str(len(clips_of(config))), "-", str(len(entries) or "-"))
+    entries, clips = manifest_quarantine(config), clips_of(config)
+    table.add_row("manifest", str(len(clips)), "-", str(len(entries) or "-"))
     problems: dict[str, str] = {}
-    for row in stage_status(config):
+    for row in stage_status(config, clips):
         if row.problem:
             problems.setdefault(row.problem, row.stage)
             table.add_row(row.stage, "?", "?", "?")
