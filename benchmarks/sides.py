@@ -72,6 +72,9 @@ def ours(stage: str, corpus: dict[str, Any]) -> Work:
     sentences, size = corpus["sentences"], config.shard_size
     shards = [sentences[start : start + size] for start in range(0, len(sentences), size)]
 
+    if stage == "floor_products":
+        return _products_alone(text, shards)
+
     def every_shard() -> int:
         _in_processes(text.extract_batch, shards)
         return len(sentences)
@@ -115,6 +118,33 @@ def _nets_alone(faces: Any, sources: list[Any]) -> Work:
             for net, pictures in shown:
                 through(net, pictures)
         return len(sources)
+
+    return again
+
+
+def _products_alone(text: Any, shards: list[list[str]]) -> Work:
+    """Run once, noting what BERT's linear layers are shown; the work is as many rows again."""
+    import torch
+
+    shown: list[tuple[Any, Any]] = []
+    rows: dict[Any, Any] = {}
+
+    def note(layer: Any, inputs: Any) -> None:
+        shape = inputs[0].shape
+        shown.append((layer, rows.setdefault(shape, torch.randn(shape))))
+
+    layers = [m for m in text.model.modules() if isinstance(m, torch.nn.Linear)]
+    hooks = [layer.register_forward_pre_hook(note) for layer in layers]
+    for shard in shards:
+        text.extract_batch(shard)
+    for hook in hooks:
+        hook.remove()
+
+    def again() -> int:
+        with torch.inference_mode():
+            for layer, numbers in shown:
+                layer(numbers)
+        return sum(map(len, shards))
 
     return again
 
