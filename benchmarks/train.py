@@ -38,6 +38,7 @@ from pipeline.train.run import train_model
 config = load_config(assignments=tuple(json.loads(sys.argv[1])))
 train_model(config, "table2", sys.argv[2], int(sys.argv[3]))
 """
+SEEDS = (1, 12, 123, 1234, 12345)
 SMALL = {"text": 39, "audio": 60, "vision": 20}
 _LINE = re.compile(
     r"best epoch (\d+) of (\d+), ([\d.]+) s, first step after ([\d.]+) s at ([\d.]+)"
@@ -72,6 +73,14 @@ def measure(folder: Path, model: str, jobs: int, assignments: list[str]) -> dict
     }
 
 
+def settings_of(folder: Path, seeds: tuple[int, ...], preset: str, epochs: int = 200) -> list[str]:
+    """Return the settings that train the seeds on a folder's dataset."""
+    return [
+        f"processed={folder}", f"train.seeds={list(seeds)}", f"train.preset={preset}",
+        f"train.max_epochs={epochs}",
+    ]  # fmt: skip
+
+
 def _spread(values: list[float]) -> str:
     return f"{100 * mean(values):.2f} ({100 * pstdev(values):.2f})"
 
@@ -103,11 +112,8 @@ def main() -> None:
                 write_planted(corpus / "dataset.h5")
         if corpus != folder:
             (folder / "dataset.h5").symlink_to((corpus / "dataset.h5").resolve())
-        seeds = [1, 12, 123, 1234, 12345][: options.seeds]
-        assignments = [
-            f"processed={folder}", f"train.seeds={seeds}", f"train.preset={options.preset}",
-            f"train.max_epochs={options.epochs}", *options.set,
-        ]  # fmt: skip
+        seeds = SEEDS[: options.seeds]
+        assignments = settings_of(folder, seeds, options.preset, options.epochs) + options.set
         print(
             f"{'model':8} {'params':>11} {'1st step':>8} {'s/epoch':>8} {'epochs':>6} "
             f"{'total s':>8} {'GB':>5}  Acc-2        MAE          Corr"

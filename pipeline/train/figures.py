@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import Config
+from pipeline.dataset.split import PARTS
 from pipeline.errors import BuildError
-from pipeline.train.data import PARTS, load_corpus
 from pipeline.train.experiments import FIGURE4, MULTITASK, TITLES
 from pipeline.train.hyper import TASKS
 from pipeline.train.load import load_model
+from pipeline.train.read import load_corpus
 from pipeline.train.trainer import pick_device, predict
 
 _GRID = tuple(round(-1 + 0.2 * i, 1) for i in range(11))

@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.errors import BuildError
-from pipeline.train.data import STREAMS, part_of_arrays
+from pipeline.train.data import STREAMS
 from pipeline.train.hyper import HYPER
 from pipeline.train.models import build_model
 from pipeline.train.models.base import SentimentModel
+from pipeline.train.read import part_of_arrays
 from pipeline.train.recipe import Recipe
 from pipeline.train.trainer import pick_device, predict
 

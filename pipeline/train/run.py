@@ -29,12 +29,13 @@ from numpy.typing import NDArray
 from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.store import digest, package_versions, write_json
-from pipeline.train.data import Corpus, load_corpus
+from pipeline.train.data import Corpus
 from pipeline.train.experiments import Variant, variants
 from pipeline.train.metrics import EDGES, confusion, recalls, scores, warnings_of
 from pipeline.train.models import MODELS, build_model
 from pipeline.train.models.base import SentimentModel
 from pipeline.train.progress import EpochBars
+from pipeline.train.read import load_corpus
 from pipeline.train.trainer import Fit, Plan, fit, pick_device, predict, seed_everything
 
 VERSION = 3

@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.errors import BuildError
-from pipeline.train import data
-from pipeline.train.data import Ragged, chunks, in_blocks, load_corpus
+from pipeline.train import read
+from pipeline.train.data import Ragged, chunks
+from pipeline.train.read import in_blocks, load_corpus
 from pipeline.train.recipe import PAPER, PUBLISHED
 
 
@@ -73,7 +74,7 @@ def test_the_limit_of_memory_is_of_all_parts_together(
         streamed.append(sizes[-1] > limit * 1e9)
         return np.zeros((rows, width), np.float32)
 
-    monkeypatch.setattr(data, "_room", room)
+    monkeypatch.setattr(read, "_room", room)
     load_corpus(tiny, "sequence", PAPER)
     total, largest = sum(sizes), max(sizes)
     for limit, expected in ((total * 1.01, False), (largest * 1.01, True)):

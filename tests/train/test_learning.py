@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.train.data import Corpus, load_corpus
+from pipeline.train.data import Corpus
 from pipeline.train.experiments import MULTITASK
 from pipeline.train.hyper import TASKS, hyper_for
 from pipeline.train.metrics import scores
 from pipeline.train.models import MODELS, build_model
+from pipeline.train.read import load_corpus
 from pipeline.train.recipe import PAPER
 from pipeline.train.trainer import Plan, fit, predict, seed_everything
 

@@ -1,0 +1,84 @@
+"""Measure what each single departure of the published code does to a model's scores.
+
+    python benchmarks/effects.py                     # every model, about half an hour
+    python benchmarks/effects.py --models lf_dnn     # one of them
+    python benchmarks/effects.py --docs              # and renew the table in docs/models.md
+
+Each model is trained as the preset `paper` says, with one setting of the recipe changed (or
+two, where one means nothing without the other), and as `published` says, on a small planted
+corpus. The slow models end after a few epochs, in each of their rows alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from datetime import date
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from extract import put_into_page
+from planted import write_planted
+from train import SEEDS, SMALL, measure, settings_of
+
+from pipeline.train.experiments import TITLES
+
+PAGE = Path(__file__).parents[1] / "docs" / "models.md"
+SIZES = (600, 200, 200)
+_SHARED = ("text_end: last_step", "text_dropout: false", "pooling: padded", "decay: adam",
+           "clipping: model", "selection: weighted_batches")  # fmt: skip
+_RANK = ("rank_output: direct", "rank_output: direct, rank_weights: frozen")
+_TENSOR = ("tensor_output: squashed", "tensor_dropout: product")
+_ALIGNED = ("alignment: blocks", "alignment: interleaved")
+DEPARTURES: dict[str, tuple[str, ...]] = {
+    "lf_dnn": _SHARED,
+    "mlf_dnn": _SHARED,
+    "lmf": _RANK,
+    "mlmf": _RANK,
+    "tfn": _TENSOR,
+    "mtfn": _TENSOR,
+    "ef_lstm": (*_ALIGNED, "ef_norm: step"),
+    "mfn": (*_ALIGNED, "mfn_dynamics: false"),
+    "mult": ("mult_mask: future", "mult_positions: false", "last_group: dropped"),
+}
+EPOCHS = {"tfn": 12, "mtfn": 6, "mfn": 20, "mult": 5}
+"""Limits of the slow models; the others train until their valid loss no longer falls."""
+
+
+def main() -> None:
+    """Parse the command line, train every row, print and write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--models", nargs="+", default=list(DEPARTURES), choices=list(DEPARTURES))
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--docs", action="store_true", help="renew docs/models.md")
+    options = parser.parse_args()
+    lines = ["| model | recipe | Acc-2 | MAE | Corr | epochs |", "|---|---|---|---|---|---|"]
+    print("\n".join(lines))
+    with tempfile.TemporaryDirectory(prefix="chsims-effects-") as scratch:
+        folder = Path(scratch)
+        write_planted(folder / "dataset.h5", SIZES, steps=SMALL)
+        for model in options.models:
+            rows = {"`paper`": ("paper", ""), "`published`": ("published", "")}
+            rows |= {f"`{change}`": ("paper", change) for change in DEPARTURES[model]}
+            for name, (preset, change) in rows.items():
+                limit = EPOCHS.get(model, 200)
+                settings = settings_of(folder, SEEDS[: options.seeds], preset, limit)
+                changed = [f"train.recipe={{{change}}}"] if change else []
+                row = measure(folder, model, os.cpu_count() or 1, settings + changed)
+                lines.append(
+                    f"| {TITLES[model]} | {name} | {row['acc2']} | {row['mae']} | {row['corr']} "
+                    f"| {row['epochs']:.0f} |"
+                )
+                print(lines[-1], flush=True)
+    if options.docs:
+        where = f"Mean (deviation) of {options.seeds} seeds, M on the test part, in percent; "
+        put_into_page(PAGE, "effects", [*lines, "", f"{where}{date.today().isoformat()}."])
+
+
+if __name__ == "__main__":
+    main()
