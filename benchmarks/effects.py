@@ -1,6 +1,6 @@
 """Measure what each single departure of the published code does to a model's scores.
 
-    python benchmarks/effects.py                     # every model, about half an hour
+    python benchmarks/effects.py                     # every model: over an hour
     python benchmarks/effects.py --models lf_dnn     # one of them
     python benchmarks/effects.py --docs              # and renew the table in docs/models.md
 
@@ -20,13 +20,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from extract import put_into_page
+from page import MODELS, put_into_page
 from planted import write_planted
 from train import SEEDS, SMALL, measure, settings_of
 
 from pipeline.train.experiments import TITLES
 
-PAGE = Path(__file__).parents[1] / "docs" / "models.md"
 SIZES = (600, 200, 200)
 _SHARED = ("text_end: last_step", "text_dropout: false", "pooling: padded", "decay: adam",
            "clipping: model", "selection: weighted_batches")  # fmt: skip
@@ -77,7 +76,7 @@ def main() -> None:
                 print(lines[-1], flush=True)
     if options.docs:
         where = f"Mean (deviation) of {options.seeds} seeds, M on the test part, in percent; "
-        put_into_page(PAGE, "effects", [*lines, "", f"{where}{date.today().isoformat()}."])
+        put_into_page(MODELS, "effects", [*lines, "", f"{where}{date.today().isoformat()}."])
 
 
 if __name__ == "__main__":

@@ -28,9 +28,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
 
+from page import DOCS, PERFORMANCE, put_into_page
+
+ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("frames", "faces", "audio", "text")
 FLOORS = {
     "frames": "floor_decode",
@@ -47,8 +50,7 @@ FLOOR_WORDS = {
 }
 SENTENCES = 128
 """Four shards of the default size."""
-PAGE = ROOT / "docs" / "performance.md"
-PLOT = ROOT / "docs" / "images" / "performance.png"
+PLOT = DOCS / "images" / "performance.png"
 FORMS: dict[str, tuple[str, ...]] = {
     "PNG files": ("-c:v", "png"),
     "Ut Video": ("-c:v", "utvideo"),
@@ -322,26 +324,17 @@ def write_docs(result: dict[str, Any], form_lines: list[str]) -> None:
     load = f"{info['load_before'][0]:.1f} to {info['load_after'][0]:.1f}"
     where = (f"{info['cores']} cores ({info['cpu']}), load {load} while measuring, medians of "
              f"{result['rounds']} rounds, {result['date']}.")  # fmt: skip
-    put_into_page(PAGE, "figures", [*table(result), "", where])
+    put_into_page(PERFORMANCE, "figures", [*table(result), "", where])
     if form_lines:
-        put_into_page(PAGE, "forms", form_lines)
+        put_into_page(PERFORMANCE, "forms", form_lines)
     rows = result["results"][::-1]
     figure, axis = plt.subplots(figsize=(7, 0.4 * len(rows) + 1), layout="constrained")
     axis.barh([f"{r['clips']} {r['stage']}" for r in rows], [r["speed_up"] for r in rows])
-    axis.bar_label(axis.containers[0], fmt="%.1f", padding=3)  # type: ignore[arg-type]
+    axis.bar_label(axis.containers[0], fmt="%.1f", padding=3)
     axis.set(xscale="log", xlabel="times as fast as the recipe (the faster of its two ways)")
     axis.axvline(1, color="black", linewidth=0.8)
     axis.margins(x=0.12)
     figure.savefig(PLOT, dpi=110, metadata={"Software": ""})
-
-
-def put_into_page(page: Path, mark: str, lines: list[str]) -> None:
-    """Replace what stands between two marks of a Markdown page."""
-    text = page.read_text("utf-8")
-    head, _, rest = text.partition(f"<!-- {mark} -->")
-    _, _, tail = rest.partition(f"<!-- end {mark} -->")
-    body = "\n".join(lines)
-    page.write_text(f"{head}<!-- {mark} -->\n{body}\n<!-- end {mark} -->{tail}", "utf-8")
 
 
 def main() -> None:

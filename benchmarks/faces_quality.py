@@ -84,9 +84,9 @@ def main() -> None:
             lines.append(quality(clip, Path(folder)))
             print(lines[-1], flush=True)
     if options.docs:
-        from extract import PAGE, put_into_page
+        from page import PERFORMANCE, put_into_page
 
-        put_into_page(PAGE, "quality", lines)
+        put_into_page(PERFORMANCE, "quality", lines)
 
 
 if __name__ == "__main__":

@@ -19,16 +19,17 @@ from statistics import median
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from page import PERFORMANCE, put_into_page
+
+from pipeline.openface.run import CropInputs, RunOpenFace
+from pipeline.openface.settings import OpenFaceSettings
+from tests.openface.emulated import face_images
+from tests.openface.harness import HARNESSES, Harness
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
-
-from extract import PAGE, put_into_page  # noqa: E402 - beside this script
-
-from pipeline.openface.run import CropInputs, RunOpenFace  # noqa: E402 - after the path
-from pipeline.openface.settings import OpenFaceSettings  # noqa: E402 - after the path
-from tests.openface.emulated import face_images  # noqa: E402 - found by the path
-from tests.openface.harness import HARNESSES, Harness  # noqa: E402 - found by the path
-
 CLIPS = 16
 WAYS = {"a call a clip": (1, 1), "one batch": (CLIPS, 1), "batches on two cores": (CLIPS, 2)}
 """Clips that the stage hands over at once, and cores."""
@@ -89,7 +90,7 @@ def main() -> None:
     lines = [f"| runtime | {' | '.join(heads)} |", "|---|---|---|---|", *rows(options.rounds)]
     print("\n".join(lines))
     if options.docs:
-        put_into_page(PAGE, "openface", lines)
+        put_into_page(PERFORMANCE, "openface", lines)
 
 
 if __name__ == "__main__":

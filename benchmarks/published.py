@@ -23,7 +23,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 from datetime import date, datetime
 from pathlib import Path
@@ -33,15 +32,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import h5py
-from extract import put_into_page
+from page import MODELS, put_into_page
 from planted import write_planted
 from train import SEEDS, measure, settings_of
-from tree import Tree
+from tree import watch
 
 from pipeline.train.experiments import TITLES
 
 WHEELS = ("MMSA==2.2.1", "easydict==1.13")
-PAGE = Path(__file__).parents[1] / "docs" / "models.md"
 _WORKER = """
 import json, sys
 folder, model, seeds, workers = json.loads(sys.argv[1])
@@ -95,20 +93,10 @@ def measure_published(
     log.unlink(missing_ok=True)
     environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
     argument = json.dumps([str(folder), model, seeds, workers])
-    start = time.time()
-    process = subprocess.Popen(
-        [sys.executable, "-c", _WORKER, argument], stderr=subprocess.PIPE, text=True,
-        env=environment,
-    )  # fmt: skip
-    tree = Tree(process.pid)
-    errors = process.communicate()[1]
-    tree.stop()
-    total = time.time() - start
-    if process.returncode:
-        raise SystemExit(errors[-3000:])
+    run = watch([sys.executable, "-c", _WORKER, argument], environment)
     lines = log.read_text("utf-8").splitlines()
     first = next(line for line in lines if "Running with seed" in line)
-    loaded = datetime.strptime(first[:23], "%Y-%m-%d %H:%M:%S,%f").timestamp() - start
+    loaded = datetime.strptime(first[:23], "%Y-%m-%d %H:%M:%S,%f").timestamp() - run.start
     epochs = sum("TRAIN-(" in line for line in lines)
     found = [
         re.search(r"'Mult_acc_2': (?:np\.float64\()?([\d.]+)", line)
@@ -117,9 +105,9 @@ def measure_published(
     ]
     return {
         "loaded": loaded,
-        "epoch": (total - loaded) / epochs,
+        "epoch": (run.seconds - loaded) / epochs,
         "epochs": epochs / len(seeds),
-        "memory_gb": tree.peak_mb * 1024**2 / 1e9,
+        "memory_gb": run.memory_gb,
         "acc2": 100 * mean(float(match[1]) for match in found if match),
     }
 
@@ -147,7 +135,9 @@ def main() -> None:
         write_features(folder / "dataset.h5", folder / "features.pkl")
         for model in options.models:
             theirs = measure_published(folder, model, SEEDS[: options.seeds], options.workers)
-            ours = measure(folder, model, 2, settings_of(folder, SEEDS, "published"))
+            ours = measure(
+                folder, model, os.cpu_count() or 1, settings_of(folder, SEEDS, "published")
+            )
             as_long = theirs["loaded"] + len(SEEDS) * ours["epochs"] * theirs["epoch"]
             lines.append(
                 f"| {TITLES[model]} | {theirs['epoch']:.2f} | {theirs['epochs']:.1f} "
@@ -158,7 +148,7 @@ def main() -> None:
             )
             print(lines[-1], flush=True)
     if options.docs:
-        put_into_page(PAGE, "beside", [*lines, "", f"{date.today().isoformat()}."])
+        put_into_page(MODELS, "beside", [*lines, "", f"{date.today().isoformat()}."])
 
 
 if __name__ == "__main__":

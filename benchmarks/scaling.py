@@ -23,12 +23,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from extract import features_command
+from page import PERFORMANCE, put_into_page
+from tree import Tree
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
-
-from extract import PAGE, features_command, put_into_page  # noqa: E402 - beside this script
-from tree import Tree  # noqa: E402
-
 PROGRAM = str(Path(sys.executable).with_name("chsims-build"))
 
 
@@ -147,7 +149,7 @@ def main() -> None:
         starts += [f"| {name} | {seconds:.2f} |" for name, seconds in taken.items()]
         print("\n".join(starts))
     if options.docs:
-        put_into_page(PAGE, "scaling", [*lines, "", *starts])
+        put_into_page(PERFORMANCE, "scaling", [*lines, "", *starts])
 
 
 if __name__ == "__main__":

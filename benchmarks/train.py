@@ -17,10 +17,8 @@ import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from statistics import mean, median, pstdev
 from typing import Any
@@ -28,7 +26,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from planted import write_planted
-from tree import Tree
+from tree import watch
 
 _WORKER = """
 import logging, sys, json
@@ -49,26 +47,19 @@ def measure(folder: Path, model: str, jobs: int, assignments: list[str]) -> dict
     """Train a model's seeds in a fresh process and return the figures."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", _WORKER, json.dumps(assignments), model, str(jobs)]
-    start = time.time()
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
-    tree = Tree(process.pid)
-    errors = process.communicate()[1]
-    tree.stop()
-    seconds = time.time() - start
-    if process.returncode:
-        raise SystemExit(errors)
-    lines = [tuple(map(float, found)) for found in _LINE.findall(errors)]
+    run = watch(command, environment)
+    lines = [tuple(map(float, found)) for found in _LINE.findall(run.errors)]
     root = folder / "experiments" / "table2" / model
     seeds = [json.loads(p.read_text("utf-8")) for p in sorted(root.glob("seed_*/metrics.json"))]
     scores = [seed["test"]["M"]["scores"] for seed in seeds]
     return {
         "model": model,
         "parameters": seeds[0]["parameters"],
-        "first_step": min(line[4] for line in lines) - start,
+        "first_step": min(line[4] for line in lines) - run.start,
         "epoch": median(line[2] / line[1] for line in lines),
         "epochs": mean(line[1] for line in lines),
-        "seconds": seconds,
-        "memory_gb": tree.peak_mb * 1024**2 / 1e9,
+        "seconds": run.seconds,
+        "memory_gb": run.memory_gb,
         **{name: _spread([s[name] for s in scores]) for name in ("acc2", "mae", "corr")},
     }
 

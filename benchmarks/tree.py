@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 
 class Tree:
@@ -43,6 +46,28 @@ class Tree:
                 total += int(memory[1]) / 1024 if memory else 0.0
             self.runnable.append(running)
             self.peak_mb = max(self.peak_mb, total)
+
+
+class Watched(NamedTuple):
+    """A command that ended well: when it began, how long it took, its most memory, its stderr."""
+
+    start: float
+    seconds: float
+    memory_gb: float
+    errors: str
+
+
+def watch(command: list[str], environment: dict[str, str]) -> Watched:
+    """Run a command to its end; one that fails ends this program with what it said."""
+    start = time.time()
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    tree = Tree(process.pid)
+    errors = process.communicate()[1]
+    tree.stop()
+    seconds = time.time() - start
+    if process.returncode:
+        raise SystemExit(errors)
+    return Watched(start, seconds, tree.peak_mb * 1024**2 / 1e9, errors)
 
 
 def _descendants(root: int) -> Iterator[Path]:

@@ -8,6 +8,8 @@ import pytest
 
 from pipeline.config import make_config
 from pipeline.openface import extractor
+from pipeline.openface.runtimes.select import Selection
+from pipeline.openface.settings import OpenFaceSettings
 from pipeline.stages import Clip
 from pipeline.status import stage_status
 
@@ -17,9 +19,9 @@ def test_a_missing_openface_is_looked_for_once_and_told_of_all_that_need_it(
 ) -> None:
     looked, select = [], extractor.select_runtime
 
-    def count(settings: object) -> object:
+    def count(settings: OpenFaceSettings) -> Selection:
         looked.append(settings)
-        return select(settings)  # type: ignore[arg-type]
+        return select(settings)
 
     monkeypatch.setattr(extractor, "select_runtime", count)
     missing = {"runtime": "native", "native_binary": str(tmp_path / "FeatureExtraction")}

@@ -87,7 +87,8 @@ class FrameByFrame:
         if len(frames) == 1:
             return ([None], [[None]], [None])
         single = [self._detect(frame[None]) for frame in frames]
-        return tuple([one[part][0] for one in single] for part in range(3))  # type: ignore[return-value]
+        boxes, probabilities, points = ([one[part][0] for one in single] for part in range(3))
+        return boxes, probabilities, points
 
 
 class KeyFrames:

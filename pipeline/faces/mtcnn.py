@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from facenet_pytorch.models.utils.detect_face import bbreg, nms_numpy, pad, rerec
 from numpy.typing import NDArray
-from torchvision.ops import nms  # type: ignore[import-untyped]
+from torchvision.ops import nms  # type: ignore[import-untyped]  # it ships no types
 
 from pipeline.faces.pictures import AreaTable
 from pipeline.faces.track import Detections

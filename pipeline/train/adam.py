@@ -63,7 +63,7 @@ class Adam:
             held = [i for i, p in enumerate(group.parameters) if p.grad is not None]
             adam(
                 [group.parameters[i] for i in held],
-                [group.parameters[i].grad for i in held],  # type: ignore[misc]
+                [group.parameters[i].grad for i in held],  # type: ignore[misc]  # held have one
                 [group.averages[i] for i in held],
                 [group.squares[i] for i in held],
                 [],

@@ -85,7 +85,7 @@ def variants(experiment: str, model: str, settings: TrainSettings) -> list[Varia
     """Return what one job trains: every variant of `model` in `experiment`."""
     if experiment == "search":
         return list(_grid(model, settings))
-    hyper = settings.resolved_hyper(model)  # type: ignore[arg-type]
+    hyper = settings.resolved_hyper(model)  # type: ignore[arg-type]  # a name from the settings
     named: list[tuple[str, dict[str, str]]]
     if experiment == "table2":
         named = [(model, _own(TASKS if model in MULTITASK else ("M",)))]
@@ -108,7 +108,7 @@ def _grid(model: str, settings: TrainSettings) -> Iterator[Variant]:
     grid = {k: v for k, v in settings.search.grid.items() if len(tasks) > 1 or "alpha" not in k}
     for number, values in enumerate(itertools.product(*grid.values())):
         choice = dict(zip(grid, values, strict=True))
-        overrides = overlay(settings.hyper.get(model, {}), choice)  # type: ignore[call-overload]
+        overrides = overlay(settings.hyper.get(model, {}), choice)  # type: ignore[call-overload]  # as above
         yield Variant(
             "search",
             f"{model}-{number:03d}",

@@ -104,10 +104,10 @@ def _part(group: Group, form: Form, recipe: Recipe, text_steps: int, limit: floa
         if _as_sequence(stream, form):
             streams[stream] = _ragged(group, stream, clips, rows, limit)
         elif form in ("mean", "repeated"):
-            streams[stream] = _reduced(group, stream, clips, rows, lambda kept, _: kept.mean(0))
+            streams[stream] = _reduced(group, stream, clips, rows, lambda kept: kept.mean(0))
         else:
             streams[stream] = _reduced(
-                group, stream, clips, rows, lambda kept, _: in_blocks(kept, text_steps, recipe)
+                group, stream, clips, rows, lambda kept: in_blocks(kept, text_steps, recipe)
             )
     labels: dict[str, Tensor] = {
         task: torch.from_numpy(np.asarray(group["labels"][task][:], dtype=np.float32))
@@ -165,14 +165,14 @@ def _reduced(
     stream: str,
     clips: tuple[str, ...],
     rows: NDArray[np.bool_],
-    reduce: Callable[[NDArray[np.float32], int], NDArray[np.float32]],
+    reduce: Callable[[NDArray[np.float32]], NDArray[np.float32]],
 ) -> Tensor:
     """Map each clip's rows to an array of one shape; a clip without a valid row is all zeros."""
     results = []
     for start, block in _blocks(group, stream, clips):
         for i, clip_rows in enumerate(block):
             kept = clip_rows[rows[start + i]]
-            results.append(reduce(kept if len(kept) else np.zeros_like(clip_rows[:1]), i))
+            results.append(reduce(kept if len(kept) else np.zeros_like(clip_rows[:1])))
     return torch.from_numpy(np.stack(results))
 
 

@@ -79,7 +79,7 @@ class ContainerEngine(Runtime):
         environment = thread_environment(limits.threads)
         argv = [
             *(self.name, "run", "--rm", "--pull", "never", "--name", unique),
-            *("--network", "none", "--read-only", "--tmpfs", "/tmp"),  # noqa: S108
+            *("--network", "none", "--read-only", "--tmpfs", "/tmp"),  # noqa: S108 - the container's
             *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
             # without this, SELinux hides the mounted folders from the container
             *("--security-opt", "label=disable"),
