@@ -65,7 +65,8 @@ class Ragged:
         offset = torch.arange(steps)
         inside = offset < lengths[:, None]
         index = self.starts[clips][:, None] + torch.where(inside, offset, 0)
-        return self.rows[index] * inside[:, :, None], lengths
+        rows = self.rows.index_select(0, index.flatten()).view(*index.shape, -1)
+        return rows * inside[:, :, None], lengths
 
     def packed(self, clips: Tensor) -> tuple[Packed, Tensor]:
         """Return the clips step after step, and their lengths ``[B]``."""
@@ -74,7 +75,7 @@ class Ragged:
         sizes = (lengths[:, None] > steps).sum(0)
         step = torch.repeat_interleave(steps, sizes)
         place = torch.arange(len(step)) - torch.repeat_interleave(sizes.cumsum(0) - sizes, sizes)
-        rows = self.rows[self.starts[clips][order][place] + step]
+        rows = self.rows.index_select(0, self.starts[clips][order][place] + step)
         return Packed(rows, sizes.tolist(), order), self.lengths[clips]
 
 

@@ -120,7 +120,18 @@ def _grid(model: str, settings: TrainSettings) -> Iterator[Variant]:
         )
 
 
+_SEED_MB = {"tfn": 1500, "mtfn": 4500, "mult": 3000}
+"""What a seed of a large model needs in memory; the others need little."""
+
+
 def job_memory(model: str, threads: int) -> int:
     """Estimate a job's memory in MB: features once, weights with their moments for each seed."""
-    per_seed = {"tfn": 1500, "mtfn": 4500, "mult": 3000}.get(model, 500)
-    return 2500 + per_seed * threads
+    return 2500 + _SEED_MB.get(model, 200) * processes_for(model, threads)
+
+
+def processes_for(model: str, cores: int) -> int:
+    """Return how many seeds to hold in memory at once, more than cores where they are small.
+
+    They take turns (`pipeline.train.turns`), so that no core idles at the end.
+    """
+    return cores if model in _SEED_MB else 2 * cores + 1

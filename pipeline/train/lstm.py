@@ -1,20 +1,47 @@
 """A long short-term memory over sequences of different lengths, without their padding.
 
 torch's own spends more on bookkeeping than on arithmetic at the sizes of this corpus: an
-autograd node for each operation of each step. Here the derivatives are written out, most
-of them for all steps at once, and what must go step by step works in place.
+autograd node for each operation of each step. Here the derivatives are written out, and on
+a CPU all of a step but its matrix product is one compiled function.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from types import ModuleType
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from pipeline.numba_cache import claim_numba_cache
 
-def run_lstm(gates: Tensor, recurrence: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
+
+class States(NamedTuple):
+    """What an LSTM passes through.
+
+    Parameters
+    ----------
+    h, c : Tensor ``[R, h]``
+        State and cell after each step.
+    ends : Tensor ``[B, h]``
+        Each sequence's last state; sequences in the order of the first step.
+    """
+
+    h: Tensor
+    c: Tensor
+    ends: Tensor
+
+
+def run_lstm(
+    gates: Tensor,
+    recurrence: Tensor,
+    sizes: list[int],
+    padding: Tensor | None = None,
+    steps: int = 0,
+) -> States:
     """Run an LSTM (Hochreiter and Schmidhuber 1997) from h = c = 0.
 
     Parameters
@@ -26,24 +53,49 @@ def run_lstm(gates: Tensor, recurrence: Tensor, sizes: list[int]) -> tuple[Tenso
         The weights of the state before.
     sizes : list of int
         Sequences that have each step; they never grow, and sum to R.
-
-    Returns
-    -------
-    h, c : Tensor ``[R, h]``
-        State and cell after each step.
+    padding : Tensor ``[4 h]``, optional
+        What a row of padding adds to the gates. With it every sequence goes on to the end.
+    steps : int
+        With `padding`, where that is; the states then have ``steps * sizes[0]`` rows.
     """
-    h, c = _Lstm.apply(gates, recurrence, sizes)
-    return h, c
+    if gates.device.type == "cpu" and gates.dtype == torch.float32:
+        return States(*_Lstm.apply(gates, recurrence, padding, sizes, steps))
+    return run_by_torch(gates, recurrence, sizes, padding, steps)
 
 
-def ends_of(sizes: list[int]) -> Tensor:
-    """Return where each sequence's last step lies among packed rows, ``[sizes[0]]``."""
-    following = [*sizes[1:], 0]
-    ends, start = [0] * sizes[0], 0
-    for size, after in zip(sizes, following, strict=True):
-        ends[after:size] = range(start + after, start + size)
-        start += size
-    return torch.tensor(ends)
+def run_by_torch(
+    gates: Tensor,
+    recurrence: Tensor,
+    sizes: list[int],
+    padding: Tensor | None = None,
+    steps: int = 0,
+) -> States:
+    """Do the same by torch's operations, on any device and in any precision."""
+    if padding is not None:
+        inside = torch.arange(sizes[0]) < torch.tensor(sizes)[:, None]
+        tokens = inside.flatten().nonzero()[:, 0].to(gates.device)
+        gates = padding.expand(steps * sizes[0], -1).index_copy(0, tokens, gates)
+        sizes = sizes[:1] * steps
+    h = c = gates.new_zeros(sizes[0], recurrence.shape[1])
+    all_h, all_c, ends = [], [], []
+    for step in torch.split(gates, sizes):
+        ends.append(h[len(step) :])
+        h, c = h[: len(step)], c[: len(step)]
+        i, f, g, o = torch.addmm(step, h, recurrence.T).chunk(4, dim=1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(o) * torch.tanh(c)
+        all_h.append(h)
+        all_c.append(c)
+    return States(torch.cat(all_h), torch.cat(all_c), torch.cat([h, *reversed(ends)]))
+
+
+@cache
+def load_kernel() -> ModuleType:
+    """Import the compiled step, before processes are forked that are to share it."""
+    claim_numba_cache()
+    from pipeline.train import lstm_kernel
+
+    return lstm_kernel
 
 
 def over_sequences(lstm: nn.LSTM, x: Tensor, lengths: Tensor) -> Tensor:
@@ -58,102 +110,96 @@ def over_sequences(lstm: nn.LSTM, x: Tensor, lengths: Tensor) -> Tensor:
         if number:
             rows = nn.functional.dropout(rows, lstm.dropout, lstm.training)
         gates = nn.functional.linear(rows, into, biases[0] + biases[1])
-        rows, _ = run_lstm(gates, recurrence, sizes[sizes > 0].tolist())
+        rows = run_lstm(gates, recurrence, sizes[sizes > 0].tolist()).h
     states = x.new_zeros(*x.shape[:2], lstm.hidden_size)
     return states.index_put((clip.to(x.device), step.to(x.device)), rows)
 
 
 class _Lstm(torch.autograd.Function):
-    """Forward and backward pass; the latter by the chain rule through
-
-    c' = f c + i g,  h' = o tanh(c'),  with i, f, o sigmoids and g a hyperbolic tangent.
-    """
+    """Forward and backward pass: torch's matrix products, the rest of each step compiled."""
 
     @staticmethod
     def forward(
-        ctx: Any, gates: Tensor, recurrence: Tensor, sizes: list[int]
-    ) -> tuple[Tensor, Tensor]:
+        ctx: Any,
+        packed: Tensor,
+        recurrence: Tensor,
+        padding: Tensor | None,
+        packed_sizes: list[int],
+        steps: int,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         ctx.set_materialize_grads(False)
-        width = recurrence.shape[1]
-        # tanh(x) = 2 sigmoid(2 x) - 1: torch's sigmoid is three times as fast as its tanh,
-        # and all four gates go through it together
-        doubled = gates.new_ones(4, width)
-        doubled[2] = 2
-        gates = gates * doubled.flatten()
-        weights = (recurrence * doubled.view(-1, 1)).T
-        h = gates.new_empty(len(gates), width)
+        kernel = load_kernel()
+        if padding is None:
+            sizes, gates = packed_sizes, packed.clone(memory_format=torch.contiguous_format)
+        else:
+            sizes = packed_sizes[:1] * steps
+            gates = packed.new_empty(sum(sizes), packed.shape[1])
+            kernel.spread(packed.numpy(), padding.numpy(), np.array(packed_sizes), gates.numpy())
+        h = gates.new_empty(len(gates), recurrence.shape[1])
         c, tanh_c = torch.empty_like(h), torch.empty_like(h)
-        # numbers as tensors, made once: torch makes one of a Python number at each call
-        two, minus_one = gates.new_tensor(2.0), gates.new_tensor(-1.0)
-        before_h = before_c = None
-        columns = (gates, *torch.split(gates, width, dim=1), h, c, tanh_c)
-        for step, i, f, g, o, step_h, step_c, step_tanh in zip(
-            *(torch.split(x, sizes) for x in columns), strict=True
-        ):
-            if before_h is not None:
-                step.addmm_(before_h[: len(step)], weights)
-            step.sigmoid_()
-            torch.add(minus_one, g, alpha=2, out=g)
-            torch.mul(i, g, out=step_c)
-            if before_c is not None:
-                step_c.addcmul_(f, before_c[: len(step)])
-            torch.mul(step_c, two, out=step_tanh)
-            torch.add(minus_one, step_tanh.sigmoid_(), alpha=2, out=step_tanh)
-            torch.mul(o, step_tanh, out=step_h)
-            before_h, before_c = step_h, step_c
-        ctx.sizes = sizes
+        arrays = [x.numpy() for x in (gates, h, c, tanh_c)]
+        start, before = 0, -1
+        states = torch.split(h, sizes)
+        for number, (step, size) in enumerate(zip(torch.split(gates, sizes), sizes, strict=True)):
+            if number:
+                step.addmm_(states[number - 1][:size], recurrence.T)
+            kernel.step_forward(*arrays, start, size, before)
+            start, before = start + size, start
+        ctx.sizes, ctx.packed_sizes, ctx.padded = sizes, packed_sizes, padding is not None
         ctx.save_for_backward(gates, recurrence, h, c, tanh_c)
-        return h, c
+        ctx.spent = False
+        return h, c, h[_ends_of(sizes)]
 
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: Any, from_h: Tensor | None, from_c: Tensor | None
-    ) -> tuple[Tensor, Tensor, None]:
+        ctx: Any, from_h: Tensor | None, from_c: Tensor | None, from_ends: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None, None, None]:
+        if ctx.spent:
+            raise RuntimeError("this LSTM's derivatives take the place of its gates: only once")
+        ctx.spent = True
         gates, recurrence, h, c, tanh_c = ctx.saved_tensors
-        sizes, width = ctx.sizes, recurrence.shape[1]
-        first = sizes[0]
-        before = _rows_before(sizes, h.device)
-        i, f, g, o = gates.split(width, dim=1)
-        # what each gate's sum adds to the loss, but for the factors that come step by step
-        slopes = torch.empty_like(gates).view(-1, 4, width)
-        torch.mul(i * g, 1 - i, out=slopes[:, 0])
-        slopes[:first, 1] = 0
-        torch.mul(c[before], (f * (1 - f))[first:], out=slopes[first:, 1])
-        torch.mul(i, 1 - g * g, out=slopes[:, 2])
-        torch.mul(tanh_c * o, 1 - o, out=slopes[:, 3])
-        to_cell = o * (1 - tanh_c * tanh_c)
-        carried_h, carried_c = h.new_zeros(first, width), h.new_zeros(first, width)
-        nothing = (None,) * len(sizes)
-        steps = zip(
-            torch.split(slopes.flatten(1), sizes),
-            torch.split(slopes[:, :3], sizes),
-            torch.split(slopes[:, 3], sizes),
-            torch.split(to_cell, sizes),
-            torch.split(f, sizes),
-            nothing if from_h is None else torch.split(from_h, sizes),
-            nothing if from_c is None else torch.split(from_c, sizes),
-            strict=True,
-        )
-        for slope, to_ifg, to_o, step_to_cell, forget, step_h, step_c in reversed(list(steps)):
-            along_h, along_c = carried_h[: len(slope)], carried_c[: len(slope)]
-            if step_h is not None:
-                along_h += step_h
-            if step_c is not None:
-                along_c += step_c
-            along_c.addcmul_(along_h, step_to_cell)
-            to_ifg *= along_c[:, None]
-            to_o *= along_h
-            along_c *= forget
-            torch.mm(slope, recurrence, out=along_h)
-        by_gate = slopes.flatten(1)
-        return by_gate, by_gate[first:].T @ h[before], None
+        kernel, sizes, first = load_kernel(), ctx.sizes, ctx.sizes[0]
+        # a sequence's rows are not touched before its own last step
+        along_h = h.new_zeros(first, h.shape[1]) if from_ends is None else from_ends.clone()
+        along_c = torch.zeros_like(along_h)
+        arrays = [x.numpy() for x in (gates, c, tanh_c, along_h, along_c)]
+        by_step = torch.split(gates, sizes)
+        start = len(gates)
+        for number in reversed(range(len(sizes))):
+            size, end, start = sizes[number], start, start - sizes[number]
+            if from_h is not None:
+                along_h[:size] += from_h[start:end]
+            if from_c is not None:
+                along_c[:size] += from_c[start:end]
+            before = start - sizes[number - 1] if number else -1
+            kernel.step_backward(*arrays, start, size, before)
+            if number:
+                torch.mm(by_step[number], recurrence, out=along_h[:size])
+        to_recurrence = gates[first:].T @ h[_rows_before(sizes)]
+        if not ctx.padded:
+            return gates, to_recurrence, None, None, None
+        to_packed = gates.new_empty(sum(ctx.packed_sizes), gates.shape[1])
+        to_padding = np.zeros(gates.shape[1])
+        kernel.gather(gates.numpy(), np.array(ctx.packed_sizes), to_packed.numpy(), to_padding)
+        return to_packed, to_recurrence, torch.from_numpy(to_padding).to(gates), None, None
 
 
-def _rows_before(sizes: list[int], device: torch.device) -> slice | Tensor:
+def _ends_of(sizes: list[int]) -> slice | Tensor:
+    """Return where each sequence's last step lies among packed rows, ``[sizes[0]]``."""
+    if sizes[-1] == sizes[0]:
+        return slice(-sizes[0], None)
+    following = [*sizes[1:], 0]
+    ends, start = [0] * sizes[0], 0
+    for size, after in zip(sizes, following, strict=True):
+        ends[after:size] = range(start + after, start + size)
+        start += size
+    return torch.tensor(ends)
+
+
+def _rows_before(sizes: list[int]) -> slice | Tensor:
     """Return the row of the step before, for all rows but the first step's."""
     if sizes[-1] == sizes[0]:
         return slice(-sizes[0])
     steps = torch.tensor(sizes)
-    rows = torch.arange(sum(sizes[1:])) + (sizes[0] - steps[:-1]).repeat_interleave(steps[1:])
-    return rows.to(device)
+    return torch.arange(sum(sizes[1:])) + (sizes[0] - steps[:-1]).repeat_interleave(steps[1:])

@@ -30,15 +30,17 @@ from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.store import digest, package_versions, write_json
 from pipeline.train.data import Corpus
-from pipeline.train.experiments import Variant, variants
+from pipeline.train.experiments import Variant, processes_for, variants
+from pipeline.train.lstm import load_kernel
 from pipeline.train.metrics import EDGES, confusion, recalls, scores, warnings_of
 from pipeline.train.models import MODELS, build_model
 from pipeline.train.models.base import SentimentModel
 from pipeline.train.progress import EpochBars
 from pipeline.train.read import load_corpus
 from pipeline.train.trainer import Fit, Plan, fit, pick_device, predict, seed_everything
+from pipeline.train.turns import Turns
 
-VERSION = 3
+VERSION = 4
 """Raised by hand whenever the same dataset and settings would train another model."""
 
 log = logging.getLogger(__name__)
@@ -67,7 +69,7 @@ def train_model(config: Config, experiment: str, model: str, jobs: int = 1) -> d
     model : str
         A model name.
     jobs : int
-        Seeds trained side by side, one process and one thread each.
+        Cores to use: as many seeds are trained at a time, each in a process with one thread.
 
     Returns
     -------
@@ -157,9 +159,12 @@ def _train_all(todo: list[Seed], corpus: Corpus, device: torch.device, jobs: int
     # forked, so that torch is imported once and all seeds share the features' memory
     context = multiprocessing.get_context("fork")
     torch.set_num_threads(1)
+    load_kernel()
+    processes = min(len(todo), processes_for(todo[0].variant.model, jobs))
     with EpochBars([_title(seed) for seed in todo], context) as bars:
-        _shared.update(corpus=corpus, device=device, todo=todo, bars=bars)
-        with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        turns = Turns(context, jobs, len(todo))
+        _shared.update(corpus=corpus, device=device, todo=todo, bars=bars, turns=turns)
+        with ProcessPoolExecutor(processes, mp_context=context) as pool:
             _watch([pool.submit(_train_shared, number) for number in range(len(todo))], bars)
     _shared.clear()
 
@@ -180,7 +185,14 @@ _shared: dict[str, Any] = {}
 
 def _train_shared(number: int) -> None:
     seed = _shared["todo"][number]
-    train_seed(seed, _shared["corpus"], _shared["device"], _shared["bars"].reporter(number))
+    report = _shared["bars"].reporter(number)
+    with _shared["turns"].taken(number) as offer:
+
+        def on_epoch(epoch: int) -> None:
+            report(epoch)
+            offer(epoch)
+
+        train_seed(seed, _shared["corpus"], _shared["device"], on_epoch)
 
 
 def _watch(futures: Iterable[Future[None]], bars: EpochBars) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.train.data import Packed
-from pipeline.train.lstm import ends_of, run_lstm
+from pipeline.train.lstm import run_lstm
 
 
 class Output(NamedTuple):
@@ -93,14 +93,10 @@ class TextSubnet(nn.Module):
         bias = biases[0] + biases[1]
         gates, sizes = nn.functional.linear(text.rows, into, bias), text.sizes
         if self.to_last_token:
-            h, _ = run_lstm(gates, recurrence, sizes)
-            return h[ends_of(sizes)][text.order.argsort()]
-        clips = sizes[0]  # a row of padding is zeros, so its share of the gates is the bias
-        tokens = true_steps(torch.tensor(sizes), clips, bias.device).flatten().nonzero()[:, 0]
-        padded = bias.expand(self.steps * clips, -1)
-        gates = padded.index_copy(0, tokens, gates)
-        h, _ = run_lstm(gates, recurrence, [clips] * self.steps)
-        return h[-clips:][text.order.argsort()]
+            states = run_lstm(gates, recurrence, sizes)
+        else:  # a row of padding is zeros, so its share of the gates is the bias
+            states = run_lstm(gates, recurrence, sizes, padding=bias, steps=self.steps)
+        return states.ends[text.order.argsort()]
 
 
 class Head(nn.Module):

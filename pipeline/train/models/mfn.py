@@ -95,7 +95,7 @@ class Mfn(SentimentModel):
         )
         clips = len(inputs)
         found = run_lstm(inputs.transpose(0, 1).flatten(0, 1), recurrence, [clips] * steps)
-        h, c = (x.view(steps, clips, -1).transpose(0, 1) for x in found)
+        h, c = (x.view(steps, clips, -1).transpose(0, 1) for x in (found.h, found.c))
         return h, c
 
     def _run_memory(self, attended: Tensor, proposed: Tensor) -> Tensor:
