@@ -23,13 +23,15 @@ lint: $(READY)
 
 setup: $(READY)
 
-# hashes of every package are checked; the package itself is installed in place
+# hashes of every package are checked; the package itself is installed in place; compiled on all
+# cores, and also where PYTHONDONTWRITEBYTECODE would have each process compile torch again
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || \
 	  { echo "Python 3.11 is needed; found $$($(PYTHON) --version). Give another: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q -j 0 -x '/tests?/|py312' .venv/lib pipeline
 	touch $(READY)
 
 # config/config.yaml and docs/configuration.md are made from the settings
