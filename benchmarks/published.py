@@ -135,7 +135,8 @@ def main() -> None:
     parser.add_argument("--docs", action="store_true", help="renew docs/models.md")
     options = parser.parse_args()
     lines = [
-        "| model | published code: an epoch, s, as it comes | without loaders | epochs | GB | Acc-2 "
+        "| model | published code: an epoch, s, as it comes | without loaders | epochs | GB "
+        "| Acc-2 "
         "| ours: an epoch of a seed, s | epochs | five seeds, s | GB | Acc-2 "
         "| **times as fast as it comes** | as without loaders |",
         "|" + "---|" * 13,
