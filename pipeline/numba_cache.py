@@ -1,10 +1,10 @@
 """A folder of its own for each process's compiled functions.
 
-librosa compiles with numba and keeps the result on disk. Numba does not lock that cache: two
-processes that compile on a fresh machine at the same time can leave an index that belongs to
-the other's code, and every later process then crashes with a segmentation fault. So each
-process claims a numbered folder for as long as it lives; what was compiled there serves the
-next process that claims it.
+librosa and our own code compile with numba and keep the result on disk. Numba does not lock
+that cache: two processes that compile on a fresh machine at the same time can leave an index
+that belongs to the other's code, and every later process then crashes with a segmentation
+fault. So each process claims a numbered folder for as long as it lives; what was compiled there
+serves the next process that claims it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
+import sys
 import tempfile
 from collections.abc import Iterator
 from itertools import count
@@ -25,7 +26,9 @@ _claimed: dict[int, IO[str]] = {}
 
 
 def claim_numba_cache() -> Path:
-    """Point numba at a cache folder that no other living process uses; call it before numba.
+    """Point numba at a cache folder that no other living process uses.
+
+    Functions that were decorated before keep the folder they had.
 
     Below ``NUMBA_CACHE_DIR``, or the user's cache folder; a temporary folder where that cannot
     be written.
@@ -42,6 +45,8 @@ def claim_numba_cache() -> Path:
             continue
         _claimed[os.getpid()] = lock
         os.environ["NUMBA_CACHE_DIR"] = str(folder)
+        if "numba" in sys.modules:  # it has read the environment already
+            sys.modules["numba"].config.CACHE_DIR = str(folder)
         return folder
     raise AssertionError("count() does not end")
 

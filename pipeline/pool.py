@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
+from pipeline.children import end_children
 from pipeline.extractor import Extractor
 from pipeline.plan import Step
 from pipeline.stages import Build, Stage
@@ -88,6 +89,5 @@ def _run(
                     yield batch, None
     finally:
         if running:  # the build stops: do not wait for clips that nobody will record
-            for child in multiprocessing.active_children():
-                child.terminate()
+            end_children()
         executor.shutdown(cancel_futures=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import signal
-import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pipeline.children import end_with_parent
 from pipeline.errors import BuildError, ClipError
 from pipeline.extractor import Extractor
 from pipeline.numba_cache import claim_numba_cache
@@ -17,7 +16,6 @@ from pipeline.plan import Step
 from pipeline.stages import STAGES, Build, Stage
 from pipeline.store import Features
 
-_PARENT_DEATH_SIGNAL = 1  # prctl(2): PR_SET_PDEATHSIG
 _NOT_THE_CLIPS_FAULT = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EROFS}
 
 
@@ -102,8 +100,7 @@ def start_worker(build: Build, stage: Stage, threads: int) -> None:
     """Prepare a fresh process: it ends with its parent, and cleans up when it is ended."""
     claim_numba_cache()
     signal.signal(signal.SIGTERM, _leave)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+    end_with_parent()
     _worker[:] = [Worker(build, stage, threads)]
 
 

@@ -19,6 +19,7 @@ PACKAGES = (
     "librosa",
     "transformers",
     "numpy",
+    "numba",
     "scikit-learn",
     "h5py",
 )

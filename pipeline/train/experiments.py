@@ -120,18 +120,19 @@ def _grid(model: str, settings: TrainSettings) -> Iterator[Variant]:
         )
 
 
-_SEED_MB = {"tfn": 1500, "mtfn": 4500, "mult": 3000}
-"""What a seed of a large model needs in memory; the others need little."""
+_SEED_MB = {"tfn": 1500, "mtfn": 4500, "mult": 3000, "ef_lstm": 500, "mfn": 400}
+"""What a seed's process needs in memory beside the features; the models not named, 200."""
+_LARGE = {"tfn", "mtfn", "mult"}
 
 
 def job_memory(model: str, threads: int) -> int:
-    """Estimate a job's memory in MB: features once, weights with their moments for each seed."""
+    """Estimate a job's memory in MB: features once, weights and activations for each seed."""
     return 2500 + _SEED_MB.get(model, 200) * processes_for(model, threads)
 
 
 def processes_for(model: str, cores: int) -> int:
-    """Return how many seeds to hold in memory at once, more than cores where they are small.
+    """Return how many seeds to hold in memory at once: more than cores where they are small.
 
-    They take turns (`pipeline.train.turns`), so that no core idles at the end.
+    They take turns (`pipeline.train.turns`), so that the cores are busy for longer.
     """
-    return cores if model in _SEED_MB else 2 * cores + 1
+    return cores if model in _LARGE else 2 * cores + 1

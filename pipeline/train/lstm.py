@@ -1,8 +1,8 @@
 """A long short-term memory over sequences of different lengths, without their padding.
 
-torch's own spends more on bookkeeping than on arithmetic at the sizes of this corpus: an
-autograd node for each operation of each step. Here the derivatives are written out, and on
-a CPU all of a step but its matrix product is one compiled function.
+On a CPU torch's own spends more on bookkeeping than on arithmetic at the sizes of this corpus:
+an autograd node for each operation of each step. There all of a step but its matrix product is
+one compiled function, and the derivatives are written out; elsewhere torch finds them.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ def run_lstm(
     steps : int
         With `padding`, where that is; the states then have ``steps * sizes[0]`` rows.
     """
+    if padding is not None and steps < len(sizes):
+        raise ValueError(f"sequences of {len(sizes)} steps cannot be padded to {steps}")
     if gates.device.type == "cpu" and gates.dtype == torch.float32:
         return States(*_Lstm.apply(gates, recurrence, padding, sizes, steps))
     return run_by_torch(gates, recurrence, sizes, padding, steps)
@@ -134,7 +136,8 @@ class _Lstm(torch.autograd.Function):
         else:
             sizes = packed_sizes[:1] * steps
             gates = packed.new_empty(sum(sizes), packed.shape[1])
-            kernel.spread(packed.numpy(), padding.numpy(), np.array(packed_sizes), gates.numpy())
+            inputs = [x.contiguous().numpy() for x in (packed, padding)]
+            kernel.spread(*inputs, np.array(packed_sizes), gates.numpy())
         h = gates.new_empty(len(gates), recurrence.shape[1])
         c, tanh_c = torch.empty_like(h), torch.empty_like(h)
         arrays = [x.numpy() for x in (gates, h, c, tanh_c)]
@@ -148,7 +151,7 @@ class _Lstm(torch.autograd.Function):
         ctx.sizes, ctx.packed_sizes, ctx.padded = sizes, packed_sizes, padding is not None
         ctx.save_for_backward(gates, recurrence, h, c, tanh_c)
         ctx.spent = False
-        return h, c, h[_ends_of(sizes)]
+        return h, c, h.index_select(0, _ends_of(sizes))
 
     @staticmethod
     @once_differentiable
@@ -156,13 +159,14 @@ class _Lstm(torch.autograd.Function):
         ctx: Any, from_h: Tensor | None, from_c: Tensor | None, from_ends: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor | None, None, None]:
         if ctx.spent:
-            raise RuntimeError("this LSTM's derivatives take the place of its gates: only once")
+            raise RuntimeError("backward() goes through this LSTM only once: it reuses its memory")
         ctx.spent = True
         gates, recurrence, h, c, tanh_c = ctx.saved_tensors
         kernel, sizes, first = load_kernel(), ctx.sizes, ctx.sizes[0]
         # a sequence's rows are not touched before its own last step
-        along_h = h.new_zeros(first, h.shape[1]) if from_ends is None else from_ends.clone()
-        along_c = torch.zeros_like(along_h)
+        along_h, along_c = h.new_zeros(first, h.shape[1]), h.new_zeros(first, h.shape[1])
+        if from_ends is not None:
+            along_h += from_ends
         arrays = [x.numpy() for x in (gates, c, tanh_c, along_h, along_c)]
         by_step = torch.split(gates, sizes)
         start = len(gates)
@@ -185,10 +189,8 @@ class _Lstm(torch.autograd.Function):
         return to_packed, to_recurrence, torch.from_numpy(to_padding).to(gates), None, None
 
 
-def _ends_of(sizes: list[int]) -> slice | Tensor:
+def _ends_of(sizes: list[int]) -> Tensor:
     """Return where each sequence's last step lies among packed rows, ``[sizes[0]]``."""
-    if sizes[-1] == sizes[0]:
-        return slice(-sizes[0], None)
     following = [*sizes[1:], 0]
     ends, start = [0] * sizes[0], 0
     for size, after in zip(sizes, following, strict=True):

@@ -15,6 +15,7 @@ import logging
 import multiprocessing
 import os
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
@@ -26,6 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.children import end_children, end_with_parent
 from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.store import digest, package_versions, write_json
@@ -42,6 +44,9 @@ from pipeline.train.turns import Turns
 
 VERSION = 4
 """Raised by hand whenever the same dataset and settings would train another model."""
+
+_DECIDING = ("torch", "numba")
+"""Packages whose versions decide the numbers: another version trains again."""
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +134,7 @@ def _seed(variant: Variant, seed: int, corpus: Corpus, config: Config, root: Pat
             "model": variant.model,
             **_described(plan),
             "version": VERSION,
-            **package_versions(("torch",)),
+            **package_versions(_DECIDING),
         }
     )
     folder = root / variant.experiment / variant.name / f"seed_{seed}"
@@ -164,9 +169,21 @@ def _train_all(todo: list[Seed], corpus: Corpus, device: torch.device, jobs: int
     with EpochBars([_title(seed) for seed in todo], context) as bars:
         turns = Turns(context, jobs, len(todo))
         _shared.update(corpus=corpus, device=device, todo=todo, bars=bars, turns=turns)
-        with ProcessPoolExecutor(processes, mp_context=context) as pool:
-            _watch([pool.submit(_train_shared, number) for number in range(len(todo))], bars)
+        with ProcessPoolExecutor(processes, context, _start_training) as pool:
+            try:
+                _watch([pool.submit(_train_shared, number) for number in range(len(todo))], bars)
+            except BaseException:  # the job stops: finished seeds stay, the others are not awaited
+                end_children()
+                pool.shutdown(cancel_futures=True)
+                raise
     _shared.clear()
+
+
+def _start_training() -> None:
+    """Prepare a process of the pool: its parent alone decides when it stops."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # an exception would only end the seed in hand
+    end_with_parent()
 
 
 def _keep_freed_memory() -> None:
@@ -201,9 +218,6 @@ def _watch(futures: Iterable[Future[None]], bars: EpochBars) -> None:
         done, pending = wait(pending, timeout=0.2, return_when=FIRST_EXCEPTION)
         bars.refresh()
         for future in done:
-            if future.exception() is not None:
-                for other in pending:
-                    other.cancel()
             future.result()
 
 
@@ -231,6 +245,8 @@ def train_seed(
         fitted.first_batch,
         began + fitted.first_batch,
     )
+    for left in seed.folder.parent.glob(f".{seed.folder.name}.*.tmp"):  # by a killed process
+        shutil.rmtree(left, ignore_errors=True)
     temporary = seed.folder.with_name(f".{seed.folder.name}.{os.getpid()}.tmp")
     try:
         temporary.mkdir(parents=True)
@@ -277,7 +293,7 @@ def _write(
             "steps": corpus.steps,
             "dataset": corpus.digest,
             "version": VERSION,
-            "packages": dict(package_versions(("torch", "numpy"))),
+            "packages": dict(package_versions((*_DECIDING, "numpy"))),
             "device": device.type,
             "key": seed.key,
         },

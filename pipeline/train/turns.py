@@ -12,8 +12,8 @@ _NOT_WAITING = -1
 class Turns:
     """Gives a core for an epoch at a time, first to the training that is furthest behind.
 
-    Five seeds on two cores then end together after two and a half times a seed's time. One
-    after the other they would take three, with a core idle beside the fifth.
+    Five seeds of equal length on two cores then end together after two and a half times a
+    seed's time. Two by two they would take three, with a core idle beside the fifth.
 
     Parameters
     ----------
@@ -29,6 +29,8 @@ class Turns:
         self._changed = context.Condition()
         self._free = context.Value("i", places, lock=False)
         self._waiting = context.Array("i", [_NOT_WAITING] * trainings, lock=False)  # epochs done
+
+        self._held = False  # by the process that asks
 
     @contextmanager
     def taken(self, number: int) -> Iterator[Callable[[int], None]]:
@@ -47,14 +49,18 @@ class Turns:
     def _take(self, number: int, epoch: int) -> None:
         with self._changed:
             self._waiting[number] = epoch
-            self._changed.wait_for(lambda: self._free.value > 0 and self._next() == number)
-            self._waiting[number] = _NOT_WAITING
-            self._free.value -= 1
-            self._changed.notify_all()  # another place may be free for the next
+            try:
+                self._changed.wait_for(lambda: self._free.value > 0 and self._next() == number)
+                self._free.value -= 1
+                self._held = True
+            finally:
+                self._waiting[number] = _NOT_WAITING
+                self._changed.notify_all()  # another place may be free for the next
 
     def _give_back(self) -> None:
         with self._changed:
-            self._free.value += 1
+            self._free.value += self._held
+            self._held = False
             self._changed.notify_all()
 
     def _next(self) -> int:

@@ -45,13 +45,14 @@ def test_derivatives_are_those_of_differences() -> None:
             ) -> States:
                 return run_by_torch(g, r, sizes, *((p, 5) if padded else ()))
 
-            assert torch.autograd.gradcheck(states, inputs[: 2 + padded] + inputs[2 + padded :])
+            assert torch.autograd.gradcheck(states, inputs)
 
 
 @pytest.mark.parametrize("width", [3, 16, 61])
-def test_compiled_steps_are_torchs(width: int) -> None:
+@pytest.mark.parametrize("used", [("ends",), ("h",), ("h", "c"), ("h", "c", "ends")])
+def test_compiled_steps_are_torchs(width: int, used: tuple[str, ...]) -> None:
     torch.manual_seed(0)
-    for sizes in SHAPES:
+    for sizes in (*SHAPES, [3, 2, 0]):
         for padded in (False, True):
             results = []
             values = [
@@ -61,10 +62,12 @@ def test_compiled_steps_are_torchs(width: int) -> None:
             ]
             for run in (run_lstm, run_by_torch):
                 inputs = [x.clone().requires_grad_() for x in values]
-                found = run(*inputs[:2], sizes, *((inputs[2], 5) if padded else ()))
-                asked = [torch.linspace(-1, 1, x.numel()).view_as(x) for x in found]
+                states = run(*inputs[:2], sizes, *((inputs[2], 5) if padded else ()))
+                found = [getattr(states, name) for name in used]
+                # a transposed factor, so that the gradients that come in are transposed too
+                asked = [torch.linspace(-1, 1, x.numel()).view(x.shape[::-1]).T for x in found]
                 sum((x * a).sum() for x, a in zip(found, asked, strict=True)).backward()
-                results.append([*found, *(x.grad for x in inputs[: 2 + padded])])
+                results.append([*states, *(x.grad for x in inputs[: 2 + padded])])
             for ours, torchs in zip(*results, strict=True):
                 torch.testing.assert_close(ours, torchs, rtol=1e-5, atol=1e-5)
 
@@ -81,6 +84,12 @@ def test_not_a_number_stays_one() -> None:
     gates = torch.zeros(2, 12)
     gates[0, 1] = torch.nan
     assert run_lstm(gates, torch.zeros(12, 3), [1, 1]).ends.isnan().any()
+
+
+def test_padding_must_reach_to_the_longest_sequence() -> None:
+    for run in (run_lstm, run_by_torch):
+        with pytest.raises((ValueError, IndexError)):
+            run(torch.zeros(6, 12), torch.zeros(12, 3), [3, 2, 1], torch.zeros(12), 2)
 
 
 def test_derivatives_are_given_once() -> None:

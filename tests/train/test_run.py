@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import h5py
 import numpy as np
+import psutil
 import pytest
 
 from pipeline.config import Config
@@ -74,6 +80,46 @@ def test_a_killed_seed_leaves_nothing_that_looks_finished(
         train_model(config, "table2", "lf_dnn")
     assert not seed_folder(config, "lf_dnn", 1).exists()
     assert not list(seed_folder(config, "lf_dnn", 1).parent.iterdir())
+
+
+_LONG = """
+import json, sys
+from pipeline.config import load_config
+from pipeline.train.run import train_model
+if __name__ == "__main__":
+    train_model(load_config(assignments=json.loads(sys.argv[1])), "table2", "lf_dnn", 2)
+"""
+
+
+@pytest.mark.parametrize("blow", ["interrupt", "a child is killed"])
+def test_a_training_that_is_hit_ends_and_takes_its_processes_along(
+    copied: Path, tmp_path: Path, blow: str
+) -> None:
+    assignments = [
+        f"processed={copied.parent}", f"train.seeds={list(range(1, 9))}",
+        "train.max_epochs=1000", "train.patience=1000",
+    ]  # fmt: skip
+    log = (tmp_path / "log").open("w+")
+    process = subprocess.Popen(
+        [sys.executable, "-c", _LONG, json.dumps(assignments)],
+        stderr=log,
+        start_new_session=True,
+    )
+    parent = psutil.Process(process.pid)
+    deadline = time.monotonic() + 60
+    while len(parent.children()) < 5 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1)  # they train, or wait for their turn
+    children = parent.children()
+    assert len(children) == 5
+    if blow == "interrupt":
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        children[0].kill()
+    assert process.wait(20) != 0
+    log.seek(0)
+    assert ("KeyboardInterrupt" if blow == "interrupt" else "BrokenProcessPool") in log.read()
+    assert not psutil.wait_procs(children, timeout=10)[1]
 
 
 def test_training_stops_early_with_the_best_weights(copied: Path, config_for: MakeConfig) -> None:
