@@ -10,9 +10,10 @@ an argument that is no more (MULT). It trains one seed after the other. Ours is 
 the preset `published` and five seeds. The two shuffle differently, so they stop after different
 numbers of epochs; the speed-up is for as many epochs as ours took: their start, and five times
 our epochs at their seconds an epoch, the reading of the features in front of each seed included.
-It is timed as it comes, with four processes that load its batches, and loading them itself
-(`--workers 4 0`), which is faster on two cores. TFN, MTFN and MULT, whose training takes hours,
-are stopped after an epoch on both sides, and timed as they come.
+It is timed as it comes, with four processes that load its batches, and then loading them itself,
+which is faster on two cores; its memory is that of the latter. TFN, MTFN and MULT, whose training
+takes hours, are stopped after an epoch on both sides, and timed only as they come; their seconds
+an epoch hold the reading of the features and the test part.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ MMSA_run(model, "sims", config={"featurePath": f"{folder}/features.pkl", **setti
          gpu_ids=[], num_workers=workers, verbose_level=0, model_save_dir=folder,
          res_save_dir=folder, log_dir=folder)
 """
+LOADERS = (4, 0)
 SLOW = ("tfn", "mtfn", "mult")
 _PATCHES = {
     "multiTask": (' {dict_to_str(train_results)}"', '"'),
@@ -129,9 +131,6 @@ def main() -> None:
     )
     parser.add_argument("--models", nargs="+", default=["lf_dnn", "mlf_dnn", "lmf", "mlmf"])
     parser.add_argument("--seeds", type=int, default=2, help="seeds of the published code")
-    parser.add_argument(
-        "--workers", type=int, nargs=2, default=[4, 0], help="its loading processes, both ways"
-    )
     parser.add_argument("--docs", action="store_true", help="renew docs/models.md")
     options = parser.parse_args()
     lines = [
@@ -148,16 +147,16 @@ def main() -> None:
         write_planted(folder / "dataset.h5")
         write_features(folder / "dataset.h5", folder / "features.pkl")
         for model in options.models:
-            lines.append(row_of(folder, model, SEEDS[: options.seeds], options.workers))
+            lines.append(row_of(folder, model, SEEDS[: options.seeds]))
             print(lines[-1], flush=True)
     if options.docs:
         put_into_page(MODELS, "beside", [*lines, "", f"{date.today().isoformat()}."])
 
 
-def row_of(folder: Path, model: str, seeds: tuple[int, ...], workers: list[int]) -> str:
+def row_of(folder: Path, model: str, seeds: tuple[int, ...]) -> str:
     """Measure a model on both sides and return its row of the table."""
     slow = model in SLOW
-    theirs = [measure_published(folder, model, seeds, w) for w in workers[: 1 if slow else 2]]
+    theirs = [measure_published(folder, model, seeds, w) for w in LOADERS[: 1 if slow else 2]]
     limit = {"epochs": 1} if slow else {}
     assignments = settings_of(folder, SEEDS, "published", **limit)
     ours = measure(folder, model, os.cpu_count() or 1, assignments)
