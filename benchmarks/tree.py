@@ -32,8 +32,9 @@ class Tree:
         self._thread.join()
 
     def _sample(self) -> None:
-        while not self._ended.wait(0.2):
-            running, total = 0, 0.0
+        pause = 0.2
+        while not self._ended.wait(pause):
+            running, total, began = 0, 0.0, time.thread_time()
             for process in _descendants(self.root):
                 try:
                     tasks = list((process / "task").iterdir())
@@ -46,6 +47,8 @@ class Tree:
                 total += int(memory[1]) / 1024 if memory else 0.0
             self.runnable.append(running)
             self.peak_mb = max(self.peak_mb, total)
+            # the system walks all pages to count them: gigabytes are not counted all the time
+            pause = max(0.2, 50 * (time.thread_time() - began))
 
 
 class Watched(NamedTuple):
