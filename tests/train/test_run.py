@@ -83,7 +83,8 @@ def test_a_killed_seed_leaves_nothing_that_looks_finished(
 
 
 _LONG = """
-import json, sys
+import json, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from pipeline.config import load_config
 from pipeline.train.run import train_model
 if __name__ == "__main__":
