@@ -56,7 +56,7 @@ def run_lstm(
     padding : Tensor ``[4 h]``, optional
         What a row of padding adds to the gates. With it every sequence goes on to the end.
     steps : int
-        With `padding`, where that is; the states then have ``steps * sizes[0]`` rows.
+        With `padding`, where the end is; the states then have ``steps * sizes[0]`` rows.
     """
     if padding is not None and steps < len(sizes):
         raise ValueError(f"sequences of {len(sizes)} steps cannot be padded to {steps}")
