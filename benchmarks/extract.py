@@ -130,12 +130,10 @@ def measure(side: str, stage: str, corpus: Path) -> dict[str, float]:
     return figures
 
 
-def features_command(
-    folder: Path, raw: Path, bert: str, cores: int, shard_size: int = 32
-) -> list[str]:
+def features_command(folder: Path, raw: Path, bert: str, cores: int, **settings: int) -> list[str]:
     """Return the command that builds all features but OpenFace's of `raw` in `folder`."""
-    config = {"raw": str(raw), "processed": f"{folder}/processed", "shard_size": shard_size,
-              "text": {"model": bert}, "openface": {"runtime": "import"}}  # fmt: skip
+    config = {"raw": str(raw), "processed": f"{folder}/processed",
+              "text": {"model": bert}, "openface": {"runtime": "import"}, **settings}  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config), "utf-8")
     return [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"),
             "--directory", str(folder), "--configfile", f"{folder}/config.json",

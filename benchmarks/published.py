@@ -46,12 +46,11 @@ from pipeline.train.experiments import TITLES
 WHEELS = ("MMSA==2.2.1", "easydict==1.13")
 _WORKER = """
 import json, sys
-folder, model, seeds, settings = json.loads(sys.argv[1])
+folder, model, seeds, workers, settings = json.loads(sys.argv[1])
 sys.path.insert(0, f"{folder}/code")
 import torch
 torch.cuda.set_device = lambda device: None
 from MMSA import MMSA_run
-workers = settings.pop("workers")
 MMSA_run(model, "sims", config={"featurePath": f"{folder}/features.pkl", **settings}, seeds=seeds,
          gpu_ids=[], num_workers=workers, verbose_level=0, model_save_dir=folder,
          res_save_dir=folder, log_dir=folder)
@@ -102,9 +101,9 @@ def measure_published(
     """Train with the published code in a fresh process and return the figures."""
     log = folder / f"{model}-sims.log"
     log.unlink(missing_ok=True)
-    settings = {"workers": workers, **({"early_stop": 0} if model in SLOW else {})}
+    settings = {"early_stop": 0} if model in SLOW else {}
     environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
-    argument = json.dumps([str(folder), model, seeds, settings])
+    argument = json.dumps([str(folder), model, seeds, workers, settings])
     run = watch([sys.executable, "-c", _WORKER, argument], environment)
     lines = log.read_text("utf-8").splitlines()
     first = next(line for line in lines if "Running with seed" in line)

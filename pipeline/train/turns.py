@@ -29,7 +29,6 @@ class Turns:
         self._changed = context.Condition()
         self._free = context.Value("i", places, lock=False)
         self._waiting = context.Array("i", [_NOT_WAITING] * trainings, lock=False)  # epochs done
-
         self._held = False  # by the process that asks
 
     @contextmanager

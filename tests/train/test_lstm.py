@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.train.lstm import States, over_sequences, run_by_torch, run_lstm
+from pipeline.train.lstm import States, _ends_of, over_sequences, run_by_torch, run_lstm
 
 LENGTHS = torch.tensor([2, 5, 1, 5])
 SHAPES = ([4, 3, 3, 1], [5], [2, 2])
@@ -17,14 +17,16 @@ def test_states_and_ends_are_torchs() -> None:
     rnn = nn.LSTM(6, 4, batch_first=True)
     x = torch.randn(4, 5, 6)
     packed = nn.utils.rnn.pack_padded_sequence(x, LENGTHS, batch_first=True, enforce_sorted=False)
-    out, (h, _) = rnn(packed)
+    out, (h, c) = rnn(packed)
+    sizes = out.batch_sizes.tolist()
     into, recurrence, *biases = rnn.all_weights[0]
     gates = nn.functional.linear(packed.data, into, biases[0] + biases[1])
     order = LENGTHS.argsort(descending=True, stable=True)
     for run in (run_lstm, run_by_torch):
-        ours = run(gates, recurrence, out.batch_sizes.tolist())
+        ours = run(gates, recurrence, sizes)
         torch.testing.assert_close(ours.h, out.data)
         torch.testing.assert_close(ours.ends, h[0][order])
+        torch.testing.assert_close(ours.c[_ends_of(sizes)], c[0][order])
 
 
 def test_derivatives_are_those_of_differences() -> None:
@@ -49,7 +51,7 @@ def test_derivatives_are_those_of_differences() -> None:
 
 
 @pytest.mark.parametrize("width", [3, 16, 61])
-@pytest.mark.parametrize("used", [("ends",), ("h",), ("h", "c"), ("h", "c", "ends")])
+@pytest.mark.parametrize("used", [("ends",), ("h",), ("c",), ("h", "c"), ("h", "c", "ends")])
 def test_compiled_steps_are_torchs(width: int, used: tuple[str, ...]) -> None:
     torch.manual_seed(0)
     for sizes in (*SHAPES, [3, 2, 0]):
