@@ -17,11 +17,10 @@ import tempfile
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from typing import IO
 
 from pipeline.store import package_versions
 
-_claimed: dict[int, IO[str]] = {}
+_claimed: dict[int, int] = {}
 """The lock this process holds, by process: a forked child must claim its own."""
 
 
@@ -37,11 +36,13 @@ def claim_numba_cache() -> Path:
         return Path(os.environ["NUMBA_CACHE_DIR"])
     for folder in _folders():
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
+        lock = os.open(
+            folder / "lock", os.O_RDWR | os.O_CREAT, 0o666
+        )  # held until the process ends
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            lock.close()
+            os.close(lock)
             continue
         _claimed[os.getpid()] = lock
         os.environ["NUMBA_CACHE_DIR"] = str(folder)
