@@ -28,22 +28,27 @@ from pipeline.train.experiments import TITLES
 
 SIZES = (600, 200, 200)
 _SHARED = ("text_end: last_step", "text_dropout: false", "pooling: padded", "decay: adam",
-           "clipping: model", "selection: weighted_batches")  # fmt: skip
+           "selection: weighted_batches")  # fmt: skip
 _RANK = ("rank_output: direct", "rank_output: direct, rank_weights: frozen")
 _TENSOR = ("tensor_output: squashed", "tensor_dropout: product")
 _ALIGNED = ("alignment: blocks", "alignment: interleaved")
 DEPARTURES: dict[str, tuple[str, ...]] = {
     "lf_dnn": _SHARED,
-    "mlf_dnn": _SHARED,
+    "mlf_dnn": (*_SHARED, "scored_on: M", "rounding: true"),
     "lmf": _RANK,
     "mlmf": _RANK,
     "tfn": _TENSOR,
     "mtfn": _TENSOR,
     "ef_lstm": (*_ALIGNED, "ef_norm: step"),
     "mfn": (*_ALIGNED, "mfn_dynamics: false"),
-    "mult": ("mult_mask: future", "mult_positions: false", "last_group: dropped"),
+    "mult": (
+        "mult_mask: future",
+        "mult_positions: false",
+        "clipping: model",
+        "last_group: dropped",
+    ),
 }
-EPOCHS = {"tfn": 12, "mtfn": 6, "mfn": 20, "mult": 5}
+EPOCHS = {"tfn": 12, "mtfn": 6, "mfn": 20, "mult": 15}
 """Limits of the slow models; the others train until their valid loss no longer falls."""
 
 
@@ -56,7 +61,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--docs", action="store_true", help="renew docs/models.md")
     options = parser.parse_args()
-    lines = ["| model | recipe | Acc-2 | MAE | Corr | epochs |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| model | recipe | Acc-2 | MAE | Corr | Acc-2 of T | of A | of V | epochs |",
+        "|" + "---|" * 9,
+    ]
     print("\n".join(lines))
     with tempfile.TemporaryDirectory(prefix="chsims-effects-") as scratch:
         folder = Path(scratch)
@@ -69,13 +77,12 @@ def main() -> None:
                 settings = settings_of(folder, SEEDS[: options.seeds], preset, limit)
                 changed = [f"train.recipe={{{change}}}"] if change else []
                 row = measure(folder, model, os.cpu_count() or 1, settings + changed)
-                lines.append(
-                    f"| {TITLES[model]} | {name} | {row['acc2']} | {row['mae']} | {row['corr']} "
-                    f"| {row['epochs']:.0f} |"
-                )
+                unimodal = [row["unimodal"].get(task, "") for task in "TAV"]
+                cells = [TITLES[model], name, row["acc2"], row["mae"], row["corr"], *unimodal]
+                lines.append(f"| {' | '.join(cells)} | {row['epochs']:.0f} |")
                 print(lines[-1], flush=True)
     if options.docs:
-        where = f"Mean (deviation) of {options.seeds} seeds, M on the test part, in percent; "
+        where = f"Mean (deviation) of {options.seeds} seeds on the test part, in percent; "
         put_into_page(MODELS, "effects", [*lines, "", f"{where}{date.today().isoformat()}."])
 
 

@@ -51,7 +51,8 @@ def measure(folder: Path, model: str, jobs: int, assignments: list[str]) -> dict
     lines = [tuple(map(float, found)) for found in _LINE.findall(run.errors)]
     root = folder / "experiments" / "table2" / model
     seeds = [json.loads(p.read_text("utf-8")) for p in sorted(root.glob("seed_*/metrics.json"))]
-    scores = [seed["test"]["M"]["scores"] for seed in seeds]
+    by_task = {task: [s["test"][task]["scores"] for s in seeds] for task in seeds[0]["tasks"]}
+    scores = by_task.pop("M")
     return {
         "model": model,
         "parameters": seeds[0]["parameters"],
@@ -61,6 +62,7 @@ def measure(folder: Path, model: str, jobs: int, assignments: list[str]) -> dict
         "seconds": run.seconds,
         "memory_gb": run.memory_gb,
         **{name: _spread([s[name] for s in scores]) for name in ("acc2", "mae", "corr")},
+        "unimodal": {task: _spread([s["acc2"] for s in found]) for task, found in by_task.items()},
     }
 
 

@@ -120,7 +120,7 @@ def _extract(
     write_json(shard, {"clips": [clip]})
     warnings.simplefilter("ignore")  # librosa's remarks on short sounds; a build logs them
     for stage in STAGES:
-        run_stage(single, stage, shard, record, threads=1)
+        run_stage(single, stage, [shard], record, threads=1)
         for entry in read_json(record)["quarantine"]:
             raise BuildError(f"{media}, stage {stage}: {entry['reason']}", entry["remedy"])
     return Store(folder)

@@ -1,9 +1,11 @@
-"""Running one stage on one shard: what is up to date stays, the rest is computed."""
+"""One job: a stage on its shards. What is up to date stays, the rest is computed."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from pipeline.config import Config
@@ -21,8 +23,10 @@ TELL_SECONDS = 10
 log = logging.getLogger(__name__)
 
 
-def run_stage(config: Config, stage_name: str, shard: Path, record: Path, threads: int) -> None:
-    """Bring one stage of one shard up to date and write its record.
+def run_stage(
+    config: Config, stage_name: str, shards: Sequence[Path], record: Path, threads: int
+) -> None:
+    """Bring one stage of a job's shards up to date and write the job's record.
 
     Parameters
     ----------
@@ -30,8 +34,10 @@ def run_stage(config: Config, stage_name: str, shard: Path, record: Path, thread
         The checked configuration.
     stage_name : str
         A name in `pipeline.stages.STAGES`.
-    shard, record : Path
-        The shard file to read, and the record to write.
+    shards : sequence of Path
+        The shard files to read; the first gives the job its name.
+    record : Path
+        The record to write.
     threads : int
         Processes that run beside each other.
 
@@ -43,9 +49,9 @@ def run_stage(config: Config, stage_name: str, shard: Path, record: Path, thread
     """
     started = time.monotonic()
     build, stage = Build.of(config), STAGES[stage_name]
-    steps = plan(build, stage, read_shard(shard))
+    steps = plan(build, stage, chain.from_iterable(map(read_shard, shards)))
     stale = [step for step in steps if step.state == "stale"]
-    progress = Progress(build, stage_name, shard.stem, total=len(stale))
+    progress = Progress(build, stage_name, shards[0].stem, total=len(stale))
     quarantine = [step.quarantine for step in steps if step.quarantine is not None]
     for entry in quarantine:
         _stop_if_asked(config, entry)

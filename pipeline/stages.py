@@ -93,6 +93,8 @@ class Stage:
         Clips that the extractor takes at once; 1 sends them through a process pool.
     transient : bool
         Its files are only kept until the stages that read them are done.
+    job_shards : int
+        Shards that one job handles: more where loading the libraries takes longer than a shard.
     """
 
     name: str
@@ -104,6 +106,7 @@ class Stage:
     external: Callable[[Config, Clip], str] = lambda config, clip: ""
     batch: Callable[[Any], int] = lambda settings: 1
     transient: bool = False
+    job_shards: int = 1
 
     def make(self, config: Config, threads: int) -> Extractor:
         """Make the extractor, with its models loaded."""
@@ -359,6 +362,7 @@ STAGES: dict[str, Stage] = {
             extractor=_text_extractor,
             identity=_text_identity,
             batch=_text_batch,
+            job_shards=8,
         ),
     )
 }

@@ -3,7 +3,7 @@
 
 rule audio:
     input:
-        shard=PROCESSED + "/shards/{shard}.json",
+        shards=shard_files("audio"),
     output:
         record=PROCESSED + "/records/audio/{shard}.json",
     log:

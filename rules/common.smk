@@ -38,10 +38,25 @@ def settings_digest(stage):
     return of_stage
 
 
+def shard_files(stage):
+    """The shard files that a job of a stage reads."""
+
+    def of_job(wildcards):
+        try:
+            names = layout.shards_of_job(stage, wildcards.shard, SELECTED)
+        except BuildError as error:
+            raise WorkflowError(str(error))
+        return expand(PROCESSED + "/shards/{shard}.json", shard=names)
+
+    return of_job
+
+
 def records(stage):
-    """The records of a stage, one a shard."""
+    """The records of a stage, one a job."""
     return expand(
-        PROCESSED + "/records/{stage}/{shard}.json", stage=stage, shard=SELECTED
+        PROCESSED + "/records/{stage}/{shard}.json",
+        stage=stage,
+        shard=layout.job_names(stage, SELECTED),
     )
 
 

@@ -3,7 +3,7 @@
 
 rule text:
     input:
-        shard=PROCESSED + "/shards/{shard}.json",
+        shards=shard_files("text"),
     output:
         record=PROCESSED + "/records/text/{shard}.json",
     log:

@@ -3,7 +3,7 @@
 
 rule frames:
     input:
-        shard=PROCESSED + "/shards/{shard}.json",
+        shards=shard_files("frames"),
     output:
         # temporary: made again when the faces of a shard have to be found again
         record=temp(PROCESSED + "/records/frames/{shard}.json"),
@@ -20,7 +20,7 @@ rule frames:
 
 rule faces:
     input:
-        shard=PROCESSED + "/shards/{shard}.json",
+        shards=shard_files("faces"),
         frames=PROCESSED + "/records/frames/{shard}.json",
     output:
         record=PROCESSED + "/records/faces/{shard}.json",
@@ -37,7 +37,7 @@ rule faces:
 
 rule openface:
     input:
-        shard=PROCESSED + "/shards/{shard}.json",
+        shards=shard_files("openface"),
         faces=PROCESSED + "/records/faces/{shard}.json",
     output:
         record=PROCESSED + "/records/openface/{shard}.json",
@@ -56,7 +56,7 @@ rule openface:
 
 rule vision:
     input:
-        shard=PROCESSED + "/shards/{shard}.json",
+        shards=shard_files("vision"),
         openface=PROCESSED + "/records/openface/{shard}.json",
     output:
         record=PROCESSED + "/records/vision/{shard}.json",

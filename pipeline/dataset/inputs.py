@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.config import Config
 from pipeline.dataset.quarantine import Entry, merged, nothing_left
 from pipeline.errors import BuildError
+from pipeline.layout import job_names
 from pipeline.manifest.build import QUARANTINE as MANIFEST_QUARANTINE
 from pipeline.manifest.build import SHARDS, read_manifest
 from pipeline.manifest.settings import CorpusRules
@@ -125,8 +126,8 @@ def _records(
     """Read a stage's records: the key of each clip it finished, and its quarantine."""
     keys: dict[str, str] = {}
     entries: list[Entry] = []
-    for name in _shard_names(processed):
-        path = processed / "records" / stage / name
+    for name in job_names(stage, _shard_names(processed)):
+        path = processed / "records" / stage / f"{name}.json"
         if not path.is_file():
             if not required:
                 continue
@@ -141,7 +142,7 @@ def _records(
 
 
 def _shard_names(processed: Path) -> list[str]:
-    return sorted(p.name for p in (processed / SHARDS).glob("*.json") if p.stem.isdigit())
+    return sorted(p.stem for p in (processed / SHARDS).glob("*.json") if p.stem.isdigit())
 
 
 def _checked_info(store: Store, stage: str, clip: str, keys: dict[str, str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import Config, make_config
+from pipeline.layout import job_names, shards_of_job
 from pipeline.manifest.build import write_manifest
 from pipeline.store import Features, Store, write_json
 
@@ -26,12 +27,18 @@ class Given:
 
 def build_folder(root: Path, clips: list[Given], *, shard_size: int = 4, **config: Any) -> Config:
     """Write manifest, shards, feature files and records for clips that all went well."""
-    for i in range(0, len(clips), shard_size):
-        members = {given.clip: f"key-{given.clip}" for given in clips[i : i + shard_size]}
-        name = f"{i // shard_size:04d}.json"
-        write_json(root / "shards" / name, {"clips": [{"clip": clip} for clip in members]})
-        for stage in ("faces", "vision", "audio", "text"):
-            write_json(root / "records" / stage / name, {"clips": members, "quarantine": []})
+    shards = {
+        f"{i // shard_size:04d}": [given.clip for given in clips[i : i + shard_size]]
+        for i in range(0, len(clips), shard_size)
+    }
+    for name, members in shards.items():
+        write_json(root / f"shards/{name}.json", {"clips": [{"clip": clip} for clip in members]})
+    for stage in ("faces", "vision", "audio", "text"):
+        for job in job_names(stage, list(shards)):
+            names = shards_of_job(stage, job, list(shards))
+            done = {clip: f"key-{clip}" for name in names for clip in shards[name]}
+            record = {"clips": done, "quarantine": []}
+            write_json(root / "records" / stage / f"{job}.json", record)
     write_manifest(root, [_row(given, number) for number, given in enumerate(clips)])
     write_json(root / "manifest_quarantine.json", [])
     for i, given in enumerate(clips):
