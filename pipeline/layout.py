@@ -33,9 +33,7 @@ def shards_of_job(stage: str, job: str, shards: Sequence[str]) -> list[str]:
     """
     jobs = job_names(stage, shards)
     if job not in jobs:
-        raise BuildError(
-            f"the {stage} stage has no job {job}", f"ask for one of {', '.join(jobs)}"
-        )
+        raise BuildError(f"the {stage} stage has no job {job}", f"ask for one of {', '.join(jobs)}")
     first = shards.index(job)
     return list(shards[first : first + STAGES[stage].job_shards])
 

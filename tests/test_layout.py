@@ -24,7 +24,7 @@ def test_every_shard_is_in_one_job(stage: str, count: int) -> None:
 
 def test_a_job_that_is_none_is_refused_by_name() -> None:
     shards = [f"{number:04d}" for number in range(9)]
-    with pytest.raises(BuildError, match=r"(?s)text stage has no job 0001.*ask for one of 0000, 0008"):
+    with pytest.raises(BuildError, match=r"(?s)text stage has no job 0001.*one of 0000, 0008"):
         shards_of_job("text", "0001", shards)
 
 

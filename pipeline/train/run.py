@@ -1,65 +1,38 @@
-"""One job: train every variant and seed of a model, several at a time, and keep what they leave.
+"""One job: train every variant and seed of a model, several at a time.
 
-Each seed's folder is made under a temporary name and renamed when it is whole, so a job
-that is killed loses the seeds in hand and no others.
+Each seed leaves its folder when it is done, so a job that is killed loses the seeds in hand
+and no others.
 """
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import ctypes
-import io
-import json
 import logging
 import multiprocessing
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from pipeline.children import end_children, end_with_parent
 from pipeline.config import Config
-from pipeline.errors import BuildError
-from pipeline.store import digest, package_versions, write_json
+from pipeline.store import write_json
 from pipeline.train.data import Corpus
-from pipeline.train.experiments import Variant, processes_for, variants
+from pipeline.train.experiments import processes_for, variants
 from pipeline.train.lstm import load_kernel
-from pipeline.train.metrics import EDGES, confusion, recalls, scores, warnings_of
 from pipeline.train.models import MODELS, build_model
-from pipeline.train.models.base import SentimentModel
 from pipeline.train.progress import EpochBars
 from pipeline.train.read import load_corpus
-from pipeline.train.trainer import Fit, Plan, fit, pick_device, predict, seed_everything
+from pipeline.train.seed import Seed, seed_of, stored_key, write_seed
+from pipeline.train.trainer import Fit, fit, pick_device, seed_everything
 from pipeline.train.turns import Turns
 
-VERSION = 4
-"""Raised by hand whenever the same dataset and settings would train another model."""
-
-_DECIDING = ("torch", "numba")
-"""Packages whose versions decide the numbers: another version trains again."""
-
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Seed:
-    """One training to be done: a variant with its seed, its folder and its key."""
-
-    variant: Variant
-    plan: Plan
-    folder: Path
-    key: str
-    preset: str
 
 
 def train_model(config: Config, experiment: str, model: str, jobs: int = 1) -> dict[str, str]:
@@ -92,7 +65,7 @@ def train_model(config: Config, experiment: str, model: str, jobs: int = 1) -> d
     corpus = load_corpus(config.processed / "dataset.h5", form, recipe, settings.memory_gb)
     root = config.processed / "experiments"
     seeds = [
-        _seed(variant, seed, corpus, config, root)
+        seed_of(variant, seed, corpus, config, root)
         for variant in variants(experiment, model, settings)
         for seed in variant.seeds
     ]
@@ -107,49 +80,6 @@ def train_model(config: Config, experiment: str, model: str, jobs: int = 1) -> d
     keys = {f"{seed.variant.name}/{seed.folder.name}": seed.key for seed in seeds}
     write_json(root / experiment / f"{model}.json", keys)
     return keys
-
-
-def stored_key(folder: Path) -> str | None:
-    """Return the key of a finished seed's folder, or None."""
-    try:
-        key: str = json.loads((folder / "metrics.json").read_text("utf-8"))["key"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return key
-
-
-def _seed(variant: Variant, seed: int, corpus: Corpus, config: Config, root: Path) -> Seed:
-    settings = config.train
-    plan = Plan(
-        variant.labels,
-        variant.hyper,
-        settings.resolved_recipe(),
-        seed,
-        settings.max_epochs,
-        settings.patience,
-    )
-    key = digest(
-        {
-            "dataset": corpus.digest,
-            "model": variant.model,
-            **_described(plan),
-            "version": VERSION,
-            **package_versions(_DECIDING),
-        }
-    )
-    folder = root / variant.experiment / variant.name / f"seed_{seed}"
-    return Seed(variant, plan, folder, key, settings.preset)
-
-
-def _described(plan: Plan) -> dict[str, Any]:
-    return {
-        "labels": list(plan.labels.items()),
-        "hyper": plan.hyper.defining(),
-        "recipe": plan.recipe.defining(),
-        "seed": plan.seed,
-        "max_epochs": plan.max_epochs,
-        "patience": plan.patience,
-    }
 
 
 def _train_all(todo: list[Seed], corpus: Corpus, device: torch.device, jobs: int) -> None:
@@ -245,130 +175,5 @@ def train_seed(
         fitted.first_batch,
         began + fitted.first_batch,
     )
-    for left in seed.folder.parent.glob(f".{seed.folder.name}.*.tmp"):  # by a killed process
-        shutil.rmtree(left, ignore_errors=True)
-    temporary = seed.folder.with_name(f".{seed.folder.name}.{os.getpid()}.tmp")
-    try:
-        temporary.mkdir(parents=True)
-        _write(temporary, seed, corpus, model, fitted, device)
-        shutil.rmtree(seed.folder, ignore_errors=True)
-        temporary.replace(seed.folder)
-    except OSError as error:
-        raise BuildError(
-            f"cannot write {seed.folder}: {error.strerror or error}", "free disk space and go on"
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    write_seed(seed, corpus, model, fitted, device)
     return fitted
-
-
-def _write(
-    folder: Path,
-    seed: Seed,
-    corpus: Corpus,
-    model: SentimentModel,
-    fitted: Fit,
-    device: torch.device,
-) -> None:
-    from safetensors.torch import save_file
-
-    plan, variant = seed.plan, seed.variant
-    predicted = {part: predict(model, corpus.parts[part], device) for part in ("valid", "test")}
-    save_file(
-        {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()},
-        folder / "weights.safetensors",
-    )
-    write_json(
-        folder / "config.json",
-        {
-            "experiment": variant.experiment,
-            "variant": variant.name,
-            "choice": variant.choice,
-            "model": variant.model,
-            "preset": seed.preset,
-            **_described(plan),
-            "labels": plan.labels,
-            "tasks": list(plan.labels),
-            "dims": corpus.dims,
-            "steps": corpus.steps,
-            "dataset": corpus.digest,
-            "version": VERSION,
-            "packages": dict(package_versions((*_DECIDING, "numpy"))),
-            "device": device.type,
-            "key": seed.key,
-        },
-    )
-    _write_csv(folder / "curve.csv", fitted.curve)
-    _write_csv(folder / "predictions.csv", list(_prediction_rows(predicted, corpus, plan)))
-    write_json(
-        folder / "metrics.json",
-        {
-            "key": seed.key,
-            "experiment": variant.experiment,
-            "variant": variant.name,
-            "model": variant.model,
-            "tasks": list(plan.labels),
-            "seed": plan.seed,
-            "best_epoch": fitted.best_epoch,
-            "epochs": fitted.epochs,
-            "parameters": sum(p.numel() for p in model.parameters()),
-            **{part: _measured(values, corpus, plan, part) for part, values in predicted.items()},
-        },
-    )
-
-
-def scored_label(task: str, plan: Plan) -> str:
-    """Return the label that a task's predictions are compared with.
-
-    The published code compares T, A, V with M where it learns them beside M.
-    """
-    beside = plan.recipe.scored_on == "M" and "M" in plan.labels
-    return "M" if beside else plan.labels[task]
-
-
-def _measured(
-    predicted: dict[str, NDArray[np.float32]], corpus: Corpus, plan: Plan, part: str
-) -> dict[str, Any]:
-    found = {}
-    for task, values in predicted.items():
-        label = scored_label(task, plan)
-        truth = corpus.parts[part].labels[label].numpy()
-        figures = scores(values, truth)
-        if plan.recipe.rounding:
-            figures = {name: round(value, 4) for name, value in figures.items()}
-        matrices = {str(count): confusion(values, truth, count) for count in EDGES}
-        found[task] = {
-            "label": label,
-            "scores": figures,
-            "confusion": matrices,
-            "recall": {count: recalls(matrix) for count, matrix in matrices.items()},
-            "warnings": warnings_of(values, truth),
-        }
-    return found
-
-
-def _prediction_rows(
-    predicted: dict[str, dict[str, NDArray[np.float32]]], corpus: Corpus, plan: Plan
-) -> Iterable[dict[str, Any]]:
-    for part, by_task in predicted.items():
-        held = corpus.parts[part]
-        for task, values in by_task.items():
-            label = scored_label(task, plan)
-            for clip, truth, value in zip(
-                held.clips, held.labels[label].numpy(), values, strict=True
-            ):
-                yield {
-                    "part": part,
-                    "clip": clip,
-                    "task": task,
-                    "label": str(truth),
-                    "prediction": str(value),
-                }
-
-
-def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    path.write_text(text.getvalue(), "utf-8")

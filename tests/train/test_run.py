@@ -75,7 +75,7 @@ def test_a_killed_seed_leaves_nothing_that_looks_finished(
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipeline.train.run._write_csv", fail)
+    monkeypatch.setattr("pipeline.train.seed._write_csv", fail)
     with pytest.raises(KeyboardInterrupt):
         train_model(config, "table2", "lf_dnn")
     assert not seed_folder(config, "lf_dnn", 1).exists()
