@@ -4,9 +4,10 @@
     python benchmarks/scaling.py --docs    # and the tables of docs/performance.md
 
 Builds of the demo's features (OpenFace left out) with Snakemake, in folders of their own:
-seconds and peak memory for growing numbers of clips, all in one shard, on all cores, and for the
-second of them on one core; threads that can run at one moment, sampled over the whole process
-tree. Beyond 30 clips the same ones come again, so no longer one is among them. Then
+seconds and peak memory for growing numbers of clips, all in one shard, on all cores; for the
+second of them on one core, and for the last in shards of the usual size. The share of the cores'
+time that is used, and threads that can run at one moment, sampled over the whole process tree.
+Beyond 30 clips the same ones come again, so no longer one is among them. Then
 `chsims-build --help`, `status` of 2,281 clips, and for each stage the seconds from the start of
 its job to its first clip.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -57,15 +59,17 @@ def corpus(folder: Path, clips: int) -> Path:
     return raw
 
 
-def build(folder: Path, raw: Path, cores: int) -> dict[str, Any]:
+def build(folder: Path, raw: Path, cores: int, shard_size: int) -> dict[str, Any]:
     """Build the features of `raw` in a fresh folder; return the figures."""
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        command = features_command(Path(scratch), raw, "demo", cores, shard_size=1000)
+        command = features_command(Path(scratch), raw, "demo", cores, shard_size=shard_size)
+        before = _cpu_of_children()
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         tree = Tree(process.pid)
         output = process.communicate()[0]
         seconds = time.perf_counter() - started
+        used = _cpu_of_children() - before
         tree.stop()
         if process.returncode:
             raise SystemExit(output.decode())
@@ -73,11 +77,18 @@ def build(folder: Path, raw: Path, cores: int) -> dict[str, Any]:
         return {
             "clips": sum(1 for _ in raw.glob("*/*")),
             "cores": cores,
+            "shard_size": shard_size,
             "seconds": seconds,
+            "used": 100 * used / (seconds * cores),
             "peak_mb": tree.peak_mb,
             "runnable": median(busy),
             "runnable_most": sorted(tree.runnable)[int(0.99 * len(tree.runnable))],
         }
+
+
+def _cpu_of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def seconds_of(*command: str, folder: Path, times: int = 3) -> float:
@@ -128,16 +139,25 @@ def main() -> None:
     parser.add_argument("--docs", action="store_true", help="renew docs/performance.md")
     options = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
-    lines = ["| clips | cores | s | peak MB | threads that can run, median / 99th percentile |",
-             "|---|---|---|---|---|"]  # fmt: skip
+    lines = [
+        "| clips | in shards of | cores | s | of the cores' time used, % | peak MB "
+        "| threads that can run, median / 99th percentile |",
+        "|" + "---|" * 7,
+    ]
     starts = ["| what | s |", "|---|---|"]
     with tempfile.TemporaryDirectory(prefix="chsims-benchmark-") as scratch:
         folder = Path(scratch)
         raws = [corpus(folder, clips) for clips in options.clips]
-        for raw, used in [*((raw, cores) for raw in raws), (raws[min(1, len(raws) - 1)], 1)]:
-            row = build(folder, raw, used)
+        grown = [(raw, cores, 1000) for raw in raws]
+        for raw, used, size in [
+            *grown,
+            (raws[min(1, len(raws) - 1)], 1, 1000),
+            (raws[-1], cores, 32),
+        ]:
+            row = build(folder, raw, used, size)
             lines.append(
-                f"| {row['clips']} | {row['cores']} | {row['seconds']:.1f} | {row['peak_mb']:.0f} "
+                f"| {row['clips']} | {row['shard_size']} | {row['cores']} | {row['seconds']:.1f} "
+                f"| {row['used']:.0f} | {row['peak_mb']:.0f} "
                 f"| {row['runnable']:.0f} / {row['runnable_most']} |"
             )
             print(lines[-1], flush=True)

@@ -15,10 +15,10 @@ from pipeline.train.hyper import TASKS, MultHyper, hyper_for
 from pipeline.train.models import MODELS, build_model, tfn
 from pipeline.train.models.base import SentimentModel
 from pipeline.train.models.mfn import Mfn
-from pipeline.train.models.mult import Encoder, EncoderLayer, attend
 from pipeline.train.models.tfn import Tfn
 from pipeline.train.recipe import PAPER, PUBLISHED, Recipe
 from pipeline.train.subnets import TextSubnet, keep_mask
+from pipeline.train.transformer import Encoder, EncoderLayer, attend
 
 DIMS = {"text": 768, "audio": 33, "vision": 709, "text_steps": 39}
 SMALL = {"text": 10, "audio": 5, "vision": 7, "text_steps": 12}
