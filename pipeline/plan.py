@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipeline.stages import STAGES, Build, Clip, Stage
+from pipeline.stage import Build, Clip, Stage
+from pipeline.stages import consumers
 from pipeline.store import read_json
 
 State = Literal["done", "stale", "quarantined"]
@@ -46,9 +47,8 @@ def read_shard(path: Path) -> list[Clip]:
 
 def known_failure(build: Build, stage: Stage, clip: Clip, key: str) -> QuarantineEntry | None:
     """Return why a clip already failed here or earlier with these very inputs, or None."""
-    for name in stage.inputs:
-        earlier = STAGES[name]
-        found = known_failure(build, earlier, clip, build.key(name, clip))
+    for earlier in stage.inputs:
+        found = known_failure(build, earlier, clip, build.key(earlier, clip))
         if found is not None:
             return found
     failure = build.store.failure(stage.name, clip.clip)
@@ -68,7 +68,7 @@ def plan(build: Build, stage: Stage, clips: Iterable[Clip]) -> list[Step]:
 
 
 def _step(build: Build, stage: Stage, clip: Clip, forced: bool) -> Step:
-    key = build.key(stage.name, clip)
+    key = build.key(stage, clip)
     entry = known_failure(build, stage, clip, key)
     if entry is not None and not (forced and entry.stage == stage.name):
         return Step(clip, key, "quarantined", entry)
@@ -85,6 +85,6 @@ def _wanted(build: Build, stage: Stage, clip: Clip) -> bool:
         return True
     return any(
         step.state == "stale"
-        for consumer in stage.consumers()
+        for consumer in consumers(stage)
         for step in plan(build, consumer, [clip])
     )

@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pipeline.children import end_children
 from pipeline.extractor import Extractor
 from pipeline.plan import Step
-from pipeline.stages import Build, Stage
+from pipeline.stage import Build, Stage
 from pipeline.worker import Outcome, start_worker, work
 
 

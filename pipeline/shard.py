@@ -13,7 +13,8 @@ from pipeline.errors import BuildError
 from pipeline.plan import QuarantineEntry, plan, read_shard
 from pipeline.pool import compute
 from pipeline.runs import note_run, tell
-from pipeline.stages import STAGES, Build
+from pipeline.stage import Build
+from pipeline.stages import STAGES
 from pipeline.store import write_json
 from pipeline.worker import Outcome
 

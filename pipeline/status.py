@@ -11,7 +11,8 @@ from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.layout import shard_names
 from pipeline.plan import QuarantineEntry, plan, read_shard
-from pipeline.stages import STAGES, Build, Clip
+from pipeline.stage import Build, Clip
+from pipeline.stages import STAGES
 from pipeline.store import read_json
 
 _PRODUCTS = ("dataset.h5", "results/table2.json", "report.html")
@@ -39,7 +40,7 @@ def stage_status(config: Config, clips: list[Clip]) -> Iterator[StageStatus]:
     build = Build.of(config)
     problems: dict[str, str] = {}
     for stage in STAGES.values():
-        problem = next((problems[name] for name in stage.inputs if name in problems), "")
+        problem = next((problems[s.name] for s in stage.inputs if s.name in problems), "")
         try:
             steps = [] if problem else plan(build, stage, clips)
         except BuildError as error:  # e.g. no OpenFace on this machine: its key is unknown

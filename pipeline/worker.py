@@ -13,7 +13,7 @@ from pipeline.errors import BuildError, ClipError
 from pipeline.extractor import Extractor
 from pipeline.numba_cache import claim_numba_cache
 from pipeline.plan import Step
-from pipeline.stages import STAGES, Build, Stage
+from pipeline.stage import Build, Stage
 from pipeline.store import Features
 
 _NOT_THE_CLIPS_FAULT = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EROFS}
@@ -67,9 +67,9 @@ class Worker:
 
     def _drop_inputs(self, step: Step) -> None:
         """Remove the files of transient stages that nobody reads any more."""
-        for name in self.stage.inputs:
-            if STAGES[name].transient and not self.build.config.frames.keep_frames:
-                self.build.store.discard(name, step.clip.clip, (".mkv",))
+        for earlier in self.stage.inputs:
+            if earlier.transient and not self.build.config.frames.keep_frames:
+                self.build.store.discard(earlier.name, step.clip.clip, (".mkv",))
 
     def _failed(self, step: Step, error: Exception) -> Outcome:
         """Remember a bad clip; let an error that is not the clip's fault stop the build."""

@@ -10,7 +10,7 @@ from pipeline.config import make_config
 from pipeline.openface import extractor
 from pipeline.openface.runtimes.select import Selection
 from pipeline.openface.settings import OpenFaceSettings
-from pipeline.stages import Clip
+from pipeline.stage import Clip
 from pipeline.status import stage_status
 
 

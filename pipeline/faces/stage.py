@@ -1,0 +1,32 @@
+"""The faces stage: frames to the aligned faces of one person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.extractor import Extractor
+from pipeline.frames.stage import FRAMES
+from pipeline.stage import Build, Clip, Stage
+
+
+def _load(build: Build, clip: Clip) -> Any:
+    from pipeline.media import FrameSource
+
+    info = build.store.read("frames", clip.clip).info
+    video = build.store.path("frames", clip.clip, ".mkv")
+    return FrameSource(video, info["frames"], info["height"], info["width"], info["fps"])
+
+
+def _extractor(settings: Any) -> type[Extractor]:
+    from pipeline.faces.extractor import FaceExtractor
+
+    return FaceExtractor
+
+
+FACES = Stage(
+    name="faces",
+    source="none",
+    inputs=(FRAMES,),
+    load=_load,
+    extractor=_extractor,
+)

@@ -1,0 +1,33 @@
+"""The frames stage: a clip's media file to 30 frames a second."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.extractor import Extractor
+from pipeline.stage import Build, Clip, Stage, decoder
+
+
+def _load(build: Build, clip: Clip) -> Any:
+    from pipeline.frames.extractor import FrameInputs
+
+    target = build.store.path("frames", clip.clip, ".mkv")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return FrameInputs(build.media(clip), clip.seconds, target.with_suffix(".part.mkv"))
+
+
+def _extractor(settings: Any) -> type[Extractor]:
+    from pipeline.frames.extractor import FrameExtractor
+
+    return FrameExtractor
+
+
+FRAMES = Stage(
+    name="frames",
+    source="media",
+    inputs=(),
+    load=_load,
+    extractor=_extractor,
+    identity=decoder,
+    transient=True,
+)
