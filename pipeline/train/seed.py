@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
@@ -98,7 +100,7 @@ def write_seed(
     Raises
     ------
     BuildError
-        If the disk takes no more.
+        If the disk takes no more; the seed's folder is then as it was.
     """
     for left in seed.folder.parent.glob(f".{seed.folder.name}.*.tmp"):  # by a killed process
         shutil.rmtree(left, ignore_errors=True)
@@ -108,9 +110,10 @@ def write_seed(
         _write(temporary, seed, corpus, model, fitted, device)
         shutil.rmtree(seed.folder, ignore_errors=True)
         temporary.replace(seed.folder)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise BuildError(
-            f"cannot write {seed.folder}: {error.strerror or error}", "free disk space and go on"
+            f"cannot write {seed.folder}: {getattr(error, 'strerror', None) or error}",
+            "free disk space or fix the folder's permissions, then run the same command again",
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -124,8 +127,6 @@ def _write(
     fitted: Fit,
     device: torch.device,
 ) -> None:
-    from safetensors.torch import save_file
-
     plan, variant = seed.plan, seed.variant
     predicted = {part: predict(model, corpus.parts[part], device) for part in ("valid", "test")}
     save_file(

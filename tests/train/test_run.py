@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -80,6 +81,29 @@ def test_a_killed_seed_leaves_nothing_that_looks_finished(
         train_model(config, "table2", "lf_dnn")
     assert not seed_folder(config, "lf_dnn", 1).exists()
     assert not list(seed_folder(config, "lf_dnn", 1).parent.iterdir())
+
+
+_NO_ROOM = """
+import json, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))  # a file ends where a disk would
+from pipeline.config import load_config
+from pipeline.errors import BuildError
+from pipeline.train.run import train_model
+try:
+    train_model(load_config(assignments=json.loads(sys.argv[1])), "table2", "lf_dnn", 2)
+except BuildError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_told_and_leaves_no_part_of_a_seed(copied: Path) -> None:
+    settings = [f"processed={copied.parent}", "train.seeds=[1, 2]", "train.max_epochs=1"]
+    command = [sys.executable, "-c", _NO_ROOM, json.dumps(settings)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"cannot write .*/lf_dnn/seed_[12]: .*[Ff]ile too large", done.stdout)
+    assert "free disk space" in done.stdout
+    assert not [path for path in copied.parent.rglob("*seed_*") if path.is_dir()]
 
 
 _LONG = """
