@@ -38,7 +38,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import h5py
 from page import MODELS, put_into_page
 from planted import write_planted
-from train import SEEDS, measure, settings_of
+from train import SEEDS, SLOW, measure, settings_of
 from tree import watch
 
 from pipeline.train.experiments import TITLES
@@ -56,7 +56,6 @@ MMSA_run(model, "sims", config={"featurePath": f"{folder}/features.pkl", **setti
          res_save_dir=folder, log_dir=folder)
 """
 LOADERS = (4, 0)
-SLOW = ("tfn", "mtfn", "mult")
 _PATCHES = {
     "multiTask": (' {dict_to_str(train_results)}"', '"'),
     "singleTask": ("verbose=True, ", ""),

@@ -1,14 +1,15 @@
 """Time training on a corpus of the paper's shape with a planted signal.
 
-    python benchmarks/train.py                              # five seeds of each quick model
-    python benchmarks/train.py --models tfn mtfn mult --seeds 1 --epochs 2
+    python benchmarks/train.py                              # all nine, half an hour
+    python benchmarks/train.py --docs                       # and the table of docs/models.md
     python benchmarks/train.py --preset published --models lf_dnn mlf_dnn
     python benchmarks/train.py --small --models lf_dnn --set 'train.recipe={pooling: padded}'
 
 Each model is trained in a process of its own, as `snakemake` does it. Printed for each:
 parameters; seconds from process start to the first gradient step, for an epoch of one
 seed (median), and from process start to the last seed; epochs to convergence; peak memory
-of the whole process tree; test scores over seeds.
+of the whole process tree; test scores over seeds. TFN, MTFN and MULT, whose training takes
+hours, are stopped after an epoch, and not scored.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ import os
 import re
 import sys
 import tempfile
+from datetime import date
 from pathlib import Path
 from statistics import mean, median, pstdev
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from page import MODELS, put_into_page
 from planted import write_planted
 from tree import watch
+
+from pipeline.train.experiments import TITLES
 
 _WORKER = """
 import logging, sys, json
@@ -37,6 +42,7 @@ config = load_config(assignments=tuple(json.loads(sys.argv[1])))
 train_model(config, "table2", sys.argv[2], int(sys.argv[3]))
 """
 SEEDS = (1, 12, 123, 1234, 12345)
+SLOW = ("tfn", "mtfn", "mult")
 SMALL = {"text": 39, "audio": 60, "vision": 20}
 _LINE = re.compile(
     r"best epoch (\d+) of (\d+), ([\d.]+) s, first step after ([\d.]+) s at ([\d.]+)"
@@ -80,7 +86,6 @@ def _spread(values: list[float]) -> str:
 
 def main() -> None:
     """Parse the command line, make the corpus if need be, print a table."""
-    quick = ["lf_dnn", "mlf_dnn", "lmf", "mlmf", "ef_lstm", "mfn"]
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -88,13 +93,20 @@ def main() -> None:
         "--corpus", type=Path, help="folder of a dataset.h5; made if it is not there"
     )
     parser.add_argument("--small", action="store_true", help="make a corpus of 1,000 short clips")
-    parser.add_argument("--models", nargs="+", default=quick)
+    parser.add_argument("--models", nargs="+", default=list(TITLES), choices=list(TITLES))
     parser.add_argument("--preset", default="paper")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--set", nargs="*", default=[], help="more settings, e.g. train.patience=3")
+    parser.add_argument("--docs", action="store_true", help="renew docs/models.md")
     options = parser.parse_args()
+    lines = [
+        "| model | parameters | first step, s | an epoch of a seed, s | epochs "
+        f"| {options.seeds} seeds, s | GB | Acc-2 | MAE | Corr |",
+        "|" + "---|" * 10,
+    ]
+    print("\n".join(lines))
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         corpus = options.corpus or folder
@@ -105,20 +117,28 @@ def main() -> None:
                 write_planted(corpus / "dataset.h5")
         if corpus != folder:
             (folder / "dataset.h5").symlink_to((corpus / "dataset.h5").resolve())
-        seeds = SEEDS[: options.seeds]
-        assignments = settings_of(folder, seeds, options.preset, options.epochs) + options.set
-        print(
-            f"{'model':8} {'params':>11} {'1st step':>8} {'s/epoch':>8} {'epochs':>6} "
-            f"{'total s':>8} {'GB':>5}  Acc-2        MAE          Corr"
-        )
         for model in options.models:
-            row = measure(folder, model, options.jobs, assignments)
-            print(
-                f"{row['model']:8} {row['parameters']:11,} {row['first_step']:8.1f} "
-                f"{row['epoch']:8.2f} {row['epochs']:6.1f} {row['seconds']:8.1f} "
-                f"{row['memory_gb']:5.2f}  {row['acc2']:12} {row['mae']:12} {row['corr']:12}",
-                flush=True,
-            )
+            limit = 1 if model in SLOW and not options.small else options.epochs
+            assignments = settings_of(folder, SEEDS[: options.seeds], options.preset, limit)
+            row = measure(folder, model, options.jobs, assignments + options.set)
+            lines.append(_line_of(row, scored=limit > 1))
+            print(lines[-1], flush=True)
+    if options.docs:
+        put_into_page(MODELS, "trained", [*lines, "", f"{date.today().isoformat()}."])
+
+
+def _line_of(row: dict[str, Any], *, scored: bool) -> str:
+    cells = [
+        TITLES[row["model"]],
+        f"{row['parameters']:,}",
+        f"{row['first_step']:.1f}",
+        f"{row['epoch']:.2f}",
+        f"{row['epochs']:.1f}",
+        f"{row['seconds']:.0f}",
+        f"{row['memory_gb']:.1f}",
+        *(row[name] if scored else "" for name in ("acc2", "mae", "corr")),
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

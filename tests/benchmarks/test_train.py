@@ -27,6 +27,17 @@ def test_each_departure_is_what_the_published_code_does_and_the_paper_does_not(m
             assert departed[name] in published_values[name]
 
 
+def test_no_departure_goes_without_a_measured_effect() -> None:
+    paper, published_values = PAPER.model_dump(), PUBLISHED.model_dump()
+    measured = {
+        name
+        for changes in effects.DEPARTURES.values()
+        for change in changes
+        for name in yaml.safe_load(f"{{{change}}}")
+    }
+    assert measured == {name for name in paper if paper[name] != published_values[name]}
+
+
 def test_the_published_code_is_given_the_same_features_and_labels(tmp_path: Path) -> None:
     write_planted(tmp_path / "dataset.h5", (6, 3, 3), steps={"text": 5, "audio": 7, "vision": 4})
     published.write_features(tmp_path / "dataset.h5", tmp_path / "features.pkl")
