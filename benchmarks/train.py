@@ -118,10 +118,11 @@ def main() -> None:
         if corpus != folder:
             (folder / "dataset.h5").symlink_to((corpus / "dataset.h5").resolve())
         for model in options.models:
-            limit = 1 if model in SLOW and not options.small else options.epochs
+            stopped = model in SLOW and not options.small
+            limit = 1 if stopped else options.epochs
             assignments = settings_of(folder, SEEDS[: options.seeds], options.preset, limit)
             row = measure(folder, model, options.jobs, assignments + options.set)
-            lines.append(_line_of(row, scored=limit > 1))
+            lines.append(_line_of(row, scored=not stopped))
             print(lines[-1], flush=True)
     if options.docs:
         put_into_page(MODELS, "trained", [*lines, "", f"{date.today().isoformat()}."])

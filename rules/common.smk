@@ -1,5 +1,7 @@
 # The configuration, the shards and what all rules share.
 
+from contextlib import contextmanager
+
 from pipeline import layout
 from pipeline.config import make_config
 from pipeline.errors import BuildError
@@ -8,11 +10,19 @@ from pipeline.stages import STAGES
 from pipeline.verdict import closing_words, forget_stop
 from snakemake.exceptions import WorkflowError
 
-try:
+
+@contextmanager
+def told_by_snakemake(where=""):
+    """Hand what the person at the keyboard has to mend to Snakemake, which ends with it."""
+    try:
+        yield
+    except BuildError as error:
+        raise WorkflowError(f"{where}{error}")
+
+
+with told_by_snakemake():
     CONFIG = make_config(config)
     SHARDS = layout.shard_names(CONFIG)
-except BuildError as error:
-    raise WorkflowError(str(error))
 
 if workflow.is_main_process:
     for record in forget_false_records(CONFIG):
@@ -30,10 +40,8 @@ def settings_digest(stage):
     """A parameter that changes when a stage's results would; asked when a job is planned."""
 
     def of_stage(wildcards):
-        try:
+        with told_by_snakemake(f"stage {stage}: "):
             return STAGES[stage].settings_digest(CONFIG)
-        except BuildError as error:
-            raise WorkflowError(f"stage {stage}: {error}")
 
     return of_stage
 
@@ -42,10 +50,8 @@ def shard_files(stage):
     """The shard files that a job of a stage reads."""
 
     def of_job(wildcards):
-        try:
+        with told_by_snakemake():
             names = layout.shards_of_job(stage, wildcards.shard, SELECTED)
-        except BuildError as error:
-            raise WorkflowError(str(error))
         return expand(PROCESSED + "/shards/{shard}.json", shard=names)
 
     return of_job

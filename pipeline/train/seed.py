@@ -172,7 +172,7 @@ def _write(
     )
 
 
-def scored_label(task: str, plan: Plan) -> str:
+def _scored_label(task: str, plan: Plan) -> str:
     """Return the label that a task's predictions are compared with.
 
     The published code compares T, A, V with M where it learns them beside M.
@@ -186,7 +186,7 @@ def _measured(
 ) -> dict[str, Any]:
     found = {}
     for task, values in predicted.items():
-        label = scored_label(task, plan)
+        label = _scored_label(task, plan)
         truth = corpus.parts[part].labels[label].numpy()
         figures = scores(values, truth)
         if plan.recipe.rounding:
@@ -208,7 +208,7 @@ def _prediction_rows(
     for part, by_task in predicted.items():
         held = corpus.parts[part]
         for task, values in by_task.items():
-            label = scored_label(task, plan)
+            label = _scored_label(task, plan)
             for clip, truth, value in zip(
                 held.clips, held.labels[label].numpy(), values, strict=True
             ):
