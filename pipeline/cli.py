@@ -44,8 +44,13 @@ def friendly(command: Callable[..., Any]) -> Callable[..., Any]:
         except BuildError as error:
             click.secho(f"error: {error}", fg="red", err=True)
             sys.exit(2)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            click.secho(f"error: {error.filename}: {error.strerror}", fg="red", err=True)
+            sys.exit(2)
         except KeyboardInterrupt:
-            click.echo("stopped; the same command goes on from here", err=True)
+            click.echo("stopped", err=True)
             sys.exit(130)
 
     return wrapped
@@ -80,6 +85,13 @@ def values_of(
     """Merge the options given before and after a subcommand's name."""
     earlier = context.obj or ((), ())
     return read_values((*earlier[0], *files), (*earlier[1], *assignments))
+
+
+def not_empty(context: click.Context, option: click.Parameter, value: str) -> str:
+    """Refuse a transcript without words, as the build does (rule `transcript`)."""
+    if not value.strip():
+        raise click.BadParameter("the transcript is empty")
+    return value.strip()
 
 
 @click.group(
@@ -214,7 +226,7 @@ def report(context: click.Context, files: tuple[Path, ...], assignments: tuple[s
 @main.command()
 @config_options
 @click.argument("clip", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--text", required=True, help="The clip's transcript.")
+@click.option("--text", required=True, callback=not_empty, help="The clip's transcript.")
 @click.option("--model", default="mlf_dnn", show_default=True, help="One of the trained models.")
 @click.option(
     "--openface-csv",

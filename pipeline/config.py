@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ from pipeline.frames.settings import FramesSettings
 from pipeline.manifest.settings import ManifestSettings
 from pipeline.openface.settings import OpenFaceSettings
 from pipeline.report.settings import ReportSettings
-from pipeline.settings import Settings, operational
+from pipeline.settings import Settings, explain, operational
 from pipeline.text.settings import TextSettings
 from pipeline.train.settings import TrainSettings
 from pipeline.vision.settings import VisionSettings
@@ -84,7 +83,8 @@ def make_config(values: Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        problems = "\n".join(f"  {_explain(item)}" for item in error.errors())
+        known = [name for name, _ in every_field()]
+        problems = "\n".join(f"  {explain(item, known)}" for item in error.errors())
         raise BuildError(
             f"the configuration has {error.error_count()} error(s):\n{problems}",
             "every key is explained in config/config.yaml and docs/configuration.md",
@@ -152,15 +152,3 @@ def every_field(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[t
 def available_cores() -> int:
     """Return the number of cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _explain(item: Any) -> str:
-    key = ".".join(str(part) for part in item["loc"])
-    if item["type"] != "extra_forbidden":
-        return f"{key}: {item['msg']} (found {item['input']!r})"
-    known = [name for name, _ in every_field()]
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    if not near:
-        last = {name.rsplit(".", 1)[-1]: name for name in known}
-        near = [last[n] for n in difflib.get_close_matches(key.rsplit(".", 1)[-1], last, n=1)]
-    return f"{key}: no such key" + (f"; did you mean {near[0]}?" if near else "")

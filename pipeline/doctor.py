@@ -105,6 +105,13 @@ def _disk(config: Config) -> Check:
         folder = folder.parent
     free = shutil.disk_usage(folder).free / 1e9
     found = f"{free:.1f} GB free at {folder}; the build needs about {needed:.1f} GB"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Check(
+            "disk",
+            ok=False,
+            found=f"{folder} cannot be written to",
+            remedy="fix its permissions, or build elsewhere: --set processed=FOLDER",
+        )
     enough = free > 1.2 * needed
     remedy = "" if enough else "free space, or set processed to a larger disk: --set processed=..."
     return Check("disk", ok=enough, found=found, remedy=remedy)

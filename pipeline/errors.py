@@ -32,12 +32,15 @@ class ClipError(Exception):
         What is wrong with the clip, in plain words.
     remedy : str
         What a person can do about it.
+    passing : bool
+        The machine may be to blame (memory, a killed process): the next build tries again.
     """
 
-    def __init__(self, reason: str, remedy: str = "") -> None:
+    def __init__(self, reason: str, remedy: str = "", *, passing: bool = False) -> None:
         super().__init__(reason, remedy)
         self.reason = reason
         self.remedy = remedy
+        self.passing = passing
 
     def __str__(self) -> str:
         return self.reason

@@ -48,7 +48,8 @@ def job(snakemake: Any) -> Iterator[Config]:
     logging.captureWarnings(True)
     logging.raiseExceptions = False  # a log that cannot be written must not hide the error
     warnings.simplefilter("default")
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _terminated)
     started = time.monotonic()
     try:
         yield config

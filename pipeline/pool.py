@@ -49,8 +49,12 @@ def preload(extractor: type[Extractor]) -> None:
 
 def _died(build: Build, stage: Stage, step: Step) -> Outcome:
     reason = f"its {stage.name} worker process died (a library crashed, or memory ran out)"
-    remedy = "play the file; re-encode the clip or give the job more memory, then build again"
-    build.store.write_failure(stage.name, step.clip.clip, step.key, reason, remedy)
+    remedy = (
+        "the next build tries it again; if it dies again, play the file, re-encode the clip, "
+        "or give the job more memory"
+    )
+    clip = step.clip.clip
+    build.store.write_failure(stage.name, clip, step.key, reason, remedy, passing=True)
     return Outcome(step, reason, remedy)
 
 

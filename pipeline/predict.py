@@ -48,11 +48,7 @@ def predict_clip(
         If the clip cannot be used, there is no such model, or the configuration would
         extract other features than those the model was trained on.
     """
-    trained = config.processed / "experiments" / "table2" / model
-    if not trained.is_dir():
-        raise BuildError(
-            f"no trained model in {trained}", "train it first: chsims-build --stage train"
-        )
+    trained = _trained(config.processed / "experiments" / "table2", model)
     _check_settings(config)
     with tempfile.TemporaryDirectory(prefix="chsims-predict-") as folder:
         features = _extract(config, Path(folder), media, text, openface_csv)
@@ -67,6 +63,18 @@ def predict_clip(
             vision["valid"],
             config.train.device,
         )
+
+
+def _trained(folder: Path, model: str) -> Path:
+    """Return the folder of a trained model's seeds."""
+    models = sorted(path.name for path in folder.glob("*") if path.is_dir())
+    if model in models:
+        return folder / model
+    if models:
+        raise BuildError(
+            f"no trained model {model} in {folder}", f"give one of these: {', '.join(models)}"
+        )
+    raise BuildError(f"no trained model in {folder}", "train one: chsims-build --stage train")
 
 
 def _check_settings(config: Config) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pipeline.config import Config
 from pipeline.stages import STAGES
@@ -10,10 +11,11 @@ from pipeline.store import Store, read_json
 
 
 def forget_false_records(config: Config) -> list[Path]:
-    """Remove the records that promise feature files which are gone, so that they are made again.
+    """Remove the records that do not hold any more, so that their jobs look at the clips again.
 
-    Snakemake sees one record a shard, not the feature files; a file that somebody deleted
-    would otherwise be missed only when the dataset is written.
+    Snakemake sees one record a job, not the feature files. A record is false when a file that
+    it names is gone, or when a clip that it has in quarantine is not known as bad any more:
+    it was computed alone (``--clip``) since, or its failure was a passing one.
 
     Returns
     -------
@@ -27,11 +29,23 @@ def forget_false_records(config: Config) -> list[Path]:
             continue
         for record in sorted((config.processed / "records" / stage.name).glob("*.json")):
             try:
-                clips = read_json(record)["clips"]
-                whole = all(store.exists(stage.name, clip) for clip in clips)
+                holds = _holds(store, stage.name, read_json(record))
             except (OSError, ValueError, KeyError, TypeError):
-                whole = False
-            if not whole:
+                holds = False
+            if not holds:
                 record.unlink(missing_ok=True)
                 removed.append(record)
     return removed
+
+
+def _holds(store: Store, stage: str, record: dict[str, Any]) -> bool:
+    tried_again = []
+    for entry in record["quarantine"]:
+        if entry["stage"] != stage:  # carried along from an earlier stage, whose record tells
+            continue
+        failure = store.failure(stage, entry["clip"])
+        if failure is None or failure.get("passing"):
+            tried_again.append(entry["clip"])
+    for clip in tried_again:
+        store.forget_failure(stage, clip)
+    return not tried_again and all(store.exists(stage, clip) for clip in record["clips"])

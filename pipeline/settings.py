@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -35,3 +38,40 @@ def _plain(settings: Settings, name: str) -> Any:
 def operational(default: Any, **constraints: Any) -> Any:
     """Declare a setting that changes speed or place, never the result."""
     return Field(default, json_schema_extra={"operational": True}, **constraints)
+
+
+def explain(error: Mapping[str, Any], known: Iterable[str]) -> str:
+    """Say in a person's words what is wrong with one setting.
+
+    Parameters
+    ----------
+    error : mapping
+        One item of ``ValidationError.errors()``.
+    known : iterable of str
+        The dotted names of all settings, for a key that does not exist.
+    """
+    key = ".".join(str(part) for part in error["loc"] if part != "[key]")
+    found = error["input"]
+    match error["type"]:
+        case "extra_forbidden":
+            return f"{key}: no such key{_did_you_mean(key, list(known))}"
+        case "value_error":  # of a validator of ours, whose words say what was found
+            return f"{key}: {error['ctx']['error']}"
+        case "literal_error":
+            allowed = re.findall("'([^']*)'", error["ctx"]["expected"])
+            return f"{key}: {error['msg']} (found {found!r}{_did_you_mean(str(found), allowed)})"
+        case "tuple_type":
+            return f"{key}: give a list, e.g. [{found}] (found {found!r})"
+        case "model_type" | "dict_type":
+            return f"{key}: this is a group of settings, {{name: value}} (found {found!r})"
+        case _:
+            return f"{key}: {error['msg']} (found {found!r})"
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    """Name the nearest of the known names, whole or by its last part."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if not near:
+        last = {other.rsplit(".", 1)[-1]: other for other in known}
+        near = [last[n] for n in difflib.get_close_matches(name.rsplit(".", 1)[-1], last, n=1)]
+    return f"; did you mean {near[0]}?" if near else ""

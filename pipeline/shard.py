@@ -21,6 +21,9 @@ from pipeline.worker import Outcome
 TELL_SECONDS = 10
 """A job says how far it is this often."""
 
+ALIKE = 8
+"""So many clips, all of a job, with the same unexpected error are no accident of the clips."""
+
 log = logging.getLogger(__name__)
 
 
@@ -45,8 +48,9 @@ def run_stage(
     Raises
     ------
     BuildError
-        If the stage cannot run at all (a model or a program is missing, the disk is full),
-        or at the first bad clip with ``on_bad_clip: stop``.
+        If the stage cannot run at all (a model or a program is missing, the disk is full, every
+        clip fails in the same unexpected way), or at the first bad clip with
+        ``on_bad_clip: stop``.
     """
     started = time.monotonic()
     build, stage = Build.of(config), STAGES[stage_name]
@@ -56,12 +60,15 @@ def run_stage(
     quarantine = [step.quarantine for step in steps if step.quarantine is not None]
     for entry in quarantine:
         _stop_if_asked(config, entry)
+    outcomes: list[Outcome] = []
     for outcome in compute(build, stage, stale, threads):
         progress.advance(outcome)
+        outcomes.append(outcome)
         if outcome.reason:
             clip = outcome.step.clip.clip
             quarantine.append(QuarantineEntry(clip, stage_name, outcome.reason, outcome.remedy))
             _stop_if_asked(config, quarantine[-1])
+    _stop_if_all_failed_alike(build, stage_name, outcomes)
     bad = {entry.clip for entry in quarantine}
     write_json(
         record,
@@ -71,6 +78,19 @@ def run_stage(
         },
     )
     progress.close(time.monotonic() - started, len(quarantine))
+
+
+def _stop_if_all_failed_alike(build: Build, stage: str, outcomes: list[Outcome]) -> None:
+    """Do not blame so many clips for what a setting or a library must have done."""
+    kinds = {outcome.reason.partition(":")[0] if outcome.detail else "" for outcome in outcomes}
+    if len(outcomes) < ALIKE or len(kinds) > 1 or "" in kinds:
+        return
+    for outcome in outcomes:
+        build.store.forget_failure(stage, outcome.step.clip.clip)
+    raise BuildError(
+        f"all {len(outcomes)} clips of this job failed in the same way: {outcomes[0].reason}",
+        f"check the settings of {stage}, and the job's log; these clips are not put in quarantine",
+    )
 
 
 def _stop_if_asked(config: Config, entry: QuarantineEntry) -> None:
@@ -109,7 +129,8 @@ class Progress:
         """Say what the job did, and note what it cost."""
         note_run(self.processed, self.stage, self.shard, self.done, seconds)
         bad = f", {quarantined} in quarantine" if quarantined else ""
-        tell(f"{self.stage} {self.shard}: {self.done} clips computed{bad} ({seconds:.1f} s)")
+        clips = "1 clip" if self.done == 1 else f"{self.done} clips"
+        tell(f"{self.stage} {self.shard}: {clips} computed{bad} ({seconds:.1f} s)")
 
     def _count(self) -> None:
         self.counter.write_text(f"{self.done} {self.total}\n", "utf-8")

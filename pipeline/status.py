@@ -11,11 +11,10 @@ from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.layout import shard_names
 from pipeline.plan import QuarantineEntry, plan, read_shard
+from pipeline.products import PRODUCTS, is_outdated
 from pipeline.stage import Build, Clip
 from pipeline.stages import STAGES
 from pipeline.store import read_json
-
-_PRODUCTS = ("dataset.h5", "results/table2.json", "report.html")
 
 
 @dataclass(frozen=True)
@@ -89,8 +88,8 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
     console.print(table)
     for problem, stage in problems.items():
         console.print(f"{stage}: {problem}", highlight=False, markup=False)
-    for product in _PRODUCTS:
-        console.print(_product(config.processed / product), highlight=False, markup=False)
+    for product in PRODUCTS:
+        console.print(_product(config.processed, product), highlight=False, markup=False)
     if entries and not with_quarantine:
         console.print(f"{len(entries)} clips in quarantine: chsims-build status --quarantine")
     for entry in entries if with_quarantine else ():
@@ -116,7 +115,10 @@ def print_prediction(config: Config, sentiments: dict[str, tuple[float, float]])
         console.print("untrained text model: demo only; these numbers mean nothing")
 
 
-def _product(path: Path) -> str:
+def _product(processed: Path, product: str) -> str:
+    path = processed / product
     if not path.is_file():
         return f"{path}: not built yet"
-    return f"{path}: {path.stat().st_size / 1e6:.1f} MB"
+    stale = ", of an earlier build (chsims-build brings it up to date)"
+    size = f"{path}: {path.stat().st_size / 1e6:.1f} MB"
+    return size + (stale if is_outdated(processed, product) else "")

@@ -12,7 +12,7 @@ import os
 import re
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -83,9 +83,9 @@ def written_whole(path: Path) -> Iterator[Path]:
     The file is flushed to disk before it is renamed, so that a crash leaves either the
     old file or the new one, never a part.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         descriptor = os.open(temporary, os.O_RDONLY)
         try:
@@ -99,7 +99,8 @@ def written_whole(path: Path) -> Iterator[Path]:
             "free disk space or fix the folder's permissions, then run the same command again",
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only folder holds none
+            temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -198,26 +199,36 @@ class Store:
         )
         with written_whole(self.path(stage, clip)) as temporary:
             temporary.write_bytes(payload)
-        self.path(stage, clip, ".failed.json").unlink(missing_ok=True)
+        self.forget_failure(stage, clip)
 
-    def failure(self, stage: str, clip: str) -> dict[str, str] | None:
-        """Return ``{"key", "reason", "remedy"}`` of the last failure, or None."""
+    def failure(self, stage: str, clip: str) -> dict[str, Any] | None:
+        """Return ``{"key", "reason", "remedy", "passing"}`` of the last failure, or None."""
         place = self._place(stage, clip, ".failed.json")
         if not os.path.exists(place):  # noqa: PTH110 - asked for every clip by status
             return None
         try:
-            failure: dict[str, str] = read_json(Path(place))
+            failure: dict[str, Any] = read_json(Path(place))
             return failure if {"key", "reason", "remedy"} <= failure.keys() else None
         except (OSError, ValueError, AttributeError):
             return None
 
-    def write_failure(self, stage: str, clip: str, key: str, reason: str, remedy: str) -> None:
-        """Remember that this clip failed with this key, so that it is not tried in vain."""
-        self.discard(stage, clip)
+    def write_failure(
+        self, stage: str, clip: str, key: str, reason: str, remedy: str, *, passing: bool = False
+    ) -> None:
+        """Remember that this clip failed with this key, so that it is not tried in vain.
+
+        A file made with another key stays: it is right again when what has changed since is
+        changed back. A `passing` failure is only remembered until the next build.
+        """
+        failure = {"key": key, "reason": reason, "remedy": remedy}
         write_json(
             self.path(stage, clip, ".failed.json"),
-            {"key": key, "reason": reason, "remedy": remedy},
+            {**failure, "passing": True} if passing else failure,
         )
+
+    def forget_failure(self, stage: str, clip: str) -> None:
+        """Let a clip be tried again."""
+        self.path(stage, clip, ".failed.json").unlink(missing_ok=True)
 
     def discard(self, stage: str, clip: str, suffixes: tuple[str, ...] = ()) -> None:
         """Remove a clip's feature file, and the attachments with `suffixes`."""

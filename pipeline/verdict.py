@@ -39,14 +39,18 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def closing_words(config: Config) -> str:
-    """Return what a person reads last: what was built, what was lost, where the report is."""
+    """Return what a person reads last: what was built, what was lost, where the report is.
+
+    Of single clips (``--clip``) the jobs have said all there is to say.
+    """
     from pipeline.report.summary import summary_text
 
+    summary = "" if config.run.clips else summary_text(config)
     stopped = _stopped(config)
     if not stopped.is_file():
-        return summary_text(config)
+        return summary
     words = stopped.read_text("utf-8").strip() or "a job whose reason found no room on the disk"
-    return f"{summary_text(config)}\n\nThe build stopped in {words}"
+    return f"{summary}\n\nThe build stopped in {words}"
 
 
 def forget_stop(config: Config) -> None:

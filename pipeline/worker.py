@@ -83,13 +83,15 @@ class Worker:
                 f"stage {stage}, clip {clip}: {str(error) or 'out of memory'}",
                 "free memory or disk space and run the same command again: it continues here",
             ) from error
+        passing = False
         if isinstance(error, ClipError):
             reason, remedy, detail = error.reason, error.remedy, ""
+            passing = error.passing
         else:
             reason = f"unexpected {type(error).__name__}: {error}"[:400]
             remedy = "the job's log has the details; leave the clip out or report the fault"
             detail = "".join(traceback.format_exception(error))
-        self.build.store.write_failure(stage, clip, step.key, reason, remedy)
+        self.build.store.write_failure(stage, clip, step.key, reason, remedy, passing=passing)
         return Outcome(step, reason, remedy, detail)
 
 
@@ -99,7 +101,8 @@ _worker: list[Worker] = []
 def start_worker(build: Build, stage: Stage, threads: int) -> None:
     """Prepare a fresh process: it ends with its parent, and cleans up when it is ended."""
     claim_numba_cache()
-    signal.signal(signal.SIGTERM, _leave)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
     end_with_parent()
     _worker[:] = [Worker(build, stage, threads)]
 

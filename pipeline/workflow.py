@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
+from pipeline.runs import tell
 from pipeline.stages import STAGES
 
 STAGE_NAMES = ("manifest", *STAGES, "dataset", "train", "report")
 """Every stage of the DAG, in the order data takes."""
+
+_PATIENCE = 3
+"""The third Ctrl-C does not wait any more."""
 
 _TARGETS = {
     "manifest": "manifest",
@@ -58,7 +64,7 @@ class Call:
         return [
             sys.executable,
             "-m",
-            "snakemake",
+            "pipeline.console",
             "--snakefile",
             str(find_snakefile()),
             "--cores",
@@ -66,7 +72,7 @@ class Call:
             "--rerun-incomplete",
             "--scheduler",
             "greedy",
-            *(["--dry-run", "--quiet", "host"] if self.dry_run else ["--quiet", "all"]),
+            *(["--dry-run"] if self.dry_run else []),
             *(["--forcerun", *(_rule(stage) for stage in forced)] if forced else []),
             *(["--config", *settings] if settings else []),
             *self.extra,
@@ -101,10 +107,50 @@ def find_snakefile() -> Path:
 
 
 def run(call: Call, config: Config) -> int:
-    """Run Snakemake and return its exit status, with progress bars on a terminal."""
-    if not sys.stderr.isatty() or call.dry_run:
-        return subprocess.run(call.command(), check=False).returncode
-    return _run_with_bars(call, config)
+    """Run Snakemake and return its exit status, with progress bars on a terminal.
+
+    Ctrl-C, or an end that is asked for in another way, is handed on to Snakemake and its jobs,
+    and their end is waited for.
+    """
+    if sys.stderr.isatty() and not call.dry_run:
+        return _run_with_bars(call, config)
+    process, stopper = _started(call)
+    return stopper.status(process.wait())
+
+
+class _Handover:
+    """Hands the signals that end a program on to another program and all it has started."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.group = process.pid
+        self.times = 0
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+                signal.signal(number, self)
+
+    def __call__(self, number: int, frame: object) -> None:
+        self.times += 1
+        with suppress(ProcessLookupError):
+            os.killpg(self.group, signal.SIGINT if self.times < _PATIENCE else signal.SIGKILL)
+        if self.times == 1:
+            tell("stopping: the same command goes on from here")
+
+    def status(self, status: int) -> int:
+        """Return the exit status: by custom 130 where the end was asked for."""
+        return 130 if self.times else status
+
+
+def _started(call: Call, **options: Any) -> tuple[subprocess.Popen[str], _Handover]:
+    """Start Snakemake in a process group of its own, so that its jobs can be reached too."""
+    process = subprocess.Popen(
+        call.command(),
+        stdin=subprocess.DEVNULL,
+        text=True,
+        errors="replace",
+        process_group=0,
+        **options,
+    )
+    return process, _Handover(process)
 
 
 def _run_with_bars(call: Call, config: Config) -> int:
@@ -115,13 +161,8 @@ def _run_with_bars(call: Call, config: Config) -> int:
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     for counter in (config.processed / "logs").glob("*/*.progress"):
         counter.unlink()
-    process = subprocess.Popen(
-        call.command(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env=environment,
+    process, stopper = _started(
+        call, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
     )
     columns = (
         TextColumn("{task.description:>9}"),
@@ -134,17 +175,16 @@ def _run_with_bars(call: Call, config: Config) -> int:
         reader = threading.Thread(target=_echo, args=(process, bars.console))
         reader.start()
         tasks: dict[str, Any] = {}
-        while True:
+        running = True
+        while running:
+            reader.join(0.5)
             running = reader.is_alive()
             for stage, (done, total) in clips_done(config.processed / "logs").items():
                 if total and stage not in tasks:
                     tasks[stage] = bars.add_task(stage)
                 if stage in tasks:
                     bars.update(tasks[stage], completed=done, total=total)
-            if not running:
-                break
-            reader.join(0.5)
-    return process.wait()
+    return stopper.status(process.wait())
 
 
 def _echo(process: subprocess.Popen[str], console: Any) -> None:

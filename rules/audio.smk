@@ -4,6 +4,7 @@
 rule audio:
     input:
         shards=shard_files("audio"),
+        settings=settings_of("audio"),
     output:
         record=PROCESSED + "/records/audio/{shard}.json",
     log:

@@ -5,10 +5,16 @@ from contextlib import contextmanager
 from pipeline import layout
 from pipeline.config import make_config
 from pipeline.errors import BuildError
+from pipeline.locks import claim_build
 from pipeline.records import forget_false_records
 from pipeline.stages import STAGES
+from pipeline.stamps import settings_file, write_settings
 from pipeline.verdict import closing_words, forget_stop
 from snakemake.exceptions import WorkflowError
+
+
+class BuildStopped(WorkflowError):
+    """What the person at the keyboard has to mend; pipeline/console.py prints its words alone."""
 
 
 @contextmanager
@@ -17,16 +23,24 @@ def told_by_snakemake(where=""):
     try:
         yield
     except BuildError as error:
-        raise WorkflowError(f"{where}{error}")
+        raise BuildStopped(f"{where}{error}")
 
 
 with told_by_snakemake():
     CONFIG = make_config(config)
     SHARDS = layout.shard_names(CONFIG)
 
-if workflow.is_main_process:
-    for record in forget_false_records(CONFIG):
-        logger.info(f"feature files of {record} are gone: they are made again")
+if workflow.is_main_process and not workflow.output_settings.dryrun:
+    with told_by_snakemake():
+        if claim_build(CONFIG):
+            for step in write_settings(CONFIG):
+                logger.info(
+                    f"the settings of {step} differ from those of the last build"
+                )
+            for record in forget_false_records(CONFIG):
+                logger.info(
+                    f"{record} does not hold any more: its clips are looked at again"
+                )
 
 PROCESSED = str(CONFIG.processed)
 SELECTED = [layout.selection_name(CONFIG)] if CONFIG.run.clips else SHARDS
@@ -44,6 +58,12 @@ def settings_digest(stage):
             return STAGES[stage].settings_digest(CONFIG)
 
     return of_stage
+
+
+def settings_of(step):
+    """A step's settings file, once it could be written: newer than what was made with others."""
+    path = settings_file(CONFIG, step)
+    return [str(path)] if path.is_file() else []
 
 
 def shard_files(stage):
@@ -82,7 +102,7 @@ onstart:
 
 
 onsuccess:
-    print(closing_words(CONFIG))
+    print(closing_words(CONFIG), end="\n" if not CONFIG.run.clips else "")
 
 
 onerror:

@@ -8,6 +8,7 @@ rule dataset:
         vision=records("vision"),
         audio=records("audio"),
         text=records("text"),
+        settings=settings_of("dataset"),
     output:
         dataset=PROCESSED + "/dataset.h5",
         quarantine=PROCESSED + "/quarantine.csv",

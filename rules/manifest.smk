@@ -6,6 +6,7 @@ from pipeline.manifest.sheet import sheet_files
 rule manifest:
     input:
         sheets=[str(path) for path in sheet_files(CONFIG)],
+        settings=settings_of("manifest"),
     output:
         table=PROCESSED + "/manifest.parquet",
         quarantine=PROCESSED + "/manifest_quarantine.json",

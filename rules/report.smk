@@ -7,6 +7,7 @@ rule report:
         dataset=PROCESSED + "/dataset.h5",
         quarantine=PROCESSED + "/quarantine.csv",
         results=RESULTS,
+        settings=settings_of("report"),
     output:
         page=report(
             PROCESSED + "/report.html",

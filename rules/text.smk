@@ -4,6 +4,7 @@
 rule text:
     input:
         shards=shard_files("text"),
+        settings=settings_of("text"),
     output:
         record=PROCESSED + "/records/text/{shard}.json",
     log:

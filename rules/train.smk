@@ -21,7 +21,8 @@ def trained_for_results(wildcards):
 
 rule train:
     input:
-        PROCESSED + "/dataset.h5",
+        dataset=PROCESSED + "/dataset.h5",
+        settings=settings_of("train"),
     output:
         PROCESSED + "/experiments/{experiment}/{model}.json",
     log:
@@ -41,6 +42,7 @@ rule results:
     input:
         dataset=PROCESSED + "/dataset.h5",
         trained=trained_for_results,
+        settings=settings_of("train"),
     output:
         PROCESSED + "/results/{experiment}.json",
         PROCESSED + "/results/{experiment}.csv",

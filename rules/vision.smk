@@ -4,6 +4,7 @@
 rule frames:
     input:
         shards=shard_files("frames"),
+        settings=settings_of("frames"),
     output:
         # temporary: made again when the faces of a shard have to be found again
         record=temp(PROCESSED + "/records/frames/{shard}.json"),
@@ -21,6 +22,7 @@ rule frames:
 rule faces:
     input:
         shards=shard_files("faces"),
+        settings=settings_of("faces"),
         frames=PROCESSED + "/records/frames/{shard}.json",
     output:
         record=PROCESSED + "/records/faces/{shard}.json",
@@ -38,6 +40,7 @@ rule faces:
 rule openface:
     input:
         shards=shard_files("openface"),
+        settings=settings_of("openface"),
         faces=PROCESSED + "/records/faces/{shard}.json",
     output:
         record=PROCESSED + "/records/openface/{shard}.json",
@@ -57,6 +60,7 @@ rule openface:
 rule vision:
     input:
         shards=shard_files("vision"),
+        settings=settings_of("vision"),
         openface=PROCESSED + "/records/openface/{shard}.json",
     output:
         record=PROCESSED + "/records/vision/{shard}.json",

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.audio.settings import AudioSettings
+from pipeline.audio.settings import PITCH_WINDOW, AudioSettings
 from pipeline.errors import ClipError
 from pipeline.extractor import Extractor
 from pipeline.store import Features
@@ -16,7 +16,6 @@ from pipeline.store import Features
 N_MFCC = 20
 N_CHROMA = 12
 PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-_PITCH_WINDOW = 2048
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class AudioExtractor(Extractor):
             "fmin": s.f0_min,
             "fmax": s.f0_max,
             "sr": s.sample_rate,
-            "frame_length": _PITCH_WINDOW,
+            "frame_length": PITCH_WINDOW,
             "hop_length": s.hop_length,
         }
         if s.f0 == "yin":

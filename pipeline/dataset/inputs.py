@@ -18,6 +18,9 @@ from pipeline.layout import job_names
 from pipeline.manifest.build import QUARANTINE as MANIFEST_QUARANTINE
 from pipeline.manifest.build import SHARDS, read_manifest
 from pipeline.manifest.settings import CorpusRules
+from pipeline.plan import read_shard
+from pipeline.stage import Build, Clip
+from pipeline.stages import STAGES
 from pipeline.store import Store, read_json
 
 MODALITIES = ("text", "audio", "vision")
@@ -80,11 +83,14 @@ def gather(config: Config) -> tuple[list[ClipInput], list[Entry]]:
     Raises
     ------
     BuildError
-        If a stage is not finished, a feature file is not the one its record speaks of, no
-        clip is left, or ``on_bad_clip`` is stop and the face rules refuse a clip.
+        If a stage is not finished, a feature was made with other settings or from other
+        inputs than the build's, no clip is left, or ``on_bad_clip`` is stop and the face rules
+        refuse a clip.
     """
     processed = config.processed
-    store = Store(processed)
+    build = Build.of(config)
+    store = build.store
+    known = _clips(processed)
     manifest = read_manifest(processed)[list(_COLUMNS)].astype(object)
     rows: list[dict[str, Any]] = [
         {str(name): value for name, value in row.items()}
@@ -101,7 +107,9 @@ def gather(config: Config) -> tuple[list[ClipInput], list[Entry]]:
     for row in rows:
         if row["clip"] in lost:
             continue
-        infos = {stage: _checked_info(store, stage, row["clip"], keys[stage]) for stage in keys}
+        infos = {
+            stage: _checked_info(build, stage, row["clip"], keys[stage], known) for stage in keys
+        }
         infos["faces"] = _face_info(store, row["clip"], face_keys)
         warnings, refusal = _judge_faces(infos["faces"], config.manifest.rules)
         if refusal is None:
@@ -145,10 +153,18 @@ def _shard_names(processed: Path) -> list[str]:
     return sorted(p.stem for p in (processed / SHARDS).glob("*.json") if p.stem.isdigit())
 
 
-def _checked_info(store: Store, stage: str, clip: str, keys: dict[str, str]) -> dict[str, Any]:
-    """Return a feature file's info, after making sure that it is the file the record means."""
+def _clips(processed: Path) -> dict[str, Clip]:
+    paths = [processed / SHARDS / f"{name}.json" for name in _shard_names(processed)]
+    return {clip.clip: clip for path in paths for clip in read_shard(path)}
+
+
+def _checked_info(
+    build: Build, stage: str, clip: str, keys: dict[str, str], known: dict[str, Clip]
+) -> dict[str, Any]:
+    """Return a feature file's info, after making sure that it is the one this build makes."""
+    store = build.store
     again = f"make it again: chsims-build --stage {stage} --clip {clip} --force"
-    if clip not in keys:
+    if clip not in keys or clip not in known:
         raise BuildError(
             f"clip {clip} is in the manifest, but the records of the {stage} stage do not know it",
             f"build it: chsims-build --stage {stage}",
@@ -161,6 +177,12 @@ def _checked_info(store: Store, stage: str, clip: str, keys: dict[str, str]) -> 
             f"{store.path(stage, clip)} was made from other inputs than its record says "
             f"(key {header['key'][:12]}, expected {keys[clip][:12]})",
             again,
+        )
+    if header["key"] != build.key(STAGES[stage], known[clip]):
+        raise BuildError(
+            f"{store.path(stage, clip)} was made with other settings, other versions or from "
+            "other inputs than this build has now",
+            f"build the stage again: chsims-build --stage {stage}",
         )
     info: dict[str, Any] = header["info"]
     return info

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from pipeline.settings import Settings, operational
+
+Score = Annotated[float, Field(ge=0, le=1)]
 
 
 class FacesSettings(Settings):
@@ -28,7 +30,7 @@ class FacesSettings(Settings):
     """Frames from one that is searched whole to the next (exact: false)."""
     min_face_size: int = Field(20, ge=12)
     """Smallest face MTCNN looks for, in pixels."""
-    thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
+    thresholds: tuple[Score, Score, Score] = (0.6, 0.7, 0.7)
     """MTCNN's score thresholds for its three nets (facenet-pytorch's defaults)."""
     min_probability: float = Field(0.9, ge=0, le=1)
     """Detections below this probability do not count as faces."""

@@ -118,6 +118,13 @@ def unusable(row: SheetRow, probe: Probe) -> Iterator[Finding]:
     """Yield what no rule can soften: without it a clip has no place in the dataset."""
     if math.isnan(row.M):
         yield Finding("label", "it has no multimodal label (M)", "fill in the sheet's label column")
+    outside = [f"{m} {label:g}" for m in MODALITIES if abs(label := getattr(row, m)) > 1 + _EPSILON]
+    if outside:
+        yield Finding(
+            "label",
+            f"labels outside [-1, 1]: {', '.join(outside)}",
+            "correct the sheet; labels of another range must be scaled to -1 ... 1",
+        )
     if probe.duration > LONGEST_SECONDS:
         yield Finding(
             "duration",

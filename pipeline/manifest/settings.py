@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.settings import Settings
 
@@ -34,6 +34,14 @@ class CorpusRules(Settings):
     """Share of frames with a second face above which second_face applies."""
     votes: Action = "warn"
     """annotations.csv has not the same annotators' votes for every clip and modality."""
+
+    @model_validator(mode="after")
+    def _some_length_is_allowed(self) -> Self:
+        if self.min_seconds > self.max_seconds:
+            raise ValueError(
+                f"min_seconds {self.min_seconds:g} is above max_seconds {self.max_seconds:g}"
+            )
+        return self
 
 
 class ManifestSettings(Settings):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.openface.imported import ImportedOpenFace, ImportInputs
+from pipeline.openface.imported import ImportedOpenFace, ImportInputs, import_folder
 from pipeline.openface.run import CropInputs, RunOpenFace
 from pipeline.openface.runtimes.select import select_runtime
 from pipeline.openface.settings import OpenFaceSettings
@@ -26,9 +26,10 @@ def identity(settings: OpenFaceSettings) -> dict[str, str]:
     Raises
     ------
     BuildError
-        If the runtime cannot be used.
+        If the runtime cannot be used, or there is no folder to import from.
     """
     if settings.runtime == "import":
+        import_folder(settings)
         return {"runtime": "import"}
     if settings.digest and settings.runtime in ("apptainer", "podman", "docker"):
         return {"image": settings.digest, "binary": settings.image_binary}

@@ -25,7 +25,13 @@ from pipeline.openface.settings import OpenFaceSettings
 from pipeline.store import Features
 
 _REMEDY = "look at the clip's face crops; the other clips are not affected"
+_TOO_SLOW = (
+    "look at the clip's face crops; if OpenFace is only slow, raise openface.seconds_per_frame and "
+    "try it again: chsims-build --stage openface --clip VIDEO/CLIP --force"
+)
 _KILLED = 137
+_FROM_OUTSIDE = (_KILLED, 143)
+"""Exit statuses of a process that something else ended: memory limit, batch system, a person."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +163,9 @@ class RunOpenFace(Extractor):
                 f"{self.settings.memory_mb} MiB ({problem})",
                 "raise openface.memory_mb, or the memory that the batch system gives the job",
             )
-        return ClipError(problem, _REMEDY)
+        if done.stopped:
+            return ClipError(problem, _TOO_SLOW)
+        return ClipError(problem, _REMEDY, passing=done.status in _FROM_OUTSIDE)
 
     def _result(
         self, inputs: CropInputs, table: NDArray[np.float32] | ClipError | None

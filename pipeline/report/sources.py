@@ -16,6 +16,7 @@ import pandas as pd
 from pipeline.config import Config, make_config, merge
 from pipeline.dataset.info import DatasetInfo
 from pipeline.errors import BuildError
+from pipeline.products import is_outdated
 from pipeline.store import Store, read_json
 
 CLIP_STAGES = ("frames", "faces", "openface", "vision", "audio", "text")
@@ -76,6 +77,8 @@ class Build:
     done: dict[str, set[str]]
     runs: list[dict[str, Any]]
     gaps: dict[str, Gap] = field(default_factory=dict)
+    outdated: bool = False
+    """The dataset is of an earlier build than the manifest or the features."""
 
     @property
     def root(self) -> Path:
@@ -100,6 +103,12 @@ class Build:
         """Clips of the label sheet: those of the manifest and those it refused."""
         known = set() if self.manifest is None else set(self.manifest["clip"])
         return len(known | {item.clip for item in self.quarantine})
+
+    @property
+    def features(self) -> dict[str, int]:
+        """How many usable clips have each modality's feature."""
+        clips = set(self.usable["clip"]) if len(self.usable) else set()
+        return {name: len(clips & self.done[name]) for name in ("vision", "audio", "text")}
 
     @property
     def parts(self) -> dict[str, str]:
@@ -149,6 +158,7 @@ def read_build(config: Config) -> Build:
     votes_file = root / "votes.parquet"
     votes = pd.read_parquet(votes_file) if votes_file.is_file() else None
     done, from_records = _read_records(root)
+    outdated = is_outdated(root, "dataset.h5")
     for stage in CLIP_STAGES:
         if not done[stage]:
             gaps[stage] = Gap(
@@ -158,11 +168,12 @@ def read_build(config: Config) -> Build:
         config=config,
         manifest=manifest,
         votes=votes,
-        quarantine=_read_quarantine(root, from_records),
+        quarantine=_read_quarantine(root, from_records, outdated=outdated),
         dataset=dataset,
         done=done,
         runs=[*(runs or []), *_read_benchmarks(root)],
         gaps=gaps,
+        outdated=outdated,
     )
 
 
@@ -227,11 +238,13 @@ def _read_records(root: Path) -> tuple[dict[str, set[str]], list[dict[str, Any]]
     return done, quarantine
 
 
-def _read_quarantine(root: Path, from_records: list[dict[str, Any]]) -> list[LeftOut]:
-    """Take quarantine.csv, else what the manifest and the records say so far."""
+def _read_quarantine(
+    root: Path, from_records: list[dict[str, Any]], *, outdated: bool
+) -> list[LeftOut]:
+    """Take quarantine.csv, else (or if newer) what the manifest and the records say so far."""
     rows: list[dict[str, Any]] = []
     path = root / "quarantine.csv"
-    if path.is_file():
+    if path.is_file() and not outdated:
         with path.open(encoding="utf-8", errors="replace", newline="") as stream:
             rows += csv.DictReader(line.replace("\0", "") for line in stream)
     else:

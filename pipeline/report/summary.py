@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.config import Config
+from pipeline.products import is_outdated
 from pipeline.report.sources import Build, LeftOut, read_build
 
 UNTRAINED = "untrained text model: demo only"
@@ -31,7 +33,7 @@ def build_warnings(build: Build) -> list[Warned]:
     """List what limits the use of a build, the gravest first."""
     texts = (
         [str(text) for text in build.dataset.attributes.get("warnings", [])]
-        if build.dataset
+        if build.dataset and not build.outdated
         else _expected(build.config)
     )
     found = [
@@ -71,16 +73,22 @@ def summary_text(config: Config) -> str:
     build = read_build(config)
     lines = [_built(build), *_quarantined(build.quarantine)]
     lines += [f"WARNING: {warned.text}" for warned in build_warnings(build)]
-    report = config.processed / "report.html"
-    lines.append(
-        f"report: {report}" if report.is_file() else "report: not made yet (chsims-build report)"
-    )
+    lines.append(_report(config.processed / "report.html"))
     return "\n".join(lines)
 
 
+def _report(path: Path) -> str:
+    if not path.is_file():
+        return "report: not made yet (chsims-build report)"
+    stale = is_outdated(path.parent, path.name)
+    return f"report: {path}" + (" (of an earlier build)" if stale else "")
+
+
 def _built(build: Build) -> str:
-    if build.dataset is None:
-        return f"built: {len(build.usable)} of {build.clips_in} clips so far, no dataset yet"
+    if build.dataset is None or build.outdated:
+        features = ", ".join(f"{name} {count}" for name, count in build.features.items())
+        dataset = "dataset.h5 is of an earlier build" if build.outdated else "no dataset yet"
+        return f"so far: {build.clips_in} clips; features: {features}; {dataset}"
     counts = build.dataset.clips["part"].value_counts(sort=False)
     parts = ", ".join(f"{part} {count}" for part, count in counts.items())
     total = len(build.dataset.clips)

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from pipeline.settings import Settings, operational
+from pipeline.settings import Settings, explain, operational
 from pipeline.train.hyper import Hyper, hyper_for, overlay
 from pipeline.train.recipe import PAPER, PUBLISHED, Recipe
 
@@ -73,9 +73,8 @@ class TrainSettings(Settings):
             where = "search.grid"
             self._try_grid()
         except ValidationError as error:
-            found = error.errors()[0]
-            field = ".".join(str(part) for part in found["loc"])
-            raise ValueError(f"{where}.{field}: {found['msg']}") from None
+            known = [*Recipe.model_fields, *Hyper.model_fields]
+            raise ValueError(f"{where}.{explain(error.errors()[0], known)}") from None
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds must differ from each other, found {list(self.seeds)}")
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ import numpy as np
 from pipeline.config import Config, make_config
 from pipeline.layout import job_names, shards_of_job
 from pipeline.manifest.build import write_manifest
-from pipeline.store import Features, Store, write_json
+from pipeline.stage import Build, Clip
+from pipeline.stages import STAGES
+from pipeline.store import Features, write_json
 
 
 @dataclass
@@ -27,26 +29,37 @@ class Given:
 
 def build_folder(root: Path, clips: list[Given], *, shard_size: int = 4, **config: Any) -> Config:
     """Write manifest, shards, feature files and records for clips that all went well."""
+    settings = {"openface": {"runtime": "import", "import_folder": str(root)}, **config}
+    settings = {"processed": str(root), "text": {"model": "demo"}, **settings}
+    build = Build.of(make_config({"shard_size": shard_size, **settings}))
     shards = {
-        f"{i // shard_size:04d}": [given.clip for given in clips[i : i + shard_size]]
+        f"{i // shard_size:04d}": [
+            clip_of(given, i + place) for place, given in enumerate(clips[i : i + shard_size])
+        ]
         for i in range(0, len(clips), shard_size)
     }
     for name, members in shards.items():
-        write_json(root / f"shards/{name}.json", {"clips": [{"clip": clip} for clip in members]})
+        write_json(root / f"shards/{name}.json", {"clips": [asdict(clip) for clip in members]})
     for stage in ("faces", "vision", "audio", "text"):
         for job in job_names(stage, list(shards)):
             names = shards_of_job(stage, job, list(shards))
-            done = {clip: f"key-{clip}" for name in names for clip in shards[name]}
+            members = [clip for name in names for clip in shards[name]]
+            done = {clip.clip: build.key(STAGES[stage], clip) for clip in members}
             record = {"clips": done, "quarantine": []}
             write_json(root / "records" / stage / f"{job}.json", record)
     write_manifest(root, [_row(given, number) for number, given in enumerate(clips)])
     write_json(root / "manifest_quarantine.json", [])
     for i, given in enumerate(clips):
-        write_features(root, given, np.random.default_rng(i))
-    return make_config({"processed": str(root), "shard_size": shard_size, **config})
+        write_features(build, given, clip_of(given, i), np.random.default_rng(i))
+    return build.config
 
 
-def write_features(root: Path, given: Given, random: np.random.Generator) -> None:
+def clip_of(given: Given, number: int) -> Clip:
+    """Return a clip as a shard file carries it."""
+    return Clip(given.clip, f"{given.clip}.mp4", "0" * 64, 2.5, f"第{number}句话。")
+
+
+def write_features(build: Build, given: Given, clip: Clip, random: np.random.Generator) -> None:
     """Write one clip's feature files, with keys that match its records."""
     text, audio, vision = given.steps
     made: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -72,7 +85,7 @@ def write_features(root: Path, given: Given, random: np.random.Generator) -> Non
     }
     for stage, (arrays, info) in made.items():
         features = Features(arrays=arrays, info={**info, **given.infos.get(stage, {})})
-        Store(root).write(stage, given.clip, f"key-{given.clip}", features)
+        build.store.write(stage, given.clip, build.key(STAGES[stage], clip), features)
 
 
 def balanced(n: int, **options: Any) -> list[Given]:

@@ -109,8 +109,8 @@ def test_a_rebuild_in_another_process_gives_the_same_bytes(built: Config) -> Non
     before = file_digest(path)
     path.unlink()
     code = (
-        "from pipeline.config import make_config; from pipeline.dataset.writer import *;"
-        f"build_dataset(make_config({{'processed': {str(built.processed)!r}, 'shard_size': 4}}))"
+        "from pipeline.config import Config; from pipeline.dataset.writer import build_dataset;"
+        f"build_dataset(Config.model_validate_json({built.model_dump_json()!r}))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
@@ -186,6 +186,16 @@ def test_a_feature_file_of_another_key_stops_the_build(tmp_path: Path) -> None:
         build_dataset(config)
 
 
+def test_features_of_other_settings_never_reach_a_file_that_states_these(tmp_path: Path) -> None:
+    """Records and files that agree with each other, but not with the build's settings."""
+    clips = balanced(10)
+    made = build_folder(tmp_path, clips)
+    asked = made.model_copy(update={"audio": made.audio.model_copy(update={"f0": "yin"})})
+    with pytest.raises(BuildError, match=r"(?s)was made with other settings.*--stage audio"):
+        build_dataset(asked)
+    assert not (tmp_path / "dataset.h5").exists()
+
+
 def test_an_unfinished_stage_and_a_lost_file_stop_the_build(tmp_path: Path) -> None:
     clips = balanced(10)
     config = build_folder(tmp_path, clips)
@@ -203,7 +213,9 @@ def test_features_that_are_no_numbers_never_reach_the_file(tmp_path: Path) -> No
     store = Store(tmp_path)
     features = store.read("audio", clips[4].clip)
     features.arrays["audio"][3, 2] = np.nan
-    store.write("audio", clips[4].clip, f"key-{clips[4].clip}", features)
+    key = store.key("audio", clips[4].clip)
+    assert key is not None
+    store.write("audio", clips[4].clip, key, features)
     with pytest.raises(BuildError, match=r"audio feature of clip video_0000/0004 holds NaN"):
         build_dataset(config)
     assert not (tmp_path / "dataset.h5").exists()
@@ -217,14 +229,13 @@ def test_no_clip_left_says_why(tmp_path: Path) -> None:
 
 FULL_DISK = """
 import resource, sys
-from pathlib import Path
-from pipeline.config import make_config
+from pipeline.config import Config
 from pipeline.dataset.writer import build_dataset
 from pipeline.errors import BuildError
-folder, limit = Path(sys.argv[1]), int(sys.argv[2])
+config, limit = Config.model_validate_json(sys.argv[1]), int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:
-    build_dataset(make_config({"processed": str(folder), "shard_size": 4}))
+    build_dataset(config)
 except BuildError as error:
     print(error.problem)
 """
@@ -238,7 +249,7 @@ def test_a_disk_that_fills_up_is_an_error_and_leaves_the_old_file(
     before = file_digest(path)
     limit = str(int(path.stat().st_size * share))
     done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(built.processed), limit],
+        [sys.executable, "-c", FULL_DISK, built.model_dump_json(), limit],
         capture_output=True,
         text=True,
         check=True,

@@ -1,0 +1,97 @@
+"""Settings files: what each step of the DAG was told, as inputs that Snakemake compares by time.
+
+Snakemake knows a job's parameters only as long as its own notes (``.snakemake``) are there.
+A settings file is written when, and only when, it would say something else than before, so
+that a changed setting is seen without those notes too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import Config
+from pipeline.errors import BuildError
+from pipeline.layout import imported_fingerprint, media_fingerprint
+from pipeline.stages import STAGES
+from pipeline.store import read_json, write_json
+
+Told = Callable[[Config], dict[str, Any]]
+
+
+def _manifest(config: Config) -> dict[str, Any]:
+    return {
+        "settings": config.manifest.defining(),
+        "shard_size": config.shard_size,
+        "media": media_fingerprint(config),
+    }
+
+
+def _stage(name: str) -> Told:
+    def told(config: Config) -> dict[str, Any]:
+        stage = STAGES[name]
+        imported = imported_fingerprint(config) if name == "openface" else ""
+        return {
+            "settings": stage.settings(config).defining(),
+            "digest": stage.settings_digest(config),
+            **({"imported": imported} if imported else {}),
+        }
+
+    return told
+
+
+def _dataset(config: Config) -> dict[str, Any]:
+    return {
+        "settings": config.dataset.defining(),
+        "rules": config.manifest.rules.defining(),
+        "preset": config.preset,
+    }
+
+
+STEPS: dict[str, Told] = {
+    "manifest": _manifest,
+    **{name: _stage(name) for name in STAGES},
+    "dataset": _dataset,
+    "train": lambda config: {"settings": config.train.defining()},
+    "report": lambda config: {"settings": config.report.defining()},
+}
+"""What decides the result of each step, beside the files that it reads."""
+
+
+def settings_file(config: Config, step: str) -> Path:
+    """Return the path of a step's settings file."""
+    return config.processed / "settings" / f"{step}.json"
+
+
+def write_settings(config: Config) -> list[str]:
+    """Bring the settings files up to date.
+
+    A step that cannot be told yet (its model or its program is missing) is left as it is:
+    the job that needs it says what is missing.
+
+    Returns
+    -------
+    list of str
+        The steps whose settings have changed since the last build.
+    """
+    changed = []
+    for step, told in STEPS.items():
+        path = settings_file(config, step)
+        try:
+            content = told(config)
+        except BuildError:
+            continue
+        before = _read(path)
+        if before != content:
+            write_json(path, content)
+            if before is not None:
+                changed.append(step)
+    return changed
+
+
+def _read(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except (OSError, ValueError):
+        return None
