@@ -10,7 +10,7 @@ TEST_PROCESSES ?= 2
 .PHONY: demo test lint setup lock docs clean
 
 demo: $(READY)
-	$(BIN)/snakemake --cores all all --configfile config/demo.yaml --rerun-incomplete --quiet all
+	$(BIN)/chsims-build --config config/demo.yaml
 
 test: lint demo
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile

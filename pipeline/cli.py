@@ -220,6 +220,11 @@ def report(context: click.Context, files: tuple[Path, ...], assignments: tuple[s
     from pipeline.report.build import build_report
 
     config: Config = make_config(values_of(context, files, assignments))
+    if not (config.processed / "manifest.parquet").is_file():
+        raise BuildError(
+            f"{config.processed}: nothing is built there yet, so there is nothing to report",
+            "build first: chsims-build; or name the build's folder: --set processed=FOLDER",
+        )
     click.echo(build_report(config))
 
 

@@ -74,10 +74,9 @@ class LogHandler(LogHandlerBase):
 
 
 def _failed_job(record: logging.LogRecord) -> str:
-    wildcards = " ".join(str(value) for value in dict(getattr(record, "wildcards", {})).values())
-    name = f"{getattr(record, 'rule_name', 'a job')} {wildcards}".strip()
     logs = ", ".join(getattr(record, "log", None) or ())
-    return f"{name}: not finished" + (f"; its log: {logs}" if logs else "")
+    where = f"; its log: {logs}" if logs else ""
+    return f"{getattr(record, 'rule_name', 'a job')}: not finished{where}"
 
 
 def _error(message: str, exception: str) -> str:

@@ -39,6 +39,17 @@ def test_every_setting_has_help() -> None:
         ("audio.f0=swipe", "audio.f0"),
         ("train.seeds=many", "train.seeds"),
         ("max_quarantined=2", "max_quarantined"),
+        ("train.models=lf_dnn", "give a list, e.g. [lf_dnn]"),
+        ("train.models=[lf_dn]", "did you mean lf_dnn?"),
+        ("train.recipe={poling: padded}", "recipe.poling: no such key; did you mean pooling?"),
+        ("train.recipe={pooling: paded}", "did you mean padded?"),
+        ("train.hyper={mlf_dnn: {learning_rat: 1}}", "did you mean learning_rate?"),
+        ("audio=yin", "audio: this is a group of settings"),
+        ("faces.thresholds=[6, 7, 8]", "faces.thresholds.0"),
+        ("audio.f0_min=3000", "f0_min below f0_max; found f0_min 3000, f0_max 2093"),
+        ("audio.f0_max=30000", "within 10.8 and 11025 Hz"),
+        ("audio.f0_max=70", "0.85 octaves apart"),
+        ("manifest.rules.min_seconds=20", "min_seconds 20 is above max_seconds 10"),
     ],
 )
 def test_a_wrong_key_or_value_is_named_with_what_was_meant(assignment: str, words: str) -> None:

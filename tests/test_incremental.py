@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.corpora import Corpus, small_corpus
 from tests.media import face_clip
 
@@ -92,16 +99,22 @@ def test_one_clip_can_be_forced(corpus: Corpus) -> None:
     assert "Nothing to be done" in corpus.build(*STAGES, **settings)
 
 
+def test_a_changed_setting_is_seen_without_snakemakes_own_notes(corpus: Corpus) -> None:
+    """`make clean`, or a folder that was moved: what was made with which settings is in it."""
+    settings = {"audio": {"f0": "zcr"}, "faces": {"margin": 0.1}}
+    shutil.rmtree(corpus.folder / ".snakemake")
+    corpus.build(*STAGES, **settings)
+    assert corpus.computed() == {}
+    shutil.rmtree(corpus.folder / ".snakemake")
+    corpus.build(*STAGES, faces={"margin": 0.1})
+    assert corpus.computed() == {"audio": 4}
+    shutil.rmtree(corpus.folder / ".snakemake")
+    corpus.build(*STAGES, **settings)
+    assert corpus.computed() == {"audio": 4}
+
+
 def test_a_build_killed_in_the_middle_goes_on_where_it_was(tmp_path: Path) -> None:
     """SIGKILL to everything while the faces are found: what was stored is not computed again."""
-    import os
-    import signal
-    import subprocess
-    import sys
-    import time
-
-    from tests.conftest import ROOT
-
     corpus = small_corpus(tmp_path, clips=6)
     corpus.build("stage_text")
     corpus.computed()
@@ -123,17 +136,9 @@ def test_a_build_killed_in_the_middle_goes_on_where_it_was(tmp_path: Path) -> No
     time.sleep(0.5)
     stored = {p: p.read_bytes() for p in corpus.processed.glob("faces/**/*.safetensors")}
     assert 2 <= len(stored) < 6
-    assert snakemake_unlock(tmp_path, corpus) == 0
     corpus.build("stage_vision")
     counts = corpus.computed()
     assert counts["faces"] == 6 - len(stored)
     assert counts["openface"] == counts["vision"] == 6
     for path, data in stored.items():
         assert path.read_bytes() == data
-
-
-def snakemake_unlock(folder: Path, corpus: Corpus) -> int:
-    from tests.conftest import snakemake
-
-    arguments = ("--configfile", str(folder / "config.yaml"), "--unlock")
-    return snakemake(*arguments, cwd=folder).returncode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import subprocess
 import sys
@@ -10,7 +11,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from snakemake.settings.types import OutputSettings
+from snakemake_interface_logger_plugins.common import LogEvent
 
+from pipeline.console import LogHandler
 from tests.conftest import DEMO, ROOT
 from tests.corpora import Corpus, small_corpus
 from tests.test_cli import chsims
@@ -127,3 +131,56 @@ def test_a_second_build_is_refused_and_disturbs_nothing(corpus: Corpus) -> None:
     status, words = corpus.run("stage_vision")
     assert status == 0
     assert "Nothing to be done" in words
+
+
+def record(level: int, message: str, **extra: object) -> logging.LogRecord:
+    made = logging.LogRecord("snakemake", level, __file__, 1, message, None, None)
+    vars(made).update(extra)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("level", "message", "extra", "words"),
+    [
+        (logging.INFO, "Building DAG of jobs...", {}, ""),
+        (logging.WARNING, "a file is newer than now", {}, "a file is newer than now\n"),
+        (
+            logging.ERROR,
+            "ProtectedOutputException in rule audio:\nWrite-protected output files: a.json",
+            {"event": LogEvent.ERROR, "exception": "ProtectedOutputException"},
+            "ProtectedOutputException in rule audio:\nWrite-protected output files: a.json\n",
+        ),
+        (
+            logging.ERROR,
+            "RuleException:\nCalledProcessError: Command 'x' returned non-zero exit status 1.",
+            {"event": LogEvent.ERROR, "exception": "RuleException"},
+            "",  # the job has said why
+        ),
+        (
+            logging.ERROR,
+            "RuleException:\nCalledProcessError: Command 'x' died with <Signals.SIGKILL: 9>.",
+            {"event": LogEvent.ERROR, "exception": "RuleException"},
+            "its process was ended by SIGKILL (memory?)\n",
+        ),
+        (
+            logging.ERROR,
+            "Error in rule audio, jobid: 3",
+            {
+                "event": LogEvent.JOB_ERROR,
+                "rule_name": "audio",
+                "log": ["logs/audio/0003.log"],
+            },
+            "audio: not finished; its log: logs/audio/0003.log\n",
+        ),
+    ],
+)
+def test_the_console_shows_what_a_person_needs_of_snakemakes_messages(
+    level: int,
+    message: str,
+    extra: dict[str, object],
+    words: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    handler = LogHandler(OutputSettings(), None)
+    handler.handle(record(level, message, **extra))
+    assert capfd.readouterr().err == words

@@ -105,13 +105,17 @@ def _stratified(clips: Sequence[SplitClip], seed: int) -> tuple[dict[str, str], 
         if len(order) >= SMALL_CLASS:
             part_of |= _cut(order)
     part_of |= _cut(_interleaved(small))
-    warnings = tuple(
-        f"class {name} has {len(order)} clip(s), fewer than {SMALL_CLASS}: small classes are cut "
-        "6:2:2 together, so a part may lack this class"
+    rare = [
+        f"{name} {len(order)}"
         for name, order in zip(CLASSES, orders, strict=True)
         if 0 < len(order) < SMALL_CLASS
+    ]
+    if not rare:
+        return part_of, ()
+    return part_of, (
+        f"classes of fewer than {SMALL_CLASS} clips ({', '.join(rare)}) are cut 6:2:2 together, "
+        "so a part may lack one of them",
     )
-    return part_of, warnings
 
 
 def _cut(order: Sequence[str]) -> dict[str, str]:

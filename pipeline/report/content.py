@@ -128,7 +128,7 @@ def _lengths(build: Build, rows: list[ClipRow]) -> list[tuple[corpus.Lengths, st
 def _incomparable(build: Build) -> str:
     """Say why scores cannot be held against the paper's; nothing when they can."""
     if build.clips_in != CORPUS["clips"]:
-        return f"This corpus has {build.clips_in:,}."
+        return f"This corpus has {len(build.usable):,} that can be used."
     return "Here the text model is untrained." if build.made_with.text.model == "demo" else ""
 
 

@@ -45,6 +45,9 @@ def build_warnings(build: Build) -> list[Warned]:
     if total and lost / total > limit:
         text = f"{lost} of {total} clips are in quarantine"
         found.append(Warned(text, f"max_quarantined allows {limit:.0%}.", "quarantine"))
+    if build.outdated:
+        text = "the dataset is of an earlier build than its features"
+        found.append(Warned(text, "chsims-build brings it up to date.", "made"))
     missing = [gap for name, gap in build.gaps.items() if name != "runs"]
     if missing:
         first = f"The first: {missing[0].what} ({missing[0].command})."

@@ -61,6 +61,13 @@ def test_the_action_decides_what_a_finding_means() -> None:
     assert (off.warnings, off.refusals) == ((), ())
 
 
+@pytest.mark.parametrize("modality", ["M", "T", "A", "V"])
+def test_no_rule_lets_a_label_outside_its_range_in(modality: str) -> None:
+    row = replace(ROW, **{modality: -3.0})
+    (finding,) = unusable(row, PROBE)
+    assert finding.reason == f"labels outside [-1, 1]: {modality} -3"
+
+
 def test_no_label_and_a_whole_film_are_unusable_whatever_the_rules() -> None:
     found = list(unusable(replace(ROW, M=math.nan), replace(PROBE, duration=5400.0)))
     assert [finding.rule for finding in found] == ["label", "duration"]

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import Config, make_config
+from pipeline.products import PRODUCTS, is_outdated
 from pipeline.report.build import build_report, embed_json
 from pipeline.report.provenance import costs
 from pipeline.report.sources import read_build
 from pipeline.report.summary import summary_text
+from pipeline.store import read_json, write_json
 from tests.report.conftest import HOSTILE
 from tests.report.synthetic import Corpus, write_build
 
@@ -121,6 +123,23 @@ def test_training_jobs_are_among_the_costs(tmp_path: Path) -> None:
         log.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:01:00\t{peak}\n", "utf-8")
     (train,) = (cost for cost in costs(read_build(config).runs) if cost.stage == "train")
     assert (train.jobs, train.seconds, train.peak_mb) == (2, 140, 512.5)
+
+
+def test_an_old_dataset_is_not_called_built(tmp_path: Path) -> None:
+    """A stage was built again after the dataset: what is said is about now."""
+    config = write_build(tmp_path, Corpus(clips=4))
+    build_report(config)
+    record = tmp_path / "records" / "audio" / "0000.json"
+    lost = {"clip": "video_0001/0002", "stage": "audio", "reason": "no sound", "remedy": ""}
+    kept = {c: k for c, k in read_json(record)["clips"].items() if c != lost["clip"]}
+    write_json(record, {"clips": kept, "quarantine": [lost]})
+    for product in PRODUCTS:
+        assert is_outdated(tmp_path, product)
+    text = summary_text(config)
+    assert "features: vision 3, audio 3, text 3; dataset.h5 is of an earlier build" in text
+    assert "1 x audio: no sound (video_0001/0002)" in text
+    assert "report.html (of an earlier build)" in text
+    assert "WARNING: the dataset is of an earlier build" in text
 
 
 def test_the_console_hears_what_was_built_and_what_was_lost(build: Config, page: Path) -> None:
