@@ -15,12 +15,11 @@ import argparse
 import os
 import sys
 import tempfile
-from datetime import date
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from page import MODELS, put_into_page
+from page import MODELS, measured_on, put_into_page
 from planted import write_planted
 from train import SEEDS, SMALL, measure, settings_of
 
@@ -83,7 +82,7 @@ def main() -> None:
                 print(lines[-1], flush=True)
     if options.docs:
         where = f"Mean (deviation) of {options.seeds} seeds on the test part, in percent; "
-        put_into_page(MODELS, "effects", [*lines, "", f"{where}{date.today().isoformat()}."])
+        put_into_page(MODELS, "effects", [*lines, "", f"{where}{measured_on()}"])
 
 
 if __name__ == "__main__":

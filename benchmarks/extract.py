@@ -31,7 +31,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from page import DOCS, PERFORMANCE, put_into_page
+from page import DOCS, PERFORMANCE, processor, put_into_page
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("frames", "faces", "audio", "text")
@@ -306,11 +306,13 @@ def table(result: dict[str, Any]) -> list[str]:
 
 def machine(before: tuple[float, ...]) -> dict[str, Any]:
     """Describe the machine and how busy others kept it."""
-    name = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-         if line.startswith("model name")), platform.processor())  # fmt: skip
-    return {"cpu": name, "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(),
-            "load_before": before, "load_after": os.getloadavg()}  # fmt: skip
+    return {
+        "cpu": processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "load_before": before,
+        "load_after": os.getloadavg(),
+    }
 
 
 def write_docs(result: dict[str, Any], form_lines: list[str]) -> None:

@@ -28,7 +28,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -36,7 +36,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import h5py
-from page import MODELS, put_into_page
+from page import MODELS, measured_on, put_into_page
 from planted import write_planted
 from train import SEEDS, SLOW, measure, settings_of
 from tree import watch
@@ -148,7 +148,7 @@ def main() -> None:
             lines.append(row_of(folder, model, SEEDS[: options.seeds]))
             print(lines[-1], flush=True)
     if options.docs:
-        put_into_page(MODELS, "beside", [*lines, "", f"{date.today().isoformat()}."])
+        put_into_page(MODELS, "beside", [*lines, "", measured_on()])
 
 
 def row_of(folder: Path, model: str, seeds: tuple[int, ...]) -> str:

@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from extract import features_command
-from page import PERFORMANCE, put_into_page
+from page import PERFORMANCE, measured_on, put_into_page
 from tree import Tree
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -170,7 +170,7 @@ def main() -> None:
         starts += [f"| {name} | {seconds:.2f} |" for name, seconds in taken.items()]
         print("\n".join(starts))
     if options.docs:
-        put_into_page(PERFORMANCE, "scaling", [*lines, "", *starts])
+        put_into_page(PERFORMANCE, "scaling", [*lines, "", *starts, "", measured_on()])
 
 
 if __name__ == "__main__":

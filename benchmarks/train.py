@@ -20,14 +20,13 @@ import os
 import re
 import sys
 import tempfile
-from datetime import date
 from pathlib import Path
 from statistics import mean, median, pstdev
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from page import MODELS, put_into_page
+from page import MODELS, measured_on, put_into_page
 from planted import write_planted
 from tree import watch
 
@@ -125,7 +124,7 @@ def main() -> None:
             lines.append(_line_of(row, scored=not stopped))
             print(lines[-1], flush=True)
     if options.docs:
-        put_into_page(MODELS, "trained", [*lines, "", f"{date.today().isoformat()}."])
+        put_into_page(MODELS, "trained", [*lines, "", measured_on()])
 
 
 def _line_of(row: dict[str, Any], *, scored: bool) -> str:
