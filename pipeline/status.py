@@ -53,6 +53,19 @@ def stage_status(config: Config, clips: list[Clip]) -> Iterator[StageStatus]:
         yield StageStatus(stage.name, states["done"], states["stale"], tuple(own))
 
 
+def clips_due(config: Config) -> str:
+    """Say how many clips each stage would compute, of those that the manifest knows now."""
+    clips = clips_of(config)
+    if not clips:
+        return "no manifest yet: how many clips each stage has to compute is known after it"
+    due = [
+        f"{row.stage} {'?' if row.problem else row.stale}"
+        for row in stage_status(config, clips)
+        if row.stale or row.problem
+    ]
+    return f"clips to compute: {', '.join(due) or 'none'} (of {len(clips)})"
+
+
 def manifest_quarantine(config: Config) -> list[QuarantineEntry]:
     """Return the clips the manifest left out."""
     path = config.processed / "manifest_quarantine.json"

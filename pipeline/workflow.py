@@ -18,6 +18,7 @@ from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.runs import tell
 from pipeline.stages import STAGES
+from pipeline.status import clips_due
 
 STAGE_NAMES = ("manifest", *STAGES, "dataset", "train", "report")
 """Every stage of the DAG, in the order data takes."""
@@ -115,7 +116,10 @@ def run(call: Call, config: Config) -> int:
     if sys.stderr.isatty() and not call.dry_run:
         return _run_with_bars(call, config)
     process, stopper = _started(call)
-    return stopper.status(process.wait())
+    status = process.wait()
+    if call.dry_run and status == 0:
+        tell(clips_due(config))
+    return stopper.status(status)
 
 
 class _Handover:

@@ -75,6 +75,16 @@ def test_a_dry_run_names_the_jobs_and_writes_nothing(tmp_path: Path) -> None:
     for rule in ("manifest", "frames", "faces", "openface", "vision"):
         assert re.search(rf"^{rule} +1$", output, re.MULTILINE)
     assert not (tmp_path / "p").exists()
+    assert "no manifest yet" in output
+
+
+def test_a_dry_run_says_how_many_clips_a_changed_setting_costs(demo_build: Path) -> None:
+    arguments = ("--config", "config/demo.yaml", "--set", "faces.margin=0.1", "--dry-run")
+    before = {path: path.read_bytes() for path in (demo_build / "settings").iterdir()}
+    status, output = chsims(*arguments)
+    assert status == 0
+    assert "clips to compute: frames 30, faces 30, openface 30, vision 30 (of 30)" in output
+    assert {path: path.read_bytes() for path in (demo_build / "settings").iterdir()} == before
 
 
 def test_the_demo_is_done_in_every_stage_and_nothing_is_due(demo_build: Path) -> None:
