@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from pipeline.config import Config, make_config
 from pipeline.errors import BuildError
+from pipeline.products import note_inputs
 from pipeline.runs import note_run, tell
 from pipeline.stages import STAGES
 from pipeline.threads import bound_threads
@@ -59,6 +60,7 @@ def job(snakemake: Any) -> Iterator[Config]:
         if error.errno not in _DISK_ERRORS:
             raise
         _stop(config, snakemake.rule, _disk_error(error))
+    note_inputs(config.processed, snakemake.output, snakemake.input)
     if snakemake.rule not in STAGES:  # those say themselves how many clips they computed
         seconds = time.monotonic() - started
         name = " ".join([snakemake.rule, *snakemake.wildcards])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+
+from pipeline.store import file_digest, read_json, write_json
 
 PRODUCTS = ("dataset.h5", "results/table2.json", "report.html")
 
@@ -18,10 +21,35 @@ _MADE_FROM = {
 }
 
 
+_SMALL = 1_000_000
+"""Files up to this size are compared by what is in them, as Snakemake does; larger ones by time."""
+
+
+def note_inputs(processed: Path, outputs: Iterable[str], inputs: Iterable[str]) -> None:
+    """Remember what the small files that a product was made from held.
+
+    Parameters
+    ----------
+    processed : Path
+        The build's folder.
+    outputs, inputs : iterable of str
+        Files that a job has written and read.
+    """
+    made = [product for product in PRODUCTS if str(processed / product) in outputs]
+    for product in made:
+        read = [path for path in map(Path, inputs) if path.is_relative_to(processed)]
+        write_json(
+            _notes(processed, product),
+            {
+                path.relative_to(processed).as_posix(): file_digest(path)
+                for path in read
+                if path.stat().st_size <= _SMALL
+            },
+        )
+
+
 def is_outdated(processed: Path, product: str) -> bool:
     """Tell whether a product is there, but of an earlier build than what it is made from.
-
-    Times decide, as they do for Snakemake.
 
     Parameters
     ----------
@@ -34,9 +62,23 @@ def is_outdated(processed: Path, product: str) -> bool:
     if not path.is_file():
         return False
     made = path.stat().st_mtime_ns
+    try:
+        noted = read_json(_notes(processed, product))
+    except (OSError, ValueError):
+        noted = {}
     for pattern in _MADE_FROM[product]:
         if pattern in PRODUCTS and is_outdated(processed, pattern):
             return True
-        if any(source.stat().st_mtime_ns > made for source in processed.glob(pattern)):
-            return True
+        for source in processed.glob(pattern):
+            before = noted.get(source.relative_to(processed).as_posix())
+            if source.stat().st_mtime_ns > made and before != _digest_if_small(source):
+                return True
     return False
+
+
+def _digest_if_small(path: Path) -> str:
+    return file_digest(path) if path.stat().st_size <= _SMALL else "too large to compare"
+
+
+def _notes(processed: Path, product: str) -> Path:
+    return processed / "logs" / "inputs" / f"{product.replace('/', '_')}.json"

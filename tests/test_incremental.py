@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from pipeline.products import is_outdated
 from tests.corpora import Corpus, small_corpus
 from tests.media import face_clip
 
@@ -91,6 +86,19 @@ def test_a_lost_feature_file_is_noticed_and_made_again(corpus: Corpus) -> None:
     assert corpus.computed() == {"audio": 1}
 
 
+def test_what_was_made_again_to_the_byte_leaves_the_dataset_up_to_date(tmp_path: Path) -> None:
+    """A record that is written anew with the same words is no news: neither to Snakemake."""
+    corpus = small_corpus(tmp_path)
+    corpus.build("dataset")
+    (corpus.processed / "audio" / "video_1" / "0000.safetensors").unlink()
+    corpus.build("dataset")
+    assert not is_outdated(corpus.processed, "dataset.h5")
+    corpus.build("stage_audio", audio={"f0": "zcr"})
+    assert is_outdated(corpus.processed, "dataset.h5")
+    corpus.build("stage_audio")
+    assert not is_outdated(corpus.processed, "dataset.h5")
+
+
 def test_one_clip_can_be_forced(corpus: Corpus) -> None:
     settings = {"audio": {"f0": "zcr"}, "faces": {"margin": 0.1}}
     run = {"clips": ["video_2/new"], "force": ["audio"]}
@@ -111,34 +119,3 @@ def test_a_changed_setting_is_seen_without_snakemakes_own_notes(corpus: Corpus) 
     shutil.rmtree(corpus.folder / ".snakemake")
     corpus.build(*STAGES, **settings)
     assert corpus.computed() == {"audio": 4}
-
-
-def test_a_build_killed_in_the_middle_goes_on_where_it_was(tmp_path: Path) -> None:
-    """SIGKILL to everything while the faces are found: what was stored is not computed again."""
-    corpus = small_corpus(tmp_path, clips=6)
-    corpus.build("stage_text")
-    corpus.computed()
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    options = ["--cores", "2", "--configfile", str(tmp_path / "config.yaml"), "--", "stage_vision"]
-    build = subprocess.Popen(
-        [*command, *options],
-        cwd=tmp_path,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 120
-    while len(list(corpus.processed.glob("faces/**/*.safetensors"))) < 2:
-        assert time.monotonic() < deadline, "no face was found in two minutes"
-        time.sleep(0.05)
-    os.killpg(build.pid, signal.SIGKILL)
-    build.wait()
-    time.sleep(0.5)
-    stored = {p: p.read_bytes() for p in corpus.processed.glob("faces/**/*.safetensors")}
-    assert 2 <= len(stored) < 6
-    corpus.build("stage_vision")
-    counts = corpus.computed()
-    assert counts["faces"] == 6 - len(stored)
-    assert counts["openface"] == counts["vision"] == 6
-    for path, data in stored.items():
-        assert path.read_bytes() == data

@@ -18,6 +18,8 @@ def snakemake(folder: Path) -> SimpleNamespace:
         config={"processed": str(folder)},
         log=[str(folder / "logs" / "job.log")],
         rule="dataset",
+        input=[],
+        output=[],
         wildcards=[],
     )
 
