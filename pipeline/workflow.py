@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from pipeline.errors import BuildError
 from pipeline.runs import tell
 from pipeline.stages import STAGES
 from pipeline.status import clips_due
+from pipeline.store import digest, write_json
 
 STAGE_NAMES = ("manifest", *STAGES, "dataset", "train", "report")
 """Every stage of the DAG, in the order data takes."""
@@ -59,8 +59,7 @@ class Call:
     extra: tuple[str, ...] = ()
 
     def command(self) -> list[str]:
-        """Return the argument list."""
-        settings = [f"{key}={json.dumps(value)}" for key, value in self.values.items()]
+        """Return the argument list, after writing the settings where Snakemake reads them."""
         forced = self.values.get("run", {}).get("force", ())
         return [
             sys.executable,
@@ -75,11 +74,22 @@ class Call:
             "greedy",
             *(["--dry-run"] if self.dry_run else []),
             *(["--forcerun", *(_rule(stage) for stage in forced)] if forced else []),
-            *(["--config", *settings] if settings else []),
+            *(["--configfile", str(_config_file(self.values))] if self.values else []),
             *self.extra,
             "--",
             *([_target(stage) for stage in self.stages] or ["all"]),
         ]
+
+
+def _config_file(values: dict[str, Any]) -> Path:
+    """Write settings into a file named by its content, for Snakemake and its jobs anywhere.
+
+    Snakemake's ``--config`` would make words of numbers that stand deep inside a value.
+    """
+    path = Path(".snakemake") / "chsims-build" / f"{digest(values)[:16]}.json"
+    if not path.is_file():
+        write_json(path, values)
+    return path
 
 
 def _target(stage: str) -> str:

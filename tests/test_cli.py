@@ -94,6 +94,13 @@ def test_the_demo_is_done_in_every_stage_and_nothing_is_due(demo_build: Path) ->
         assert re.search(rf"{stage} +│ +30 │ +- │ +- │", output), output
 
 
+def test_both_ways_to_build_mean_the_same_settings(demo_build: Path) -> None:
+    """The fixture called snakemake with the config file: chsims-build has nothing left to do."""
+    status, output = chsims("--config", "config/demo.yaml", "--dry-run")
+    assert status == 0
+    assert "nothing to be done" in output
+
+
 def test_the_doctor_passes_the_demo_and_warns_of_its_text_model() -> None:
     status, output = chsims("doctor", "--openface", "--config", "config/demo.yaml")
     assert status == 0
