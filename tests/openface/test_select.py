@@ -18,7 +18,7 @@ from pipeline.stages import STAGES
 from tests.openface.harness import EMULATOR, Harness
 
 
-def test_the_configuration_names_the_extractor() -> None:
+def test_the_configuration_names_the_extractor(tmp_path: Path) -> None:
     stage = STAGES["openface"]
     imported = make_config({"openface": {"runtime": "import"}})
     assert isinstance(stage.make(imported, threads=2), ImportedOpenFace)
@@ -27,7 +27,14 @@ def test_the_configuration_names_the_extractor() -> None:
     extractor = stage.make(native, threads=2)
     assert isinstance(extractor, RunOpenFace) and extractor.threads == 2
     assert stage.batch(native.openface) == 5
-    assert identity(OpenFaceSettings(runtime="import")) == {"runtime": "import"}
+    settings = OpenFaceSettings(runtime="import", import_folder=tmp_path)
+    assert identity(settings) == {"runtime": "import"}
+
+
+def test_a_folder_to_import_from_that_is_none_stops_before_any_clip(tmp_path: Path) -> None:
+    for folder in (None, tmp_path / "none"):
+        with pytest.raises(BuildError, match=r"openface\.import_folder"):
+            identity(OpenFaceSettings(runtime="import", import_folder=folder))
 
 
 def test_auto_takes_the_first_that_answers_and_says_why(
