@@ -86,6 +86,18 @@ def records(stage):
     )
 
 
+def job_threads(stage, most):
+    """Threads of each of a stage's jobs: `most`, or one where there are jobs enough for all cores.
+
+    While a job loads its libraries it keeps one core busy, however many it has.
+    """
+    if not workflow.is_main_process or workflow.resource_settings.nodes is not None:
+        return most  # on a cluster a job has cores of its own
+    cores = workflow.resource_settings.cores
+    jobs = len(layout.job_names(stage, SELECTED))
+    return 1 if cores and jobs >= 4 * cores else most
+
+
 # targets that build one stage of all clips: snakemake --cores 8 stage_audio
 for stage in STAGES:
 

@@ -10,7 +10,7 @@ rule frames:
         record=temp(PROCESSED + "/records/frames/{shard}.json"),
     log:
         PROCESSED + "/logs/frames/{shard}.log",
-    threads: 4
+    threads: job_threads("frames", 4)
     resources:
         mem_mb=2000,
     params:
@@ -28,9 +28,9 @@ rule faces:
         record=PROCESSED + "/records/faces/{shard}.json",
     log:
         PROCESSED + "/logs/faces/{shard}.log",
-    threads: 4
+    threads: job_threads("faces", 4)
     resources:
-        mem_mb=8000,
+        mem_mb=lambda wildcards, threads: 2000 * threads,
     params:
         settings=settings_digest("faces"),
     script:
@@ -46,7 +46,7 @@ rule openface:
         record=PROCESSED + "/records/openface/{shard}.json",
     log:
         PROCESSED + "/logs/openface/{shard}.log",
-    threads: 4
+    threads: job_threads("openface", 4)
     resources:
         # each of the job's containers is held to openface.memory_mb
         mem_mb=lambda wildcards, threads: 1000 + threads * CONFIG.openface.memory_mb,
@@ -66,7 +66,7 @@ rule vision:
         record=PROCESSED + "/records/vision/{shard}.json",
     log:
         PROCESSED + "/logs/vision/{shard}.log",
-    threads: 2
+    threads: job_threads("vision", 2)
     resources:
         mem_mb=2000,
     params:
