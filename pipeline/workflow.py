@@ -73,7 +73,7 @@ class Call:
             "--scheduler",
             "greedy",
             *(["--dry-run"] if self.dry_run else []),
-            *(["--forcerun", *(_rule(stage) for stage in forced)] if forced else []),
+            *(["--forcerun", *forced] if forced else []),
             *(["--configfile", str(_config_file(self.values))] if self.values else []),
             *self.extra,
             "--",
@@ -94,10 +94,6 @@ def _config_file(values: dict[str, Any]) -> Path:
 
 def _target(stage: str) -> str:
     return f"stage_{stage}" if stage in STAGES else _TARGETS[stage]
-
-
-def _rule(stage: str) -> str:
-    return stage
 
 
 def find_snakefile() -> Path:
