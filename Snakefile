@@ -27,6 +27,11 @@ rule all:
     default_target: True
     input:
         rules.verdict.output,
+        rules.dataset.output,
+        rules.report.output,
+        RESULTS,
+        # named, since Snakemake does not miss what only lies between
+        [records(stage) for stage in ("vision", "audio", "text")],
 
 
 rule stage_train:

@@ -15,6 +15,16 @@ from pipeline.errors import BuildError
 
 _SNAKEMAKE_LOCKS = Path(".snakemake") / "locks"
 
+_OWN = {
+    (name,)
+    for name in (
+        *("manifest.parquet", "manifest_quarantine.json", "shards", "records", "settings"),
+        *("dataset.h5", "quarantine.csv", "experiments", "results", "report", "report.html"),
+        "logs",
+    )
+}
+"""What lies in a build's own folder and can stand in a lock."""
+
 _held: list[IO[str]] = []
 """Open for as long as this process lives: the system lets go of the lock when it ends."""
 
@@ -64,5 +74,10 @@ def _remove_left_over(lock: Path, processed: Path) -> None:
     """Remove one of Snakemake's locks if it is on this build's files."""
     with suppress(OSError):
         files = lock.read_text("utf-8", errors="replace").splitlines()
-        if any(Path(file).is_relative_to(processed) for file in files):
+        if any(_is_of(Path(file), processed) for file in files):
             lock.unlink()
+
+
+def _is_of(file: Path, processed: Path) -> bool:
+    """Tell whether a file is of this build, not of one in a folder below (processed/demo)."""
+    return file.is_relative_to(processed) and file.relative_to(processed).parts[:1] in _OWN

@@ -7,6 +7,7 @@ that a changed setting is seen without those notes too.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def write_settings(config: Config) -> list[str]:
     for step, told in STEPS.items():
         path = settings_file(config, step)
         try:
-            content = told(config)
+            content = json.loads(json.dumps(told(config)))  # as it will be read: no tuples
         except BuildError:
             continue
         before = _read(path)

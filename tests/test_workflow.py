@@ -67,6 +67,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         [*command, *arguments],
         cwd=folder,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # nohup ignores it
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
