@@ -123,7 +123,10 @@ def read_values(files: tuple[Path, ...], assignments: tuple[str, ...]) -> dict[s
             raise BuildError(
                 f"--set {assignment!r} is not of the form key=value", "e.g. --set audio.f0=yin"
             )
-        value: Any = yaml.safe_load(text)
+        try:
+            value: Any = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise BuildError(f"--set {assignment!r}: the value is not YAML: {error}") from error
         for part in reversed(key.split(".")):
             value = {part: value}
         merge(values, value)

@@ -44,6 +44,7 @@ def test_every_setting_has_help() -> None:
         ("train.recipe={poling: padded}", "recipe.poling: no such key; did you mean pooling?"),
         ("train.recipe={pooling: paded}", "did you mean padded?"),
         ("train.hyper={mlf_dnn: {learning_rat: 1}}", "did you mean learning_rate?"),
+        ("audio.f0=[yin", "the value is not YAML"),
         ("audio=yin", "audio: this is a group of settings"),
         ("faces.thresholds=[6, 7, 8]", "faces.thresholds.0"),
         ("audio.f0_min=3000", "f0_min below f0_max; found f0_min 3000, f0_max 2093"),
