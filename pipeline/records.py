@@ -14,8 +14,9 @@ def forget_false_records(config: Config) -> list[Path]:
     """Remove the records that do not hold any more, so that their jobs look at the clips again.
 
     Snakemake sees one record a job, not the feature files. A record is false when a file that
-    it names is gone, or when a clip that it has in quarantine is not known as bad any more:
-    it was computed alone (``--clip``) since, or its failure was a passing one.
+    it names is gone or has another key (``--clip`` with another setting), or when a clip that
+    it has in quarantine is not known as bad any more: it was computed alone since, or its
+    failure was a passing one.
 
     Returns
     -------
@@ -48,4 +49,5 @@ def _holds(store: Store, stage: str, record: dict[str, Any]) -> bool:
             tried_again.append(entry["clip"])
     for clip in tried_again:
         store.forget_failure(stage, clip)
-    return not tried_again and all(store.exists(stage, clip) for clip in record["clips"])
+    made = record["clips"].items()
+    return not tried_again and all(store.key(stage, clip) == key for clip, key in made)
