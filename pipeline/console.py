@@ -41,16 +41,12 @@ class LogHandler(LogHandlerBase):
 
     writes_to_stream = True
     writes_to_file = False
-    has_filter = True
+    has_filter = True  # or Snakemake would add its own: `emit` alone decides
     has_formatter = True
     needs_rulegraph = False
 
     def __post_init__(self) -> None:
         self._jobs_told = False
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Keep everything for `emit`, which alone decides (has_filter)."""
-        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one message, or nothing."""

@@ -16,12 +16,8 @@ from pipeline.errors import BuildError
 _SNAKEMAKE_LOCKS = Path(".snakemake") / "locks"
 
 _OWN = {
-    (name,)
-    for name in (
-        *("manifest.parquet", "manifest_quarantine.json", "shards", "records", "settings"),
-        *("dataset.h5", "quarantine.csv", "experiments", "results", "report", "report.html"),
-        "logs",
-    )
+    *("manifest.parquet", "manifest_quarantine.json", "shards", "records", "settings", "logs"),
+    *("dataset.h5", "quarantine.csv", "experiments", "results", "report", "report.html"),
 }
 """What lies in a build's own folder and can stand in a lock."""
 
@@ -80,4 +76,4 @@ def _remove_left_over(lock: Path, processed: Path) -> None:
 
 def _is_of(file: Path, processed: Path) -> bool:
     """Tell whether a file is of this build, not of one in a folder below (processed/demo)."""
-    return file.is_relative_to(processed) and file.relative_to(processed).parts[:1] in _OWN
+    return file.is_relative_to(processed) and file.relative_to(processed).parts[0] in _OWN

@@ -30,7 +30,7 @@ def _manifest(config: Config) -> dict[str, Any]:
 
 
 def _stage(name: str) -> Told:
-    def told(config: Config) -> dict[str, Any]:
+    def of_stage(config: Config) -> dict[str, Any]:
         stage = STAGES[name]
         imported = imported_fingerprint(config) if name == "openface" else ""
         return {
@@ -39,7 +39,7 @@ def _stage(name: str) -> Told:
             **({"imported": imported} if imported else {}),
         }
 
-    return told
+    return of_stage
 
 
 def _dataset(config: Config) -> dict[str, Any]:
@@ -65,11 +65,18 @@ def settings_file(config: Config, step: str) -> Path:
     return config.processed / "settings" / f"{step}.json"
 
 
-def write_settings(config: Config) -> list[str]:
+def write_settings(config: Config, told: Callable[[str], dict[str, Any]]) -> list[str]:
     """Bring the settings files up to date.
 
     A step that cannot be told yet (its model or its program is missing) is left as it is:
     the job that needs it says what is missing.
+
+    Parameters
+    ----------
+    config : Config
+        Names the build's folder.
+    told : callable
+        Gives a step's entry of `STEPS`, worked out once.
 
     Returns
     -------
@@ -77,10 +84,10 @@ def write_settings(config: Config) -> list[str]:
         The steps whose settings have changed since the last build.
     """
     changed = []
-    for step, told in STEPS.items():
+    for step in STEPS:
         path = settings_file(config, step)
         try:
-            content = json.loads(json.dumps(told(config)))  # as it will be read: no tuples
+            content = json.loads(json.dumps(told(step)))  # as it will be read: no tuples
         except BuildError:
             continue
         before = _read(path)

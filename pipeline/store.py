@@ -136,16 +136,11 @@ class Store:
         _check_id(clip)
         return f"{self.root}/{stage}/{clip}{suffix}"
 
-    def exists(self, stage: str, clip: str) -> bool:
-        """Tell whether a clip has a feature file; quick, for thousands of clips."""
-        path = self._place(stage, clip, ".safetensors")
-        return os.path.exists(path)  # noqa: PTH110 - a str: a Path costs more than the question
-
     def header(self, stage: str, clip: str) -> dict[str, Any] | None:
         """Return ``{"key", "stage", "clip", "info"}`` of a feature file, or None without one."""
         try:
             path = self._place(stage, clip, ".safetensors")
-            with open(path, "rb") as stream:  # noqa: PTH123 - a str, as above
+            with open(path, "rb") as stream:  # noqa: PTH123 - a str: a Path costs more than the question
                 (length,) = struct.unpack("<Q", stream.read(8))
                 if length > _HEADER_LIMIT:
                     return None

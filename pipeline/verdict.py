@@ -45,12 +45,12 @@ def closing_words(config: Config) -> str:
     """
     from pipeline.report.summary import summary_text
 
-    summary = "" if config.run.clips else summary_text(config)
+    summary = "" if config.run.clips else f"{summary_text(config)}\n"
     stopped = _stopped(config)
     if not stopped.is_file():
         return summary
     words = stopped.read_text("utf-8").strip() or "a job whose reason found no room on the disk"
-    return f"{summary}\n\nThe build stopped in {words}"
+    return f"{summary}\nThe build stopped in {words}\n"
 
 
 def forget_stop(config: Config) -> None:

@@ -101,8 +101,8 @@ _worker: list[Worker] = []
 def start_worker(build: Build, stage: Stage, threads: int) -> None:
     """Prepare a fresh process: it ends with its parent, and cleans up when it is ended."""
     claim_numba_cache()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent alone decides when it stops
+    signal.signal(signal.SIGTERM, _leave)
     end_with_parent()
     _worker[:] = [Worker(build, stage, threads)]
 

@@ -1,6 +1,7 @@
 # The configuration, the shards and what all rules share.
 
 from contextlib import contextmanager
+from functools import cache
 
 from pipeline import layout
 from pipeline.config import make_config
@@ -8,7 +9,8 @@ from pipeline.errors import BuildError
 from pipeline.locks import claim_build
 from pipeline.records import forget_false_records
 from pipeline.stages import STAGES
-from pipeline.stamps import settings_file, write_settings
+from pipeline.stamps import STEPS, settings_file, write_settings
+from pipeline.store import digest
 from pipeline.verdict import closing_words, forget_stop
 from snakemake.exceptions import WorkflowError
 
@@ -30,10 +32,17 @@ with told_by_snakemake():
     CONFIG = make_config(config)
     SHARDS = layout.shard_names(CONFIG)
 
+
+@cache
+def told(step):
+    """What decides a step's result, beside the files that it reads."""
+    return STEPS[step](CONFIG)
+
+
 if workflow.is_main_process and not workflow.output_settings.dryrun:
     with told_by_snakemake():
         if claim_build(CONFIG):
-            for step in write_settings(CONFIG):
+            for step in write_settings(CONFIG, told):
                 logger.info(
                     f"the settings of {step} differ from those of the last build"
                 )
@@ -50,14 +59,14 @@ wildcard_constraints:
     shard=r"\d+|clips-[0-9a-f]{8}",
 
 
-def settings_digest(stage):
-    """A parameter that changes when a stage's results would; asked when a job is planned."""
+def settings_digest(step):
+    """A parameter that changes when a step's results would; asked when a job is planned."""
 
-    def of_stage(wildcards):
-        with told_by_snakemake(f"stage {stage}: "):
-            return STAGES[stage].settings_digest(CONFIG)
+    def of_step(wildcards):
+        with told_by_snakemake(f"stage {step}: "):
+            return digest(told(step))
 
-    return of_stage
+    return of_step
 
 
 def settings_of(step):
@@ -114,8 +123,8 @@ onstart:
 
 
 onsuccess:
-    print(closing_words(CONFIG), end="\n" if not CONFIG.run.clips else "")
+    print(closing_words(CONFIG), end="")
 
 
 onerror:
-    print(closing_words(CONFIG))
+    print(closing_words(CONFIG), end="")

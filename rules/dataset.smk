@@ -17,9 +17,7 @@ rule dataset:
     resources:
         mem_mb=2000,
     params:
-        settings=CONFIG.dataset.defining(),
-        rules=CONFIG.manifest.rules.defining(),
-        preset=CONFIG.preset,
+        settings=settings_digest("dataset"),
     script:
         "scripts/dataset.py"
 

@@ -17,9 +17,7 @@ rule manifest:
     resources:
         mem_mb=2000,
     params:
-        settings=CONFIG.manifest.defining(),
-        shard_size=CONFIG.shard_size,
-        media=layout.media_fingerprint(CONFIG),
+        settings=settings_digest("manifest"),
     script:
         "scripts/manifest.py"
 

@@ -26,6 +26,6 @@ rule report:
     resources:
         mem_mb=2000,
     params:
-        settings=CONFIG.report.defining(),
+        settings=settings_digest("report"),
     script:
         "scripts/report.py"

@@ -1,9 +1,7 @@
 # One job a model and experiment: its seeds run side by side within the job's threads.
 from pipeline.train.experiments import job_memory, results_of, trained_experiments
-from pipeline.store import digest
 
 TRAINED = trained_experiments(CONFIG.train)
-TRAIN_SETTINGS = digest(CONFIG.train.defining())
 RESULTS = [f"{PROCESSED}/results/{name}.json" for name in results_of(CONFIG.train)]
 
 
@@ -33,7 +31,7 @@ rule train:
     resources:
         mem_mb=lambda wildcards, threads: job_memory(wildcards.model, threads),
     params:
-        settings=TRAIN_SETTINGS,
+        settings=settings_digest("train"),
     script:
         "scripts/train.py"
 
@@ -53,6 +51,6 @@ rule results:
     resources:
         mem_mb=2000,
     params:
-        settings=TRAIN_SETTINGS,
+        settings=settings_digest("train"),
     script:
         "scripts/results.py"

@@ -52,7 +52,6 @@ rule openface:
         mem_mb=lambda wildcards, threads: 1000 + threads * CONFIG.openface.memory_mb,
     params:
         settings=settings_digest("openface"),
-        imported=layout.imported_fingerprint(CONFIG),
     script:
         "scripts/stage.py"
 

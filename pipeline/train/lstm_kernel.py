@@ -6,7 +6,8 @@ are computed from a power of two and a Taylor polynomial, in loops that the comp
 vector instructions; their absolute error is below 1e-7, and twice that for tanh(x), which is
 2 sigmoid(2 x) - 1.
 
-`pipeline.train.lstm` calls these; rows of `gates` are input, forget, cell and output gate.
+The types are numba's, in each decorator; Python's would say them twice. `pipeline.train.lstm`
+calls these; rows of `gates` are input, forget, cell and output gate.
 """
 
 from __future__ import annotations

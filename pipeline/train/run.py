@@ -28,7 +28,7 @@ from pipeline.train.lstm import load_kernel
 from pipeline.train.models import MODELS, build_model
 from pipeline.train.progress import EpochBars
 from pipeline.train.read import load_corpus
-from pipeline.train.seed import Seed, seed_of, stored_key, write_seed
+from pipeline.train.seed import Seed, remove_parts, seed_of, stored_key, write_seed
 from pipeline.train.trainer import Fit, fit, pick_device, seed_everything
 from pipeline.train.turns import Turns
 
@@ -105,6 +105,8 @@ def _train_all(todo: list[Seed], corpus: Corpus, device: torch.device, jobs: int
             except BaseException:  # the job stops: finished seeds stay, the others are not awaited
                 end_children()
                 pool.shutdown(cancel_futures=True)
+                for seed in todo:
+                    remove_parts(seed)
                 raise
     _shared.clear()
 

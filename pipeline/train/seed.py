@@ -92,6 +92,12 @@ def _described(plan: Plan) -> dict[str, Any]:
     }
 
 
+def remove_parts(seed: Seed) -> None:
+    """Remove what a killed process has left of a seed."""
+    for left in seed.folder.parent.glob(f".{seed.folder.name}.*.tmp"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
 def write_seed(
     seed: Seed, corpus: Corpus, model: SentimentModel, fitted: Fit, device: torch.device
 ) -> None:
@@ -102,8 +108,7 @@ def write_seed(
     BuildError
         If the disk takes no more; the seed's folder is then as it was.
     """
-    for left in seed.folder.parent.glob(f".{seed.folder.name}.*.tmp"):  # by a killed process
-        shutil.rmtree(left, ignore_errors=True)
+    remove_parts(seed)
     temporary = seed.folder.with_name(f".{seed.folder.name}.{os.getpid()}.tmp")
     try:
         temporary.mkdir(parents=True)

@@ -89,7 +89,7 @@ class Mfn(SentimentModel):
         chunks = [cell.weight_hh.chunk(4) for cell in cells]
         recurrence = torch.cat(
             [
-                torch.block_diag(*(c[g] for c in chunks))  # type: ignore[no-untyped-call]
+                torch.block_diag(*(c[g] for c in chunks))  # type: ignore[no-untyped-call]  # torch types it not
                 for g in range(4)
             ]
         )
