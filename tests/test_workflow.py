@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -100,7 +101,8 @@ def test_the_same_command_goes_on_after_any_end(corpus: Corpus, how: signal.Sign
     if how == signal.SIGKILL:
         processes = psutil.Process(build.pid)
         for process in [processes, *processes.children(recursive=True)]:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # it has ended with one killed before
+                process.kill()
     else:
         build.send_signal(how)
     words, _ = build.communicate(timeout=60)
