@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -130,14 +131,21 @@ def measure(side: str, stage: str, corpus: Path) -> dict[str, float]:
     return figures
 
 
-def features_command(folder: Path, raw: Path, bert: str, cores: int, **settings: int) -> list[str]:
+def features_command(
+    folder: Path,
+    raw: Path,
+    bert: str,
+    cores: int,
+    options: Sequence[str] = (),
+    **settings: int,
+) -> list[str]:
     """Return the command that builds all features but OpenFace's of `raw` in `folder`."""
     config = {"raw": str(raw), "processed": f"{folder}/processed",
               "text": {"model": bert}, "openface": {"runtime": "import"}, **settings}  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config), "utf-8")
     return [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"),
             "--directory", str(folder), "--configfile", f"{folder}/config.json",
-            "--cores", str(cores), "stage_faces", "stage_audio", "stage_text"]  # fmt: skip
+            *options, "--cores", str(cores), "stage_faces", "stage_audio", "stage_text"]  # fmt: skip
 
 
 def end_to_end(corpus: dict[str, Any]) -> float:

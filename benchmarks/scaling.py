@@ -2,6 +2,7 @@
 
     python benchmarks/scaling.py           # a few minutes
     python benchmarks/scaling.py --docs    # and the tables of docs/performance.md
+    python benchmarks/scaling.py --threads # only: one thread a job against four, by turns
 
 Builds of the demo's features (OpenFace left out) with Snakemake, in folders of their own:
 seconds and peak memory for growing numbers of clips, all in one shard, on all cores; for the
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -59,10 +61,14 @@ def corpus(folder: Path, clips: int) -> Path:
     return raw
 
 
-def build(folder: Path, raw: Path, cores: int, shard_size: int) -> dict[str, Any]:
+def build(
+    folder: Path, raw: Path, cores: int, shard_size: int, options: Sequence[str] = ()
+) -> dict[str, Any]:
     """Build the features of `raw` in a fresh folder; return the figures."""
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        command = features_command(Path(scratch), raw, "demo", cores, shard_size=shard_size)
+        command = features_command(
+            Path(scratch), raw, "demo", cores, options, shard_size=shard_size
+        )
         before = _cpu_of_children()
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -84,6 +90,18 @@ def build(folder: Path, raw: Path, cores: int, shard_size: int) -> dict[str, Any
             "runnable": median(busy),
             "runnable_most": sorted(tree.runnable)[int(0.99 * len(tree.runnable))],
         }
+
+
+def threads_of_jobs(folder: Path, raw: Path, cores: int) -> None:
+    """Compare jobs of one thread with jobs of four where jobs are many; print the ratio."""
+    sides = {"one": (), "four": ("--set-threads", "frames=4", "faces=4", "vision=2")}
+    taken: dict[str, list[float]] = {name: [] for name in sides}
+    for name in ("one", "four", "four", "one", "one", "four"):
+        row = build(folder, raw, cores, 8, sides[name])
+        taken[name].append(row["seconds"])
+        print(f"{name:>4}: {row['seconds']:.1f} s, {row['used']:.0f} % used", flush=True)
+    ratio = median(taken["four"]) / median(taken["one"])
+    print(f"one thread a job is {ratio:.2f} times as fast as four; {measured_on()}")
 
 
 def _cpu_of_children() -> float:
@@ -137,8 +155,14 @@ def main() -> None:
     )
     parser.add_argument("--clips", type=int, nargs="+", default=[10, 30, 60, 120])
     parser.add_argument("--docs", action="store_true", help="renew docs/performance.md")
+    parser.add_argument("--threads", action="store_true", help="only compare threads a job")
     options = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
+    if options.threads:
+        with tempfile.TemporaryDirectory(prefix="chsims-benchmark-") as scratch:
+            folder = Path(scratch)
+            threads_of_jobs(folder, corpus(folder, options.clips[-1]), cores)
+        return
     lines = [
         "| clips | in shards of | cores | s | of the cores' time used, % | peak MB "
         "| threads that can run, median / 99th percentile |",
