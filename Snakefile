@@ -32,6 +32,7 @@ rule all:
         RESULTS,
         # named, since Snakemake does not miss what only lies between
         [records(stage) for stage in ("vision", "audio", "text")],
+        [trained(experiment) for experiment in TRAINED],
 
 
 rule stage_train:

@@ -143,9 +143,10 @@ def features_command(
     config = {"raw": str(raw), "processed": f"{folder}/processed",
               "text": {"model": bert}, "openface": {"runtime": "import"}, **settings}  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config), "utf-8")
-    return [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"),
-            "--directory", str(folder), "--configfile", f"{folder}/config.json",
-            *options, "--cores", str(cores), "stage_faces", "stage_audio", "stage_text"]  # fmt: skip
+    program = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    places = ["--directory", str(folder), "--configfile", f"{folder}/config.json"]
+    targets = ["stage_faces", "stage_audio", "stage_text"]
+    return [*program, *places, *options, "--cores", str(cores), *targets]
 
 
 def end_to_end(corpus: dict[str, Any]) -> float:

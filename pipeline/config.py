@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -84,11 +84,24 @@ def make_config(values: Mapping[str, Any]) -> Config:
         return Config.model_validate(values)
     except ValidationError as error:
         known = [name for name, _ in every_field()]
-        problems = "\n".join(f"  {explain(item, known)}" for item in error.errors())
+        found = [explain(item, known) for item in _innermost(error.errors())]
+        problems = "".join(f"\n  {words}" for words in found)
         raise BuildError(
-            f"the configuration has {error.error_count()} error(s):\n{problems}",
+            f"the configuration has {len(found)} error(s):{problems}",
             "every key is explained in config/config.yaml and docs/configuration.md",
         ) from None
+
+
+def _innermost(errors: Sequence[Any]) -> list[Any]:
+    """Leave out what is wrong with a whole only because something within it is wrong."""
+    places = [error["loc"] for error in errors]
+    return [
+        error
+        for error in errors
+        if not any(
+            len(p) > len(error["loc"]) and p[: len(error["loc"])] == error["loc"] for p in places
+        )
+    ]
 
 
 def load_config(files: tuple[Path, ...] = (), assignments: tuple[str, ...] = ()) -> Config:
@@ -119,7 +132,7 @@ def read_values(files: tuple[Path, ...], assignments: tuple[str, ...]) -> dict[s
         merge(values, loaded or {})
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
-        if not equals or not key:
+        if not equals or not all(key.split(".")):
             raise BuildError(
                 f"--set {assignment!r} is not of the form key=value", "e.g. --set audio.f0=yin"
             )

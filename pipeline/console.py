@@ -9,7 +9,9 @@ Snakemake's own arguments.
 from __future__ import annotations
 
 import logging
+import os
 import re
+import signal
 import sys
 import textwrap
 
@@ -17,10 +19,14 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
 
+from pipeline.children import at_the_end_of
 from pipeline.runs import tell
 
 TOLD = "BuildStopped"
 """Class name of the exception that carries a BuildError through Snakemake (rules/common.smk)."""
+
+SAY = "chsims_say"
+"""Attribute of a log record of our rules that is meant for the person at the keyboard."""
 
 _PLUGIN = "snakemake_logger_plugin_chsims"
 
@@ -57,6 +63,8 @@ class LogHandler(LogHandlerBase):
     def _words(self, record: logging.LogRecord) -> str:
         event = getattr(record, "event", None)
         message = str(record.msg or "")
+        if getattr(record, SAY, False):
+            return message
         if event == LogEvent.JOB_ERROR:
             return _failed_job(record)
         if event == LogEvent.RUN_INFO and self.common_settings.dryrun and not self._jobs_told:
@@ -101,6 +109,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Call Snakemake with these arguments, or with those of this process."""
     from snakemake.cli import main as snakemake
 
+    # like Ctrl-C: Snakemake and its jobs are a process group
+    at_the_end_of(os.getppid(), lambda: os.killpg(os.getpgrp(), signal.SIGINT))
+    sys.argv[0] = "snakemake"  # its usage names the program
     LoggerPluginRegistry().register_plugin(_PLUGIN, sys.modules[__name__])
     snakemake(["--logger", "chsims", *(sys.argv[1:] if arguments is None else arguments)])
 

@@ -13,8 +13,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pipeline.children import end_with_builder
 from pipeline.config import Config, make_config
 from pipeline.errors import BuildError
+from pipeline.locks import claim_job
 from pipeline.products import note_inputs
 from pipeline.runs import note_run, tell
 from pipeline.stages import STAGES
@@ -38,21 +40,12 @@ def job(snakemake: Any) -> Iterator[Config]:
     """
     bound_threads()
     config = make_config(snakemake.config)
-    log = Path(snakemake.log[0])
-    log.parent.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(
-        filename=log,
-        filemode="w",
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-    )
-    logging.captureWarnings(True)
-    logging.raiseExceptions = False  # a log that cannot be written must not hide the error
-    warnings.simplefilter("default")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _terminated)
+    end_with_builder()
     started = time.monotonic()
     try:
+        _log_into(Path(snakemake.log[0]))
         yield config
     except BuildError as error:
         _stop(config, snakemake.rule, error)
@@ -67,6 +60,17 @@ def job(snakemake: Any) -> Iterator[Config]:
         tell(f"{name}: done ({seconds:.1f} s)")
         if snakemake.rule in ("manifest", "dataset"):
             note_run(config.processed, snakemake.rule, "", 0, seconds)
+
+
+def _log_into(path: Path) -> None:
+    logging.basicConfig(
+        stream=claim_job(path),
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
+    logging.captureWarnings(True)
+    logging.raiseExceptions = False  # a log that cannot be written must not hide the error
+    warnings.simplefilter("default")
 
 
 def _stop(config: Config, rule: str, error: BuildError) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Who is at work on a build: one build at a time, and no lock outlives the build that took it."""
+"""Who is at work on a build: one build at a time, and no lock outlives the process that took it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ _OWN = {
 }
 """What lies in a build's own folder and can stand in a lock."""
 
+_JOBS_END_SECONDS = 20
+"""So long a job may take to end after the build that it was of."""
+
 _held: list[IO[str]] = []
 """Open for as long as this process lives: the system lets go of the lock when it ends."""
 
@@ -31,7 +34,8 @@ def claim_build(config: Config) -> bool:
     Snakemake's own lock is a file: after a kill or a power cut it stays, and keeps the next
     build from going on. This lock is the system's (``flock``), which ends with its process.
     Whoever gets it knows that no other build lives, so that Snakemake's locks on the same
-    files are left-overs. Where a build lives nothing is removed, and Snakemake refuses.
+    files are left-overs. Where a build lives nothing is removed, and Snakemake refuses. Jobs
+    that a killed build has left behind are waited for: those on this machine end by themselves.
 
     Returns
     -------
@@ -41,7 +45,7 @@ def claim_build(config: Config) -> bool:
     Raises
     ------
     BuildError
-        If nothing can be written into the build's folder.
+        If nothing can be written into the build's folder, or a job of an earlier build goes on.
     """
     path = config.processed / "logs" / "build.lock"
     try:
@@ -54,24 +58,84 @@ def claim_build(config: Config) -> bool:
         ) from error
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # another build has it, or this file system knows no locks
+    except BlockingIOError:  # another build has it
         stream.close()
         return False
-    stream.truncate(0)
-    stream.write(f"{os.getpid()} on {socket.gethostname()} since {time.asctime()}\n")
-    stream.flush()
+    except OSError:  # this file system knows no locks: Snakemake's files have to serve
+        stream.close()
+        return not _snakemakes_locks(config.processed)
+    _sign(stream)
     _held.append(stream)
-    for lock in _SNAKEMAKE_LOCKS.glob("*.lock"):
-        _remove_left_over(lock, config.processed)
+    _wait_for_jobs(path.parent)
+    for lock in _snakemakes_locks(config.processed):
+        with suppress(OSError):
+            lock.unlink()
     return True
 
 
-def _remove_left_over(lock: Path, processed: Path) -> None:
-    """Remove one of Snakemake's locks if it is on this build's files."""
-    with suppress(OSError):
-        files = lock.read_text("utf-8", errors="replace").splitlines()
-        if any(_is_of(Path(file), processed) for file in files):
-            lock.unlink()
+def claim_job(log: Path) -> IO[str]:
+    """Open a job's log anew, and hold its lock for as long as the job and its workers live.
+
+    Raises
+    ------
+    BuildError
+        If the same job is at work in another process.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    stream = log.open("a", encoding="utf-8")
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise _still_at_work(log) from None
+    except OSError:  # this file system knows no locks
+        pass
+    _sign(stream)
+    return stream
+
+
+def _sign(stream: IO[str]) -> None:
+    """Let a file begin with the process that holds it."""
+    stream.truncate(0)
+    stream.write(f"process {os.getpid()} on {socket.gethostname()} since {time.asctime()}\n")
+    stream.flush()
+
+
+def _wait_for_jobs(logs: Path) -> None:
+    """Wait until no job of an earlier build is at work."""
+    deadline = time.monotonic() + _JOBS_END_SECONDS
+    while held := [log for log in sorted(logs.rglob("*.log")) if _is_held(log)]:
+        if time.monotonic() > deadline:
+            raise _still_at_work(held[0])
+        time.sleep(0.2)
+
+
+def _is_held(log: Path) -> bool:
+    with suppress(OSError), log.open("rb") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _still_at_work(log: Path) -> BuildError:
+    with log.open(encoding="utf-8", errors="replace") as stream:
+        who = stream.readline(200).strip()
+    return BuildError(
+        f"a job of an earlier build is still at work: {who or 'a process'} (its log: {log})",
+        "wait until it has ended, or end it; then run the same command again",
+    )
+
+
+def _snakemakes_locks(processed: Path) -> list[Path]:
+    """Return those of Snakemake's locks that are on this build's files."""
+    found = []
+    for lock in _SNAKEMAKE_LOCKS.glob("*.lock"):
+        with suppress(OSError):
+            files = lock.read_text("utf-8", errors="replace").splitlines()
+            if any(_is_of(Path(file), processed) for file in files):
+                found.append(lock)
+    return found
 
 
 def _is_of(file: Path, processed: Path) -> bool:

@@ -8,7 +8,8 @@ that a changed setting is seen without those notes too.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,17 @@ def settings_file(config: Config, step: str) -> Path:
     return config.processed / "settings" / f"{step}.json"
 
 
-def write_settings(config: Config, told: Callable[[str], dict[str, Any]]) -> list[str]:
-    """Bring the settings files up to date.
+@dataclass(frozen=True)
+class Changed:
+    """A step whose settings file does not say what the step is told now."""
+
+    step: str
+    content: Any
+    is_new: bool
+
+
+def changed_settings(config: Config, told: Callable[[str], dict[str, Any]]) -> list[Changed]:
+    """Find the settings files that have to be written.
 
     A step that cannot be told yet (its model or its program is missing) is left as it is:
     the job that needs it says what is missing.
@@ -80,22 +90,33 @@ def write_settings(config: Config, told: Callable[[str], dict[str, Any]]) -> lis
 
     Returns
     -------
-    list of str
-        The steps whose settings have changed since the last build.
+    list of Changed
+        The steps whose settings have changed since the last build, or are new.
     """
     changed = []
     for step in STEPS:
-        path = settings_file(config, step)
         try:
             content = json.loads(json.dumps(told(step)))  # as it will be read: no tuples
         except BuildError:
             continue
-        before = _read(path)
+        before = _read(settings_file(config, step))
         if before != content:
-            write_json(path, content)
-            if before is not None:
-                changed.append(step)
+            changed.append(Changed(step, content, before is None))
     return changed
+
+
+def write_settings(config: Config, changed: Iterable[Changed]) -> None:
+    """Bring the settings files of changed steps up to date."""
+    for each in changed:
+        write_json(settings_file(config, each.step), each.content)
+
+
+def new_file() -> Path:
+    """Return a file newer than all others: a dry run's stand-in for what it has not done."""
+    path = Path(".snakemake") / "chsims-build" / "changed"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
 
 
 def _read(path: Path) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,17 +53,39 @@ def stage_status(config: Config, clips: list[Clip]) -> Iterator[StageStatus]:
         yield StageStatus(stage.name, states["done"], states["stale"], tuple(own))
 
 
-def clips_due(config: Config) -> str:
-    """Say how many clips each stage would compute, of those that the manifest knows now."""
-    clips = clips_of(config)
+def clips_due(config: Config, stages: Sequence[str] = ()) -> str:
+    """Say how many clips each stage would compute, of those that the manifest knows now.
+
+    Parameters
+    ----------
+    config : Config
+        Its ``run`` names the clips asked for (without any: all) and the stages to compute again.
+    stages : sequence of str
+        The stages asked for; without any, all.
+    """
+    clips, asked = clips_of(config), set(config.run.clips)
     if not clips:
         return "no manifest yet: how many clips each stage has to compute is known after it"
-    due = [
-        f"{row.stage} {'?' if row.problem else row.stale}"
-        for row in stage_status(config, clips)
-        if row.stale or row.problem
-    ]
+    clips = [clip for clip in clips if not asked or clip.clip in asked]
+    needed = _needed(stages)
+    due = []
+    for row in stage_status(config, clips):
+        if row.stage in needed and (row.stale or row.problem):
+            due.append(f"{row.stage} {'?' if row.problem else row.stale}")
     return f"clips to compute: {', '.join(due) or 'none'} (of {len(clips)})"
+
+
+def _needed(stages: Sequence[str]) -> set[str]:
+    """Return the per-clip stages that the given ones need, themselves among them."""
+    if not stages or set(stages) - set(STAGES) - {"manifest"}:
+        return set(STAGES)
+    needed: set[str] = set()
+    waiting = [STAGES[name] for name in stages if name in STAGES]
+    while waiting:
+        stage = waiting.pop()
+        needed.add(stage.name)
+        waiting += stage.inputs
+    return needed
 
 
 def manifest_quarantine(config: Config) -> list[QuarantineEntry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import traceback
 from collections.abc import Sequence
@@ -109,7 +110,10 @@ def start_worker(build: Build, stage: Stage, threads: int) -> None:
 
 def work(batch: Sequence[Step]) -> list[Outcome]:
     """Run a batch in this process's worker."""
-    return _worker[0].work(batch)
+    try:
+        return _worker[0].work(batch)
+    except SystemExit as end:  # the pool would take it for this batch's outcome, and go on
+        os._exit(int(end.code or 0))
 
 
 def _leave(number: int, frame: object) -> None:

@@ -123,8 +123,8 @@ def run(call: Call, config: Config) -> int:
         return _run_with_bars(call, config)
     process, stopper = _started(call)
     status = process.wait()
-    if call.dry_run and status == 0:
-        tell(clips_due(config))
+    if call.dry_run and status == 0 and set(call.stages) != {"manifest"}:
+        tell(clips_due(config, call.stages))
     return stopper.status(status)
 
 
@@ -147,7 +147,17 @@ class _Handover:
 
     def status(self, status: int) -> int:
         """Return the exit status: by custom 130 where the end was asked for."""
-        return 130 if self.times else status
+        if self.times:
+            return 130
+        if status < 0:
+            name = signal.Signals(-status).name
+            tell(
+                f"error: the build was ended by {name}\n"
+                "  -> run the same command again, it goes on from here; if memory ran out "
+                "(SIGKILL), with fewer --cores"
+            )
+            return 128 - status
+        return status
 
 
 def _started(call: Call, **options: Any) -> tuple[subprocess.Popen[str], _Handover]:

@@ -4,12 +4,20 @@ from contextlib import contextmanager
 from functools import cache
 
 from pipeline import layout
+from pipeline.children import note_builder
 from pipeline.config import make_config
+from pipeline.console import SAY
 from pipeline.errors import BuildError
 from pipeline.locks import claim_build
-from pipeline.records import forget_false_records
+from pipeline.records import false_records, forget_records
 from pipeline.stages import STAGES
-from pipeline.stamps import STEPS, settings_file, write_settings
+from pipeline.stamps import (
+    STEPS,
+    changed_settings,
+    new_file,
+    settings_file,
+    write_settings,
+)
 from pipeline.store import digest
 from pipeline.verdict import closing_words, forget_stop
 from snakemake.exceptions import WorkflowError
@@ -28,6 +36,11 @@ def told_by_snakemake(where=""):
         raise BuildStopped(f"{where}{error}")
 
 
+def say(words):
+    """Tell the person at the keyboard, through whatever prints Snakemake's messages."""
+    logger.info(words, extra={SAY: True})
+
+
 with told_by_snakemake():
     CONFIG = make_config(config)
     SHARDS = layout.shard_names(CONFIG)
@@ -39,17 +52,23 @@ def told(step):
     return STEPS[step](CONFIG)
 
 
-if workflow.is_main_process and not workflow.output_settings.dryrun:
+CHANGED, FALSE = [], []  # of the last build: steps with other settings, false records
+
+if workflow.is_main_process:
+    note_builder()
+    DRY_RUN = workflow.output_settings.dryrun
     with told_by_snakemake():
-        if claim_build(CONFIG):
-            for step in write_settings(CONFIG, told):
-                logger.info(
-                    f"the settings of {step} differ from those of the last build"
-                )
-            for record in forget_false_records(CONFIG):
-                logger.info(
-                    f"{record} does not hold any more: its clips are looked at again"
-                )
+        if DRY_RUN or claim_build(CONFIG):
+            CHANGED = changed_settings(CONFIG, told)
+            FALSE = false_records(CONFIG)
+        if not DRY_RUN:
+            write_settings(CONFIG, CHANGED)
+            forget_records(CONFIG, FALSE)
+        for changed in CHANGED:
+            if not changed.is_new:
+                say(f"{changed.step}: its settings differ from the last build's")
+        for record in FALSE:
+            say(f"{record} does not hold any more: what it names is looked at again")
 
 PROCESSED = str(CONFIG.processed)
 SELECTED = [layout.selection_name(CONFIG)] if CONFIG.run.clips else SHARDS
@@ -70,9 +89,23 @@ def settings_digest(step):
 
 
 def settings_of(step):
-    """A step's settings file, once it could be written: newer than what was made with others."""
+    """A step's settings file, once it could be written: newer than what was made with others.
+
+    A dry run has not written it, nor removed the false records; a new file stands for it.
+    """
     path = settings_file(CONFIG, step)
-    return [str(path)] if path.is_file() else []
+
+    def of_job(wildcards):
+        if workflow.is_main_process and DRY_RUN:
+            own = f"records/{step}/{wildcards.get('shard')}.json"
+            if step == "train":
+                own = f"experiments/{wildcards.get('experiment')}/{wildcards.get('model')}.json"
+            changed = [each.step for each in CHANGED]
+            if step in changed or CONFIG.processed / own in FALSE:
+                return [str(new_file())]
+        return [str(path)] if path.is_file() else []
+
+    return of_job
 
 
 def shard_files(stage):

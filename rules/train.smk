@@ -2,7 +2,11 @@
 from pipeline.train.experiments import job_memory, results_of, trained_experiments
 
 TRAINED = trained_experiments(CONFIG.train)
-RESULTS = [f"{PROCESSED}/results/{name}.json" for name in results_of(CONFIG.train)]
+RESULTS = [
+    f"{PROCESSED}/results/{name}.{kind}"
+    for name in results_of(CONFIG.train)
+    for kind in ("json", "csv")
+]
 
 
 def trained(experiment):

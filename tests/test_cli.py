@@ -87,6 +87,29 @@ def test_a_dry_run_says_how_many_clips_a_changed_setting_costs(demo_build: Path)
     assert {path: path.read_bytes() for path in (demo_build / "settings").iterdir()} == before
 
 
+def test_a_dry_run_counts_what_is_asked_for_and_sees_settings_without_notes(
+    demo_build: Path, tmp_path: Path
+) -> None:
+    """Called in another folder, whose Snakemake has no notes of the build."""
+    for name in ("raw", "processed"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    call = ("--config", ROOT / "config" / "demo.yaml", "--dry-run")
+    margin = ("--set", "faces.margin=0.1")
+    status, output = chsims(*call, *margin, "--stage", "faces", cwd=tmp_path)
+    assert status == 0
+    assert re.search(r"^faces +1$", output, re.MULTILINE)
+    assert "faces: its settings differ from the last build's" in output
+    assert "clips to compute: frames 30, faces 30 (of 30)" in output
+    clip = ("--stage", "faces", "--clip", "video_0001/0003")
+    status, output = chsims(*call, *margin, *clip, cwd=tmp_path)
+    assert status == 0
+    assert "clips to compute: frames 1, faces 1 (of 1)" in output
+    status, output = chsims(*call, cwd=tmp_path)
+    assert status == 0
+    assert "nothing to be done" in output
+    assert "clips to compute: none (of 30)" in output
+
+
 def test_the_demo_is_done_in_every_stage_and_nothing_is_due(demo_build: Path) -> None:
     status, output = chsims("status", "--config", "config/demo.yaml")
     assert status == 0

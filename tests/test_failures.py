@@ -14,7 +14,7 @@ from pipeline.config import Config, make_config
 from pipeline.errors import BuildError, ClipError
 from pipeline.extractor import Extractor
 from pipeline.plan import plan
-from pipeline.records import forget_false_records
+from pipeline.records import false_records, forget_records
 from pipeline.shard import ALIKE, run_stage
 from pipeline.stage import Build, Clip
 from pipeline.stages import STAGES
@@ -73,8 +73,10 @@ def test_a_killed_worker_costs_its_clip_alone_and_the_next_build_tries_it_again(
     assert "worker process died" in record["quarantine"][0]["reason"]
     assert "the next build tries it again" in record["quarantine"][0]["remedy"]
     assert len(record["clips"]) == ALIKE - 2
-    (path,) = forget_false_records(build.config)
-    assert path.name == "0000.json"
+    found = false_records(build.config)
+    assert [path.name for path in found] == ["0000.json"]
+    forget_records(build.config, found)
+    assert not found[0].exists()
     dying = replace(CLIPS[3], text="die")
     refused = replace(CLIPS[5], text="refuse")
     steps = plan(build, STAGES["audio"], [dying, refused, CLIPS[0]])
@@ -84,9 +86,9 @@ def test_a_killed_worker_costs_its_clip_alone_and_the_next_build_tries_it_again(
 def test_a_record_holds_as_long_as_its_bad_clips_are_known_as_bad(build: Build) -> None:
     """A clip that was computed alone since (--clip --force) must come into the dataset."""
     run(build.config, {5: "refuse"})
-    assert forget_false_records(build.config) == []
+    assert false_records(build.config) == []
     build.store.write("audio", "v/0005", "key", Features())
-    assert len(forget_false_records(build.config)) == 1
+    assert len(false_records(build.config)) == 1
 
 
 def test_clips_that_all_fail_alike_stop_the_build_and_are_not_blamed(build: Build) -> None:

@@ -12,6 +12,7 @@ from tests.corpora import Corpus, small_corpus
 from tests.media import face_clip
 
 VISION = {"frames", "faces", "openface", "vision"}
+CLIP_STAGES = {*VISION, "audio", "text"}
 STAGES = ("stage_vision", "stage_audio", "stage_text")
 
 
@@ -119,3 +120,69 @@ def test_a_changed_setting_is_seen_without_snakemakes_own_notes(corpus: Corpus) 
     shutil.rmtree(corpus.folder / ".snakemake")
     corpus.build(*STAGES, **settings)
     assert corpus.computed() == {"audio": 3}
+
+
+def test_a_clip_computed_alone_with_another_setting_is_made_right_again(corpus: Corpus) -> None:
+    """The record of its shard does not hold any more, in whichever order the calls come."""
+    settings = {"audio": {"f0": "zcr"}, "faces": {"margin": 0.1}}
+    other = {"audio": {"f0": "zcr", "mfcc_htk": True}, "faces": {"margin": 0.1}}
+    alone, clips = {"clips": ["video_1/0002"], "force": []}, len(corpus.rows)
+    corpus.build(*STAGES, **settings)
+    corpus.computed()
+    for _ in range(2):
+        corpus.build("stage_audio", run=alone, **other)
+        assert corpus.computed() == {"audio": 1}
+        corpus.build(*STAGES, **settings)
+        assert corpus.computed() == {"audio": 1}
+    corpus.build(*STAGES, **other)
+    assert corpus.computed() == {"audio": clips}
+    corpus.build("stage_audio", run=alone, **settings)
+    assert corpus.computed() == {"audio": 1}
+    corpus.build(*STAGES, **settings)
+    assert corpus.computed() == {"audio": clips - 1}
+
+
+@pytest.mark.parametrize(
+    ("target", "settings", "words"),
+    [
+        ("dataset", {"dataset": {"split": "given"}}, "dataset.split=given needs"),
+        ("stage_text", {"text": {"model": "no/such-model"}}, "no/such-model"),
+    ],
+)
+def test_what_fails_fails_again(
+    corpus: Corpus, target: str, settings: dict[str, object], words: str
+) -> None:
+    """A job that stopped leaves nothing behind that the next call takes for its result."""
+    others = {"audio": {"f0": "zcr"}, "faces": {"margin": 0.1}}
+    corpus.build(*STAGES, **others)
+    for _ in range(2):
+        status, output = corpus.run(target, **others, **settings)
+        assert status != 0
+        assert words in output
+    corpus.build(*STAGES, **others)
+    corpus.computed()
+
+
+def test_whatever_is_lost_of_a_whole_build_is_made_again(tmp_path: Path) -> None:
+    corpus = small_corpus(tmp_path, clips=10)
+    train = {"models": ["mlf_dnn"], "seeds": [1], "max_epochs": 1, "experiments": ["table2"]}
+    corpus.build(train=train)
+    corpus.computed()
+    seed = "experiments/table2/mlf_dnn/seed_1"
+    for lost in (
+        ("dataset.h5",),
+        ("quarantine.csv", "results/table2.csv", "experiments/table2/mlf_dnn.json"),
+        ("report.html", "records/audio/0000.json", f"{seed}/curve.csv"),
+        ("manifest.parquet", "vision/video_1/0000.safetensors", f"{seed}/weights.safetensors"),
+    ):
+        before = {}
+        for path in (corpus.processed / name for name in lost):
+            before[path] = path.read_bytes()
+            path.unlink()
+        corpus.build(train=train)
+        for path, data in before.items():
+            if path.name == "report.html":  # it tells when it was made
+                assert path.is_file()
+            else:
+                assert path.read_bytes() == data, path
+    assert {s: n for s, n in corpus.computed().items() if s in CLIP_STAGES} == {"vision": 1}

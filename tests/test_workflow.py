@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +18,11 @@ import pytest
 from snakemake.settings.types import OutputSettings
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from pipeline import locks
+from pipeline.config import Config, load_config
 from pipeline.console import LogHandler
+from pipeline.errors import BuildError
+from pipeline.locks import claim_build, claim_job
 from tests.conftest import DEMO, ROOT
 from tests.corpora import Corpus, small_corpus
 from tests.test_cli import chsims
@@ -122,6 +129,99 @@ def test_the_same_command_goes_on_after_any_end(corpus: Corpus, how: signal.Sign
     assert counts["openface"] == counts["vision"] == 8
     for path, data in stored.items():
         assert path.read_bytes() == data
+
+
+def is_called(process: psutil.Process, words: str) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return words in " ".join(process.cmdline())
+    return False
+
+
+@pytest.mark.parametrize(
+    ("killed", "status", "words"),
+    [
+        ("pipeline.cli", -signal.SIGKILL, ""),
+        ("pipeline.console", 128 + signal.SIGKILL, "the build was ended by SIGKILL"),
+        ("scripts/tmp", 1, "its process was ended by SIGKILL (memory?)"),
+    ],
+)
+def test_no_process_outlives_the_one_it_works_for(
+    corpus: Corpus, killed: str, status: int, words: str
+) -> None:
+    """A kill -9 of chsims-build, of Snakemake or of a job alone ends what it has started."""
+    build = start(corpus.folder, "--stage", "faces")
+    wait_for(lambda: len(faces(corpus)) >= 2)
+    family = psutil.Process(build.pid).children(recursive=True)
+    shells = {p for p in family if is_called(p, "bash")}
+    victims = [p for p in [psutil.Process(build.pid), *family] if is_called(p, killed)]
+    victim = next(p for p in victims if p not in shells)
+    below = set(victim.children(recursive=True))
+    assert below
+    victim.kill()
+    output, _ = build.communicate(timeout=60)  # until the last of them has let go of the pipe
+    assert build.returncode == status
+    assert words in output
+    assert "Traceback" not in output
+    _, alive = psutil.wait_procs(below, timeout=10)
+    assert not alive
+    stored = faces(corpus)
+    assert len(stored) < 8
+    corpus.computed()
+    again = start(corpus.folder, "--stage", "faces")
+    output, _ = again.communicate(timeout=200)
+    assert again.returncode == 0, output
+    assert corpus.computed()["faces"] == 8 - len(stored)
+
+
+def test_a_job_left_behind_on_another_machine_is_not_run_into(corpus: Corpus) -> None:
+    """It cannot be ended from here: the build, or else the job, stops and says who it is."""
+    config = load_config((corpus.folder / "config.yaml",))
+    log = config.processed / "logs" / "faces" / "0000.log"
+    with claim_job(log), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.locks._JOBS_END_SECONDS", 0.5)
+        with pytest.raises(BuildError, match=rf"process {os.getpid()} on .*faces/0000\.log"):
+            claim_build(config)
+        with pytest.raises(BuildError, match="still at work"):
+            claim_job(log)
+        locks._held.clear()
+    assert claim_build(config)
+    locks._held.clear()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
+    """A build in q, with Snakemake's locks of an earlier build of it and of one in q/demo."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / ".snakemake" / "locks"
+    folder.mkdir(parents=True)
+    (folder / "0.output.lock").write_text("q/manifest.parquet\nq/shards/0000.json\n", "utf-8")
+    (folder / "1.output.lock").write_text("q/demo/manifest.parquet\n", "utf-8")
+    yield load_config((), ("processed=q",))
+    locks._held.clear()
+
+
+def left_locks() -> list[str]:
+    return sorted(path.name for path in Path(".snakemake/locks").iterdir())
+
+
+def test_only_locks_of_dead_builds_of_the_same_folder_are_removed(settings: Config) -> None:
+    assert claim_build(settings)
+    assert left_locks() == ["1.output.lock"]
+    assert not claim_build(settings), "a second one"
+
+
+def test_where_a_file_system_has_no_locks_those_of_snakemake_serve(
+    settings: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    assert not claim_build(settings)
+    assert left_locks() == ["0.output.lock", "1.output.lock"]
+    Path(".snakemake/locks/0.output.lock").unlink()
+    assert claim_build(settings)
+    claim_job(Path("q/logs/audio/0000.log")).close()
 
 
 def test_a_second_build_is_refused_and_disturbs_nothing(corpus: Corpus) -> None:

@@ -133,7 +133,7 @@ def _given(clips: Sequence[SplitClip]) -> dict[str, str]:
     _require(
         clips,
         lambda clip: clip.mode in PARTS,
-        "a mode of train, valid or test in the label sheet",
+        "dataset.split=given needs a mode of train, valid or test in the label sheet",
         "fill in the mode column, or let the pipeline split: --set dataset.split=stratified",
     )
     return {clip.clip: str(clip.mode) for clip in clips}
@@ -145,7 +145,7 @@ def _grouped(clips: Sequence[SplitClip], settings: DatasetSettings) -> dict[str,
         _require(
             clips,
             lambda clip: bool(clip.speaker),
-            "a speaker in the label sheet",
+            "dataset.split=by_speaker needs a speaker in the label sheet",
             "fill in the speaker column, or keep videos together: --set dataset.split=by_video",
         )
     group_of = {c.clip: str(c.speaker) if by_speaker else c.video_id for c in clips}
@@ -166,7 +166,7 @@ def _grouped(clips: Sequence[SplitClip], settings: DatasetSettings) -> dict[str,
 def _require(
     clips: Sequence[SplitClip],
     holds: Callable[[SplitClip], bool],
-    wanted: str,
+    need: str,
     remedy: str,
 ) -> None:
     missing = [clip.clip for clip in clips if not holds(clip)]
@@ -174,7 +174,6 @@ def _require(
         return
     more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
     raise BuildError(
-        f"dataset.split needs {wanted}; {len(missing)} of {len(clips)} clips have none: "
-        f"{', '.join(missing[:5])}{more}",
+        f"{need}; {len(missing)} of {len(clips)} clips have none: {', '.join(missing[:5])}{more}",
         remedy,
     )

@@ -28,7 +28,8 @@ from pipeline.train.lstm import load_kernel
 from pipeline.train.models import MODELS, build_model
 from pipeline.train.progress import EpochBars
 from pipeline.train.read import load_corpus
-from pipeline.train.seed import Seed, remove_parts, seed_of, stored_key, write_seed
+from pipeline.train.seed import Seed, remove_parts, seed_of, write_seed
+from pipeline.train.stored import stored_key
 from pipeline.train.trainer import Fit, fit, pick_device, seed_everything
 from pipeline.train.turns import Turns
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import shutil
 from collections.abc import Iterable
@@ -46,15 +45,6 @@ class Seed:
     folder: Path
     key: str
     preset: str
-
-
-def stored_key(folder: Path) -> str | None:
-    """Return the key of a finished seed's folder, or None."""
-    try:
-        key: str = json.loads((folder / "metrics.json").read_text("utf-8"))["key"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return key
 
 
 def seed_of(variant: Variant, seed: int, corpus: Corpus, config: Config, root: Path) -> Seed:

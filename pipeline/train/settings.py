@@ -43,7 +43,7 @@ class TrainSettings(Settings):
     """What is made: table2 table4 table5 figure2 figure4 search."""
     preset: Literal["paper", "published"] = "paper"
     """paper: what the paper says; published: what the published code computes."""
-    recipe: dict[str, str | bool] = Field({})
+    recipe: dict[str, Any] = Field({})
     """Single departures from the preset, e.g. {pooling: padded}; docs/models.md lists them."""
     hyper: dict[ModelName, dict[str, Any]] = Field({})
     """Hyper-parameters by model, e.g. {mlf_dnn: {learning_rate: 0.001, alpha: {A: 0.2}}}."""
@@ -80,8 +80,8 @@ class TrainSettings(Settings):
         return self
 
     def _try_grid(self) -> None:
-        """Set each value of a grid that will be searched, one at a time."""
-        for model in self.search.models if "search" in self.experiments else ():
+        """Set each value of the grid, one at a time."""
+        for model in self.search.models:
             for name, values in self.search.grid.items():
                 for value in values:
                     changes = overlay(self.hyper.get(model, {}), {name: value})
