@@ -20,6 +20,7 @@ from pipeline.stamps import (
 )
 from pipeline.store import digest
 from pipeline.verdict import closing_words, forget_stop
+from pipeline.text.extractor import have_model
 from snakemake.exceptions import WorkflowError
 
 
@@ -153,6 +154,10 @@ for stage in STAGES:
 
 onstart:
     forget_stop(CONFIG)
+    # now and here, where there may be a network: not when the first of its jobs starts
+    if any(job.rule.name == "text" for job in workflow.dag.needrun_jobs()):
+        with told_by_snakemake():
+            have_model(CONFIG.text)
 
 
 onsuccess:

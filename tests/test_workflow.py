@@ -44,9 +44,10 @@ def demo(tmp_path: Path, *arguments: str | Path) -> tuple[int, str]:
         (("--set", "raw=empty"), "no label sheet: expected label.csv"),
         (("--set", "raw=lacking"), "lacks text"),
         (("--set", "processed=/proc/none"), "cannot write into /proc/none"),
-        (("--set", "text.model=empty"), "empty"),
+        (("--set", "raw=bare"), "has a header and no clip"),
+        (("--set", "text.model=empty"), "empty lacks config.json, model.safetensors, vocab.txt"),
         (("--set", "openface.import_folder=nowhere"), "nowhere, which is not a folder"),
-        (("--snakemake=--no-such-option",), "no-such-option"),
+        (("--snakemake=--no-such-option",), "snakemake: error: unrecognized arguments: --no-such"),
     ],
 )
 def test_a_build_that_cannot_start_says_why_and_nothing_else(
@@ -55,11 +56,14 @@ def test_a_build_that_cannot_start_says_why_and_nothing_else(
     (tmp_path / "empty").mkdir()
     (tmp_path / "lacking").mkdir()
     (tmp_path / "lacking" / "label.csv").write_text("video_id,clip_id,label\nv,1,0.2\n", "utf-8")
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "label.csv").write_text("video_id,clip_id,text,label\n", "utf-8")
     status, output = demo(tmp_path, *arguments)
     assert status not in (0, 130)
     assert words in output
     for noise in ("Traceback", "common.smk", "At least one job"):
         assert noise not in output
+    assert list(tmp_path.glob("p/logs/**/*.log")) == [], "no job was started"
 
 
 def test_nothing_to_do_is_said_in_one_line(tmp_path: Path) -> None:

@@ -78,7 +78,10 @@ def read_sheet(config: Config, folders: MediaFolders | None = None) -> Sheet:
         rows = [row_of(i, record, folders) for i, record in enumerate(table.records)]
         if votes is not None:
             rows = [_with_votes(row, votes.get(row.clip), labelled) for row in rows]
-    _require(table, bool(rows), "one line a clip below the header")
+    if not rows:
+        raise BuildError(
+            f"{table.path} has a header and no clip", "add one line a clip below the header"
+        )
     return Sheet(path, tuple(rows), None if votes is None else tuple(flat(votes)))
 
 

@@ -19,6 +19,7 @@ from pipeline.text.settings import TextSettings
 DEMO = "demo"
 ATTENTION = "by_transcript"
 _MODEL_FILES = ("config.json", "model.safetensors", "vocab.txt", "tokenizer.json")
+_FOLDER_NEEDS = f"name a folder that holds a BERT's {', '.join(_MODEL_FILES[:3])}"
 
 
 class TextExtractor(Extractor):
@@ -175,20 +176,39 @@ def load_bert(settings: TextSettings) -> tuple[Any, Any]:
     return _from_folder(find_model(settings))
 
 
+def have_model(settings: TextSettings) -> None:
+    """Make sure that the model is on this machine: in its folder, cached, or downloaded now.
+
+    Raises
+    ------
+    BuildError
+        As `find_model`.
+    """
+    if settings.model != DEMO:
+        find_model(settings)
+
+
 def find_model(settings: TextSettings) -> Path:
     """Return the folder of the model: as named, from the Hugging Face cache, or downloaded.
 
     Raises
     ------
     BuildError
-        If it is to be had in none of these ways, with the commands that fetch it.
+        If it is to be had in none of these ways, with the commands that fetch it, or the
+        folder lacks a file.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.constants import ENDPOINT
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    if Path(settings.model).is_dir():
-        return Path(settings.model)
+    folder = Path(settings.model)
+    if folder.is_dir():
+        lacking = [name for name in _MODEL_FILES[:3] if not (folder / name).is_file()]
+        if lacking and not (lacking == ["vocab.txt"] and (folder / "tokenizer.json").is_file()):
+            raise BuildError(
+                f"text.model: the folder {folder} lacks {', '.join(lacking)}", _FOLDER_NEEDS
+            )
+        return folder
     wanted: dict[str, Any] = {
         "repo_id": settings.model,
         "revision": settings.revision,
@@ -201,7 +221,7 @@ def find_model(settings: TextSettings) -> Path:
     except ValueError as error:
         raise BuildError(
             f"text.model: {settings.model!r} is neither a folder nor a name on the hub ({error})",
-            "name a folder that holds config.json, model.safetensors and vocab.txt",
+            _FOLDER_NEEDS,
         ) from error
     try:
         urllib.request.urlopen(ENDPOINT, timeout=10).close()  # noqa: S310 - fixed https address
@@ -232,7 +252,7 @@ def _from_folder(folder: Path) -> tuple[Any, Any]:
         raise BuildError(
             f"text.model: {folder} does not hold a BERT with safetensors weights "
             f"({_first_line(error)})",
-            f"it needs {', '.join(_MODEL_FILES[:3])}",
+            _FOLDER_NEEDS,
         ) from error
     return tokenizer, model
 

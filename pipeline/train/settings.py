@@ -73,7 +73,7 @@ class TrainSettings(Settings):
             where = "search.grid"
             self._try_grid()
         except ValidationError as error:
-            known = [*Recipe.model_fields, *Hyper.model_fields]
+            known = Recipe.model_fields if where == "recipe" else Hyper.model_fields
             raise ValueError(f"{where}.{explain(error.errors()[0], known)}") from None
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds must differ from each other, found {list(self.seeds)}")
