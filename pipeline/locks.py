@@ -8,7 +8,7 @@ import socket
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
@@ -76,6 +76,8 @@ def claim_build(config: Config) -> bool:
 def claim_job(log: Path) -> IO[str]:
     """Open a job's log anew, and hold its lock for as long as the job and its workers live.
 
+    The workers of a job that was killed may need a moment to end; they are waited for.
+
     Raises
     ------
     BuildError
@@ -83,14 +85,24 @@ def claim_job(log: Path) -> IO[str]:
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     stream = log.open("a", encoding="utf-8")
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise _still_at_work(log) from None
-    except OSError:  # this file system knows no locks
-        pass
+    deadline = time.monotonic() + _JOBS_END_SECONDS
+    while not _taken(stream, fcntl.LOCK_EX):
+        if time.monotonic() > deadline:
+            raise _still_at_work(log)
+        time.sleep(0.2)
     _sign(stream)
     return stream
+
+
+def _taken(stream: IO[Any], kind: int) -> bool:
+    """Take a file's lock unless another process has it; where there are no locks, nobody has."""
+    try:
+        fcntl.flock(stream, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _sign(stream: IO[str]) -> None:
@@ -111,10 +123,7 @@ def _wait_for_jobs(logs: Path) -> None:
 
 def _is_held(log: Path) -> bool:
     with suppress(OSError), log.open("rb") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+        return not _taken(stream, fcntl.LOCK_SH)
     return False
 
 

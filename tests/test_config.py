@@ -46,7 +46,10 @@ def test_every_setting_has_help() -> None:
         ("train.hyper={mlf_dnn: {learning_rat: 1}}", "did you mean learning_rate?"),
         ("audio.f0=[yin", "the value is not YAML"),
         ("audio..f0=yin", "not of the form key=value"),
-        ("train.recipe={batch_size: 8}", "has 1 error(s):\n  train: recipe.batch_size: no such key"),
+        (
+            "train.recipe={batch_size: 8}",
+            "has 1 error(s):\n  train: recipe.batch_size: no such key",
+        ),
         ("train.seeds=[a]", "has 1 error(s):\n  train.seeds.0: "),
         ("train.search.grid={learning_rte: [1]}", "did you mean learning_rate?"),
         ("audio=yin", "audio: this is a group of settings"),
