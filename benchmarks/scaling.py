@@ -3,6 +3,7 @@
     python benchmarks/scaling.py           # a few minutes
     python benchmarks/scaling.py --docs    # and the tables of docs/performance.md
     python benchmarks/scaling.py --threads # only: one thread a job against four, by turns
+    python benchmarks/scaling.py --quick   # only: ten clips on one core and on two, for CI
 
 Builds of the demo's features (OpenFace left out) with Snakemake, in folders of their own:
 seconds and peak memory for growing numbers of clips, all in one shard, on all cores; for the
@@ -92,6 +93,21 @@ def build(
         }
 
 
+_HEADER = (
+    "| clips | in shards of | cores | s | of the cores' time used, % | peak MB "
+    "| threads that can run, median / 99th percentile |",
+    "|" + "---|" * 7,
+)
+
+
+def _line_of(row: dict[str, Any]) -> str:
+    return (
+        f"| {row['clips']} | {row['shard_size']} | {row['cores']} | {row['seconds']:.1f} "
+        f"| {row['used']:.0f} | {row['peak_mb']:.0f} "
+        f"| {row['runnable']:.0f} / {row['runnable_most']} |"
+    )
+
+
 def threads_of_jobs(folder: Path, raw: Path, cores: int) -> None:
     """Compare jobs of one thread with jobs of four where jobs are many; print the ratio."""
     sides = {"one": (), "four": ("--set-threads", "frames=4", "faces=4", "vision=2")}
@@ -155,19 +171,21 @@ def main() -> None:
     )
     parser.add_argument("--clips", type=int, nargs="+", default=[10, 30, 60, 120])
     parser.add_argument("--docs", action="store_true", help="renew docs/performance.md")
+    parser.add_argument("--quick", action="store_true", help="only ten clips, one core and two")
     parser.add_argument("--threads", action="store_true", help="only compare threads a job")
     options = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
-    if options.threads:
+    if options.threads or options.quick:
         with tempfile.TemporaryDirectory(prefix="chsims-benchmark-") as scratch:
             folder = Path(scratch)
-            threads_of_jobs(folder, corpus(folder, options.clips[-1]), cores)
+            if options.threads:
+                threads_of_jobs(folder, corpus(folder, options.clips[-1]), cores)
+            else:
+                raw = corpus(folder, 10)
+                rows = [build(folder, raw, used, 5) for used in (1, 2)]
+                print("\n".join([*_HEADER, *map(_line_of, rows), "", measured_on()]))
         return
-    lines = [
-        "| clips | in shards of | cores | s | of the cores' time used, % | peak MB "
-        "| threads that can run, median / 99th percentile |",
-        "|" + "---|" * 7,
-    ]
+    lines = [*_HEADER]
     starts = ["| what | s |", "|---|---|"]
     with tempfile.TemporaryDirectory(prefix="chsims-benchmark-") as scratch:
         folder = Path(scratch)
@@ -178,12 +196,7 @@ def main() -> None:
             (raws[min(1, len(raws) - 1)], 1, 1000),
             (raws[-1], cores, 32),
         ]:
-            row = build(folder, raw, used, size)
-            lines.append(
-                f"| {row['clips']} | {row['shard_size']} | {row['cores']} | {row['seconds']:.1f} "
-                f"| {row['used']:.0f} | {row['peak_mb']:.0f} "
-                f"| {row['runnable']:.0f} / {row['runnable_most']} |"
-            )
+            lines.append(_line_of(build(folder, raw, used, size)))
             print(lines[-1], flush=True)
         taken = {
             "`chsims-build --help`": seconds_of(PROGRAM, "--help", folder=ROOT),

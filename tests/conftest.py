@@ -23,11 +23,13 @@ DEMO = ROOT / "raw" / "demo"
 EMULATOR = ROOT / "tests" / "openface" / "emulator" / "FeatureExtraction"
 
 
-def snakemake(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def snakemake(
+    *arguments: str, cwd: Path = ROOT, cores: int = 2
+) -> subprocess.CompletedProcess[str]:
     """Run Snakemake as a user would, on this checkout's Snakefile."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     return subprocess.run(
-        [*command, "--cores", "2", "--rerun-incomplete", *arguments],
+        [*command, "--cores", str(cores), "--rerun-incomplete", *arguments],
         cwd=cwd,
         capture_output=True,
         text=True,

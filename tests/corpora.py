@@ -46,13 +46,13 @@ class Corpus:
             for clip, (text, label) in self.rows.items():
                 writer.writerow([*clip.split("/"), text, *[label] * 4, ""])
 
-    def build(self, *targets: str, **settings: object) -> str:
+    def build(self, *targets: str, cores: int = 2, **settings: object) -> str:
         """Build with Snakemake and return what it printed."""
-        done = self.run(*targets, **settings)
+        done = self.run(*targets, cores=cores, **settings)
         assert done[0] == 0, done[1]
         return done[1]
 
-    def run(self, *targets: str, **settings: object) -> tuple[int, str]:
+    def run(self, *targets: str, cores: int = 2, **settings: object) -> tuple[int, str]:
         """Build with Snakemake; return its exit status and what it printed."""
         self.write_sheet()
         config = {
@@ -66,7 +66,7 @@ class Corpus:
         path = self.folder / "config.yaml"
         path.write_text(json.dumps(config), "utf-8")
         arguments = ["--configfile", str(path), "--quiet", "host", "--", *(targets or ("all",))]
-        done = snakemake(*arguments, cwd=self.folder)
+        done = snakemake(*arguments, cwd=self.folder, cores=cores)
         return done.returncode, done.stdout + done.stderr
 
     def computed(self) -> Counter[str]:

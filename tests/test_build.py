@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from tests.corpora import Corpus
+from tests.corpora import Corpus, small_corpus
 from tests.media import face_clip, no_face, phone, truncated, two_faces, variable_rate
 
 GOOD = {
@@ -35,6 +35,19 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     face_clip(corpus.add("bad/wordless", text=" "))
     corpus.build(max_quarantined=0.6)
     return corpus
+
+
+def test_cores_and_shards_change_no_byte(tmp_path: Path) -> None:
+    """One core, or two with more jobs: the same features and the same dataset."""
+    corpus = small_corpus(tmp_path, clips=5)
+    found = []
+    for cores, shard_size in ((1, 32), (2, 2)):
+        corpus.build("dataset", cores=cores, shard_size=shard_size)
+        files = sorted(corpus.processed.glob("*/*/*.safetensors"))
+        assert len(files) == 5 * 5
+        found.append({p: p.read_bytes() for p in [*files, corpus.processed / "dataset.h5"]})
+        shutil.rmtree(corpus.processed)
+    assert found[0] == found[1]
 
 
 def test_good_clips_are_all_in_the_dataset_and_bad_ones_in_none_of_its_parts(
