@@ -19,8 +19,8 @@ from pipeline.stamps import (
     write_settings,
 )
 from pipeline.store import digest
-from pipeline.verdict import closing_words, forget_stop
 from pipeline.text.extractor import have_model
+from pipeline.verdict import closing_words, forget_stop
 from snakemake.exceptions import WorkflowError
 
 
