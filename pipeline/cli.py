@@ -13,9 +13,10 @@ import click
 from pipeline import __version__
 from pipeline.config import Config, available_cores, make_config, read_values
 from pipeline.errors import BuildError
+from pipeline.stages import STAGES as CLIP_STAGES
 from pipeline.threads import bound_threads
 
-PER_CLIP = ("frames", "faces", "openface", "vision", "audio", "text")
+PER_CLIP = tuple(CLIP_STAGES)
 STAGES = ("manifest", *PER_CLIP, "dataset", "train", "report")
 
 EXAMPLES = """

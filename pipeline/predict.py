@@ -12,10 +12,13 @@ from typing import Any
 from pipeline.config import Config
 from pipeline.errors import BuildError, ClipError
 from pipeline.shard import run_stage
-from pipeline.stages import STAGES
+from pipeline.stages import needed_for
 from pipeline.store import Store, file_digest, read_json, write_json
 
 CLIP = "predict/clip"
+
+_NEEDED = tuple(needed_for(("vision", "audio", "text")))
+"""What the models are given, and the stages that this takes."""
 """The clip's id in the temporary build that extracts it."""
 
 
@@ -86,7 +89,7 @@ def _check_settings(config: Config) -> None:
         raise BuildError(f"{path} is not there", "build it first: chsims-build --stage train")
     with h5py.File(path) as file:
         stored = json.loads(file.attrs["config"])
-    changed = [name for name in STAGES if stored[name] != getattr(config, name).defining()]
+    changed = [n for n in _NEEDED if stored.get(n) != getattr(config, n).defining()]
     if changed:
         raise BuildError(
             f"the settings of {', '.join(changed)} differ from those that made {path}",
@@ -127,7 +130,7 @@ def _extract(
     }
     write_json(shard, {"clips": [clip]})
     warnings.simplefilter("ignore")  # librosa's remarks on short sounds; a build logs them
-    for stage in STAGES:
+    for stage in _NEEDED:
         run_stage(single, stage, [shard], record, threads=1)
         for entry in read_json(record)["quarantine"]:
             raise BuildError(f"{media}, stage {stage}: {entry['reason']}", entry["remedy"])

@@ -6,6 +6,8 @@ To add one: a folder with ``settings.py``, ``extractor.py`` and ``stage.py`` (re
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pipeline.audio.stage import AUDIO
 from pipeline.faces.stage import FACES
 from pipeline.frames.stage import FRAMES
@@ -17,6 +19,16 @@ from pipeline.vision.stage import VISION
 STAGES: dict[str, Stage] = {
     stage.name: stage for stage in (FRAMES, FACES, OPENFACE, VISION, AUDIO, TEXT)
 }
+
+
+def needed_for(names: Iterable[str]) -> list[str]:
+    """Return the stages of these names and all whose files they need, in the order data takes."""
+    waiting, found = [STAGES[name] for name in names], set()
+    while waiting:
+        stage = waiting.pop()
+        found.add(stage.name)
+        waiting += stage.inputs
+    return [name for name in STAGES if name in found]
 
 
 def consumers(stage: Stage) -> list[Stage]:

@@ -13,7 +13,7 @@ from pipeline.layout import shard_names
 from pipeline.plan import QuarantineEntry, plan, read_shard
 from pipeline.products import PRODUCTS, is_outdated
 from pipeline.stage import Build, Clip
-from pipeline.stages import STAGES
+from pipeline.stages import STAGES, needed_for
 from pipeline.store import read_json
 
 
@@ -79,13 +79,7 @@ def _needed(stages: Sequence[str]) -> set[str]:
     """Return the per-clip stages that the given ones need, themselves among them."""
     if not stages or set(stages) - set(STAGES) - {"manifest"}:
         return set(STAGES)
-    needed: set[str] = set()
-    waiting = [STAGES[name] for name in stages if name in STAGES]
-    while waiting:
-        stage = waiting.pop()
-        needed.add(stage.name)
-        waiting += stage.inputs
-    return needed
+    return set(needed_for(name for name in stages if name in STAGES))
 
 
 def manifest_quarantine(config: Config) -> list[QuarantineEntry]:

@@ -50,6 +50,8 @@ def test_every_setting_has_help() -> None:
             "train.recipe={batch_size: 8}",
             "has 1 error(s):\n  train: recipe.batch_size: no such key",
         ),
+        ("train.hyper={lf_dnn: {rank: 5}}", "hyper.lf_dnn.rank: no such key"),
+        ("train.hyper={lmf: {factor_rat: 1}}", "did you mean factor_rate?"),
         ("train.seeds=[a]", "has 1 error(s):\n  train.seeds.0: "),
         ("train.search.grid={learning_rte: [1]}", "did you mean learning_rate?"),
         ("audio=yin", "audio: this is a group of settings"),

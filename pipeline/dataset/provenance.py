@@ -32,6 +32,9 @@ _PACKAGES = (
     "opencv-python-headless",
     "transformers",
 )
+_NOT_THE_DATASETS = ("run", "train", "report")
+"""Settings that say nothing of a dataset: what is trained on it says itself with which."""
+
 _CONTAINERS = ("apptainer", "podman", "docker")
 
 
@@ -54,7 +57,7 @@ def root_attributes(
     }
     statistics = {f"{m}_length_statistics": asdict(values) for m, values in lengths.items()}
     made = {
-        "config": {key: value for key, value in config.defining().items() if key != "run"},
+        "config": {k: v for k, v in config.defining().items() if k not in _NOT_THE_DATASETS},
         "versions": versions(),
         "warnings": [*_source_warnings(config, clips), *warnings],
         "text_models": sorted({clip.text_model for clip in clips if clip.text_model}),

@@ -12,7 +12,7 @@ from pipeline.report.findings import KINDS
 from pipeline.report.methods import methods
 from pipeline.report.palette import MODALITIES, heat_scale
 from pipeline.report.paper import CORPUS, SPLIT
-from pipeline.report.provenance import EDGES, costs, dag, differences, revision, versions
+from pipeline.report.provenance import costs, dag, differences, edges, revision, versions
 from pipeline.report.results import Results, read_results, result_tables
 from pipeline.report.signals import ALPHABET, LEVELS
 from pipeline.report.sources import Build
@@ -66,7 +66,7 @@ def page_content(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
         "versions_from": versions_from,
         "differences": differences(build.made_with),
         "dag": dag(build, len(results.trained)),
-        "edges": EDGES,
+        "edges": edges(),
         "methods": paragraph,
         "bibtex": bibtex,
     }

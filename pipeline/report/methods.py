@@ -182,9 +182,22 @@ def _dataset(build: Build) -> str:
 
 
 def _training(build: Build, trained: list[str]) -> str:
+    s = build.made_with.train
     names = ", ".join(TITLES[name] for name in trained)
-    seeds = len(build.made_with.train.seeds)
+    how = {
+        "paper": "as the paper describes it",
+        "published": "as the published code computes it",
+    }[s.preset]
+    changed = {
+        **{f"recipe.{key}": value for key, value in s.recipe.items()},
+        **{f"{m}.{key}": v for m in trained for key, v in s.hyper.get(m, {}).items()},  # type: ignore[call-overload]
+    }
+    but = ", ".join(f"{key} = {value}" for key, value in changed.items())
+    departures = f", with {but}" if changed else ""
+    seeds = "one seed" if len(s.seeds) == 1 else f"{len(s.seeds)} seeds"
     return (
-        f"{names} were trained with {seeds} seeds; scores are means and standard deviations over "
-        "them."
+        f"{names} were trained with {seeds} ({', '.join(map(str, s.seeds))}), {how} (training "
+        f"preset {s.preset}{departures}), until the loss on the valid part had not fallen for "
+        f"{s.patience} epochs and at most for {s.max_epochs}; scores are means and standard "
+        "deviations over the seeds on the test part."
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.config import Config
 from pipeline.report.sources import CLIP_STAGES, STAGES, Build
+from pipeline.stages import STAGES as CLIP_STAGE_TABLE
 
 PACKAGES = (
     "chsims-build",
@@ -140,7 +141,7 @@ _PLACES = {
     "train": (6, 1),
     "report": (7, 1),
 }
-EDGES = (
+_EDGES = (
     ("manifest", "frames"),
     ("frames", "faces"),
     ("faces", "openface"),
@@ -153,7 +154,27 @@ EDGES = (
     ("dataset", "train"),
     ("train", "report"),
 )
-"""Which stage hands files to which."""
+
+
+def places() -> dict[str, tuple[int, int]]:
+    """Return column and row of each stage; those that the paper does not have lie below."""
+    found = dict(_PLACES)
+    for name in CLIP_STAGES:
+        if name not in found:
+            column = 1 + max((found[s.name][0] for s in CLIP_STAGE_TABLE[name].inputs), default=0)
+            found[name] = (column, 1 + max(row for _, row in found.values()))
+    return found
+
+
+def edges() -> list[tuple[str, str]]:
+    """Return which stage hands files to which."""
+    more = [
+        (start, name)
+        for name in CLIP_STAGES
+        if name not in _PLACES
+        for start in [s.name for s in CLIP_STAGE_TABLE[name].inputs] or ["manifest"]
+    ]
+    return [*_EDGES, *more]
 
 
 def dag(build: Build, trained: int) -> list[Node]:
@@ -170,7 +191,7 @@ def dag(build: Build, trained: int) -> list[Node]:
         "report": (True, "this page"),
     }
     nodes = []
-    for stage, (column, row) in _PLACES.items():
+    for stage, (column, row) in places().items():
         if stage in CLIP_STAGES:
             lost = {item.clip for item in build.quarantine if item.stage == stage}
             done, total = len(build.done[stage] & usable), len(usable)

@@ -21,6 +21,8 @@ Score = tuple[float, float | None]
 """Mean and standard deviation over seeds, in per cent; None where the paper prints none."""
 
 _SMALLER_IS_BETTER = {"mae"}
+_NOT_COMPARABLE = {"f1"}
+"""The paper's F1 weighs and names the classes by the predictions (docs/models.md)."""
 _TABLES = ("table2", "table4", "table5")
 _CAPTIONS = {
     "table2": ("Table 2", "Model", "Models on the test part; * with unimodal labels;"),
@@ -103,6 +105,7 @@ class Table:
     name: str
     head: str
     caption: str
+    trained: str
     metrics: list[str]
     rows: list[tuple[str, list[Cell]]]
 
@@ -111,9 +114,9 @@ def compare(metric: str, ours: Score | None, paper: Score | None) -> Cell:
     """Hold a score against the paper's.
 
     A difference of at most two standard deviations (ours and the paper's, pooled) is within
-    the spread of the seeds.
+    the spread of the seeds. The paper's F1 is another statistic, so there is no verdict on it.
     """
-    if ours is None or paper is None:
+    if ours is None or paper is None or metric in _NOT_COMPARABLE:
         return Cell(ours, paper, "")
     spread = ((ours[1] or 0.0) ** 2 + (paper[1] or 0.0) ** 2) ** 0.5
     difference = ours[0] - paper[0]
@@ -162,7 +165,8 @@ def _table(results: Results, experiment: str) -> Table:
     ours, paper = results.rows(experiment), PAPER_RESULTS[experiment]
     metrics = [m for m in METRICS if experiment == "table2" or m not in ("acc3", "acc5")]
     rows = []
-    for variant, printed in paper.items():
+    for variant in dict.fromkeys([*paper, *ours]):
+        printed = paper.get(variant, {})
         summary = ours[variant]["test"] if variant in ours else None
         intervals = ours.get(variant, {}).get("interval", {})
         cells = [
@@ -174,7 +178,22 @@ def _table(results: Results, experiment: str) -> Table:
         ]
         rows.append((_title(experiment, variant), cells))
     name, head, caption = _CAPTIONS[experiment]
-    return Table(name, head, caption, [METRIC_TITLES[m] for m in metrics], rows)
+    return Table(
+        name,
+        head,
+        caption,
+        _trained_how(results, experiment),
+        [METRIC_TITLES[m] for m in metrics],
+        rows,
+    )
+
+
+def _trained_how(results: Results, experiment: str) -> str:
+    """Say with which preset and seeds a table's models were trained, which may be older."""
+    table = results.tables.get(experiment, {})
+    if not results.rows(experiment) or "preset" not in table:
+        return ""
+    return f"Training preset {table['preset']}, seeds {', '.join(map(str, table['seeds']))}."
 
 
 def _title(experiment: str, variant: str) -> str:

@@ -17,9 +17,10 @@ from pipeline.config import Config, make_config, merge
 from pipeline.dataset.info import DatasetInfo
 from pipeline.errors import BuildError
 from pipeline.products import is_outdated
+from pipeline.stages import STAGES as CLIP_STAGE_TABLE
 from pipeline.store import Store, read_json
 
-CLIP_STAGES = ("frames", "faces", "openface", "vision", "audio", "text")
+CLIP_STAGES = tuple(CLIP_STAGE_TABLE)
 """The stages that work clip by clip, in the order data takes."""
 
 STAGES = ("manifest", *CLIP_STAGES, "dataset", "train", "report")
@@ -126,12 +127,16 @@ class Build:
 
     @cached_property
     def made_with(self) -> Config:
-        """The settings that made the dataset, as stored in it; without one, those given now."""
-        stored = self.dataset.attributes.get("config") if self.dataset else None
-        if not isinstance(stored, dict):
-            return self.config
+        """The settings that made the dataset and trained the models of Table 2.
+
+        As stored in `dataset.h5` and in `results/table2.json`; without those, as given now.
+        """
         values = self.config.model_dump(mode="json")
-        merge(values, stored)
+        stored = self.dataset.attributes.get("config") if self.dataset else None
+        merge(values, stored if isinstance(stored, dict) else {})
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            trained = read_json(self.root / "results" / "table2.json")["settings"]
+            values["train"] = {**values["train"], **trained}
         try:
             return make_config(values)
         except BuildError:

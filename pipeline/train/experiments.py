@@ -65,7 +65,7 @@ def trained_experiments(settings: TrainSettings) -> dict[str, tuple[str, ...]]:
     """Return the models that each experiment trains: one job each."""
     found: dict[str, tuple[str, ...]] = {}
     if {"table2", "figure4"} & set(settings.experiments):
-        found["table2"] = tuple(model for model in TITLES if model in settings.models)
+        found["table2"] = tuple(sorted(set(settings.models), key=list(TITLES).index))
     for table in ("table4", "table5"):
         if table in settings.experiments:
             found[table] = ("mlf_dnn",)

@@ -44,7 +44,7 @@ class Hyper(Settings):
     batch_size: int = Field(32, ge=2)
     """Clips in a batch."""
     accumulate: int = Field(1, ge=1)
-    """Batches whose gradients are summed before a step."""
+    """Batches before a step: their gradients' mean over clips (paper preset), or their sum."""
     learning_rate: float = Field(1e-3, gt=0)
     """Adam's step size."""
     decay: Decay = Decay()
@@ -82,12 +82,17 @@ class SubnetHyper(Hyper):
     """Width of the A head."""
     vision_head: int = Field(32, ge=1)
     """Width of the V head."""
+
+
+class RankHyper(SubnetHyper):
+    """LMF and MLMF."""
+
     rank: int = Field(4, ge=1)
-    """LMF, MLMF: rank of the factors."""
+    """Rank of the factors."""
     fusion_out: int = Field(32, ge=1)
-    """LMF, MLMF: width of the fused representation (paper preset)."""
+    """Width of the fused representation (paper preset)."""
     factor_rate: float = Field(1e-3, gt=0)
-    """LMF, MLMF: step size of the factors."""
+    """Adam's step size of the factors."""
 
 
 class EfLstmHyper(Hyper):
@@ -165,7 +170,7 @@ class MultHyper(Hyper):
         return self
 
 
-# values of the published configuration for this corpus (facts/models.md, section 2)
+# values of the published code's configuration for this corpus
 HYPER: dict[str, Hyper] = {
     "ef_lstm": EfLstmHyper(
         batch_size=128,
@@ -178,7 +183,7 @@ HYPER: dict[str, Hyper] = {
         decay=Decay(text=5e-3, audio=5e-3, vision=5e-3, rest=5e-3),
     ),
     "mfn": MfnHyper(),
-    "lmf": SubnetHyper(
+    "lmf": RankHyper(
         batch_size=64,
         learning_rate=2e-3,
         factor_rate=5e-4,
@@ -209,7 +214,7 @@ HYPER: dict[str, Hyper] = {
         vision_hidden=64,
         text_out=32,
     ),
-    "mlmf": SubnetHyper(
+    "mlmf": RankHyper(
         batch_size=128,
         learning_rate=1e-3,
         factor_rate=1e-3,

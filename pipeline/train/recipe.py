@@ -53,7 +53,12 @@ class Recipe(Settings):
     @property
     def full_text(self) -> bool:
         """Whether texts are padded to the file's length rather than to the batch's longest."""
-        return self.text_end == "last_step" or self.ef_norm == "step" or self.alignment != "ctc"
+        return (
+            self.text_end == "last_step"
+            or self.ef_norm == "step"
+            or self.alignment != "ctc"
+            or self.mult_mask == "future"
+        )
 
 
 PAPER = Recipe()

@@ -80,6 +80,7 @@ def _table(config: Config, experiment: str) -> tuple[dict[str, Any], list[dict[s
         "unit": "percent",
         "metrics": list(METRICS),
         "seeds": sorted({seed for variant in found for seed in variant.seeds}),
+        "settings": settings.defining(),
         "rows": rows,
     }
     if experiment == "search":

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from pipeline.settings import Settings, explain, operational
-from pipeline.train.hyper import Hyper, hyper_for, overlay
+from pipeline.train.hyper import HYPER, Hyper, hyper_for, overlay
 from pipeline.train.recipe import PAPER, PUBLISHED, Recipe
 
 ModelName = Literal["ef_lstm", "lf_dnn", "mfn", "lmf", "tfn", "mult", "mlf_dnn", "mlmf", "mtfn"]
@@ -64,28 +64,28 @@ class TrainSettings(Settings):
 
     @model_validator(mode="after")
     def _overrides_are_known(self) -> Self:
+        known = list(Recipe.model_fields)
         try:
             where = "recipe"
             self.resolved_recipe()
             for model in self.hyper:
-                where = f"hyper.{model}"
+                where, known = f"hyper.{model}", list(type(HYPER[model]).model_fields)
                 self.resolved_hyper(model)
-            where = "search.grid"
-            self._try_grid()
+            for model in self.search.models:
+                where, known = "search.grid", list(type(HYPER[model]).model_fields)
+                self._try_grid(model)
         except ValidationError as error:
-            known = Recipe.model_fields if where == "recipe" else Hyper.model_fields
             raise ValueError(f"{where}.{explain(error.errors()[0], known)}") from None
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds must differ from each other, found {list(self.seeds)}")
         return self
 
-    def _try_grid(self) -> None:
+    def _try_grid(self, model: ModelName) -> None:
         """Set each value of the grid, one at a time."""
-        for model in self.search.models:
-            for name, values in self.search.grid.items():
-                for value in values:
-                    changes = overlay(self.hyper.get(model, {}), {name: value})
-                    hyper_for(model, self.preset, changes)
+        for name, values in self.search.grid.items():
+            for value in values:
+                changes = overlay(self.hyper.get(model, {}), {name: value})
+                hyper_for(model, self.preset, changes)
 
     def resolved_recipe(self) -> Recipe:
         """Return the preset's recipe with the single departures applied."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ import pytest
 from pipeline.config import Config, make_config
 from pipeline.products import PRODUCTS, is_outdated
 from pipeline.report.build import build_report, embed_json
-from pipeline.report.provenance import costs
+from pipeline.report.provenance import costs, edges, places
 from pipeline.report.sources import read_build
 from pipeline.report.summary import summary_text
+from pipeline.stages import STAGES
 from pipeline.store import read_json, write_json
 from tests.report.conftest import HOSTILE
 from tests.report.synthetic import Corpus, write_build
@@ -113,6 +115,30 @@ def test_the_settings_shown_are_those_that_made_the_dataset(tmp_path: Path) -> N
     assert "log F0 by YIN" in text
     assert "decheveigne2002yin" in text
     assert "mauch2014pyin" not in text
+
+
+def test_the_training_told_of_is_the_one_whose_results_are_shown(tmp_path: Path) -> None:
+    """Not the one that the dataset was made beside, nor the one asked for now."""
+    config = write_build(tmp_path, Corpus(clips=4))
+    path = tmp_path / "results" / "table2.json"
+    changed = {"preset": "published", "seeds": [7], "recipe": {"pooling": "valid"}}
+    path.write_text(json.dumps({**read_json(path), **changed, "settings": changed}), "utf-8")
+    text = build_report(config).read_text("utf-8")
+    assert "with one seed (7), as the published code computes it" in text
+    assert "(training preset published, with recipe.pooling = valid)" in text
+    assert "Training preset published, seeds 7." in text
+    assert "<code>train.seeds</code>" in text
+    assert "seeds (1" not in text
+
+
+def test_a_stage_that_the_paper_lacks_has_its_place_in_the_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loud = replace(STAGES["audio"], name="loud", inputs=(STAGES["faces"],))
+    monkeypatch.setitem(STAGES, "loud", loud)
+    monkeypatch.setattr("pipeline.report.provenance.CLIP_STAGES", tuple(STAGES))
+    assert places()["loud"] == (3, 3)
+    assert ("faces", "loud") in edges()
 
 
 def test_training_jobs_are_among_the_costs(tmp_path: Path) -> None:

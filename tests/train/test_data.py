@@ -15,7 +15,7 @@ from pipeline.errors import BuildError
 from pipeline.train import read
 from pipeline.train.data import Ragged, chunks
 from pipeline.train.read import in_blocks, load_corpus
-from pipeline.train.recipe import PAPER, PUBLISHED
+from pipeline.train.recipe import PAPER, PUBLISHED, Recipe
 
 
 def test_means_are_over_true_and_valid_rows_only(copied: Path) -> None:
@@ -40,6 +40,21 @@ def test_a_clip_without_a_valid_row_is_zeros(copied: Path) -> None:
         batch = load_corpus(copied, form, PAPER).parts["test"].batch(torch.tensor([2]))
         assert int(batch.vision_lengths[0]) == 1
         assert not batch.vision.any()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("text_end", "last_step"),
+        ("ef_norm", "step"),
+        ("alignment", "blocks"),
+        ("mult_mask", "future"),
+    ],
+)
+def test_what_reads_padding_gets_the_files_whatever_the_batch(setting: str, value: str) -> None:
+    """Or a clip's prediction would depend on the longest text beside it."""
+    assert not PAPER.full_text
+    assert Recipe.model_validate({setting: value}).full_text
 
 
 def test_sequences_are_padded_to_the_longest_of_the_batch(tiny: Path) -> None:

@@ -42,7 +42,7 @@ def test_scores_agree_with_scikit_learn_and_numpy_on_random_predictions() -> Non
         assert found["acc3"] == np.mean(by_edge)
 
 
-def test_the_majority_baseline_of_the_corpus_is_the_papers_ef_lstm_row() -> None:
+def test_the_majority_baseline_of_the_corpus_is_the_published_codes_ef_lstm_row() -> None:
     truth = np.array([-0.4] * 317 + [0.4] * 140, np.float32)
     found = scores(np.full(457, -0.2, np.float32), truth)
     assert round(100 * found["acc2"], 2) == 69.37

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
@@ -11,12 +12,13 @@ from torch import Tensor, nn
 from pipeline.train.align import CtcAlignment
 from pipeline.train.data import Batch, Packed, Ragged
 from pipeline.train.experiments import MULTITASK, TITLES
-from pipeline.train.hyper import TASKS, MultHyper, hyper_for
+from pipeline.train.hyper import HYPER, TASKS, MultHyper, hyper_for
 from pipeline.train.models import MODELS, build_model, tfn
 from pipeline.train.models.base import SentimentModel
 from pipeline.train.models.mfn import Mfn
 from pipeline.train.models.tfn import Tfn
 from pipeline.train.recipe import PAPER, PUBLISHED, Recipe
+from pipeline.train.settings import ModelName
 from pipeline.train.subnets import TextSubnet, keep_mask
 from pipeline.train.transformer import Encoder, EncoderLayer, attend
 
@@ -76,6 +78,13 @@ def unpacked(text: Packed) -> Tensor:
     for step, rows in enumerate(text.rows.split(text.sizes)):
         x[text.order[: len(rows)], step] = rows
     return x
+
+
+def test_every_model_is_declared_wherever_it_is_needed() -> None:
+    """The list of docs/extending.md: a model that lacks one would be trained or shown nowhere."""
+    assert {*MODELS} == {*TITLES} == {*HYPER} == {*get_args(ModelName)}
+    assert {name: model.title for name, model in MODELS.items()} == TITLES
+    assert {name for name, model in MODELS.items() if model.multitask} == {*MULTITASK}
 
 
 @pytest.mark.parametrize("name", TITLES)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pipeline.train.hyper import Hyper
-from pipeline.train.models.base import SubnetModel, subnet_hyper
+from pipeline.train.hyper import Hyper, RankHyper
+from pipeline.train.models.base import SubnetModel
 from pipeline.train.subnets import Head
 
 
@@ -22,7 +22,7 @@ class Lmf(SubnetModel):
 
     def make_fusion(self, hyper: Hyper) -> None:
         """Build factors, rank weights and, in the paper preset, the head."""
-        hyper = subnet_hyper(hyper)
+        assert isinstance(hyper, RankHyper)
         direct = self.recipe.rank_output == "direct"
         out = 1 if direct else hyper.fusion_out
         shape = {task: (hyper.rank, self.widths[task] + 1, out) for task in "AVT"}
