@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import textwrap
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from pipeline.config import Config, every_field
+from pipeline.train.hyper import HYPER
 
 _HEAD = """\
 # Every key with its default. Copy what you want to change into a file of your own and give it with
@@ -59,7 +61,9 @@ def as_markdown() -> str:
         "# Configuration reference",
         "",
         "Made from the settings by `python -m pipeline.config_reference`; do not edit. Keys marked"
-        " * change speed or place, never the result: they are no part of a feature file's key.",
+        " * say where things lie, how much runs at a time, on what, and when a build stops: they"
+        " are no part of a feature file's key (an OpenFace container enters it by its image's"
+        " digest). A GPU may change a result's last bits.",
         "",
     ]
     for name, field in every_field():
@@ -77,11 +81,41 @@ def as_markdown() -> str:
         plain = json.dumps(_plain(defaults, name), ensure_ascii=False)
         allowed = _allowed(_schema_of(schema, name)).replace("|", "\\|")
         lines.append(f"| `{name}`{star} | `{plain}` | {allowed} | {_help(field)} |")
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join([*lines, *_hyper_lines()]).rstrip() + "\n"
 
 
-def _plain(config: Config, name: str) -> Any:
-    value: Any = config.model_dump(mode="json")
+def _hyper_lines() -> list[str]:
+    """Return the table of hyper-parameters, each with the models' values."""
+    lines = [
+        "",
+        "## Hyper-parameters",
+        "",
+        "What `train.hyper` can change, as `{mlf_dnn: {learning_rate: 0.001, alpha: {A: 0.2}}}`,"
+        " and a grid by dotted names (`alpha.A`). The values are those of the published code's"
+        " configuration; preset `paper` sets `decay.rest` to 0 for LF-DNN, LMF and MLMF, and"
+        " `alpha.A` to 0.4 for MTFN.",
+        "",
+        "| key | meaning | values |",
+        "|---|---|---|",
+    ]
+    fields = {
+        name: field
+        for hyper in HYPER.values()
+        for name, field in every_field(type(hyper))
+        if not isinstance(field.default, BaseModel)
+    }
+    for name, field in fields.items():
+        models: dict[str, list[str]] = {}
+        for model, hyper in HYPER.items():
+            with suppress(KeyError):
+                models.setdefault(json.dumps(_plain(hyper, name)), []).append(model)
+        values = "; ".join(f"{value}: {', '.join(names)}" for value, names in models.items())
+        lines.append(f"| `{name}` | {_help(field)} | {values} |")
+    return lines
+
+
+def _plain(config: BaseModel, name: str) -> Any:
+    value = config.model_dump(mode="json")
     for part in name.split("."):
         value = value[part]
     return value

@@ -46,7 +46,8 @@ class TrainSettings(Settings):
     recipe: dict[str, Any] = Field({})
     """Single departures from the preset, e.g. {pooling: padded}; docs/models.md lists them."""
     hyper: dict[ModelName, dict[str, Any]] = Field({})
-    """Hyper-parameters by model, e.g. {mlf_dnn: {learning_rate: 0.001, alpha: {A: 0.2}}}."""
+    """Hyper-parameters by model, e.g. {mlf_dnn: {learning_rate: 0.001, alpha: {A: 0.2}}};
+    docs/configuration.md lists them."""
     seeds: tuple[int, ...] = Field((1, 12, 123, 1234, 12345), min_length=1)
     """Seeds; results are mean and standard deviation over them (paper, section 5.2)."""
     max_epochs: int = Field(200, ge=1)
@@ -55,12 +56,12 @@ class TrainSettings(Settings):
     """Epochs without a better valid loss after which training stops."""
     resamples: int = Field(1000, ge=10)
     """Resamples of clips behind each confidence interval and paired test."""
-    search: SearchSettings = SearchSettings()
-    """Grid search."""
     device: Literal["auto", "cpu", "cuda"] = operational("auto")
     """Where training runs; auto takes CUDA when there is one."""
     memory_gb: float = operational(4.0, gt=0)
     """Features beyond this size are streamed from a temporary file instead of held in memory."""
+    search: SearchSettings = SearchSettings()
+    """Grid search."""
 
     @model_validator(mode="after")
     def _overrides_are_known(self) -> Self:
