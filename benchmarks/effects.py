@@ -1,6 +1,6 @@
 """Measure what each single departure of the published code does to a model's scores.
 
-    python benchmarks/effects.py                     # every model: over an hour
+    python benchmarks/effects.py                     # every model: some fifty minutes
     python benchmarks/effects.py --models lf_dnn     # one of them
     python benchmarks/effects.py --docs              # and renew the table in docs/models.md
 

@@ -33,6 +33,8 @@ class Output(NamedTuple):
 class MeanSubnet(nn.Module):
     """Audio or vision: a network of three hidden layers on the time average (section 4).
 
+    The batch normalisation of its inputs is the published code's; the paper does not have it.
+
     Parameters
     ----------
     size, hidden : int
@@ -58,7 +60,9 @@ class MeanSubnet(nn.Module):
 
 
 class TextSubnet(nn.Module):
-    """Text: an LSTM over the tokens, read at the last one, then a linear map (section 4).
+    """Text: an LSTM over the tokens, read at the last one (section 4), then a linear map.
+
+    The linear map is the published code's; the paper does not have it.
 
     Parameters
     ----------
