@@ -50,8 +50,8 @@ class CtcAlignment(nn.Module):
         aligned : Tensor ``[B, n, d]``
             One row a text step; zeros beyond a text's end.
         loss : Tensor
-            CTC loss as torch takes its mean: each clip's by its text length, then over clips. Clips whose stream is shorter than their text
-            cannot be aligned and add nothing.
+            CTC loss as torch takes its mean: each clip's by its text length, then over clips. Clips
+            whose stream is shorter than their text cannot be aligned and add nothing.
         """
         logits = self.position(over_sequences(self.rnn, x, lengths))[:, :, : steps + 1]
         beyond = ~true_steps(text_lengths + 1, steps + 1, x.device)  # [B, n + 1]
