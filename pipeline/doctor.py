@@ -13,6 +13,7 @@ from pipeline.checks import Check
 from pipeline.config import Config, available_cores
 from pipeline.errors import BuildError
 from pipeline.manifest.sheet import sheet_rows
+from pipeline.train.experiments import TITLES, job_memory, trained_experiments, weights_mb
 
 MB_PER_SECOND = 0.85
 """Feature files of one second of clip: 30 crops of 20 kB, 709 and 714 columns, audio, text."""
@@ -37,11 +38,12 @@ def examine(config: Config, *, with_openface: bool = False) -> list[Check]:
         *_guarded("corpus", lambda: _corpus(config)),
         *_guarded("disk", lambda: _disk(config)),
         *_guarded("cores", _cores),
+        *_guarded("training", lambda: _training(config)),
         *_guarded("gpu", _gpu),
         *_guarded("text model", lambda: _text_model(config)),
         *_guarded("openface", lambda: _openface_runtime(config)),
     ]
-    if with_openface:
+    if with_openface and config.openface.runtime != "import":  # whose CSVs were looked at above
         from pipeline.openface.doctor import check_openface
 
         checks += check_openface(config)
@@ -99,7 +101,7 @@ def _disk(config: Config) -> Check:
         seconds = sum(
             pyarrow.parquet.read_table(table, columns=["duration"])["duration"].to_pylist()
         )
-    needed = seconds * MB_PER_SECOND / 1000
+    needed = (seconds * MB_PER_SECOND + weights_mb(config.train)) / 1000
     folder = config.processed.resolve()
     while not folder.exists():
         folder = folder.parent
@@ -118,12 +120,37 @@ def _disk(config: Config) -> Check:
 
 
 def _cores() -> Check:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    memory = _memory_gb()
     cores = available_cores()
     found = f"{cores} cores, {memory:.0f} GB of memory"
     enough = memory / cores >= 1.5
     remedy = "" if enough else f"use fewer cores: --cores {max(1, int(memory / 1.5))}"
     return Check("cores", ok=enough or None, found=found, remedy=remedy)
+
+
+def _training(config: Config) -> Check:
+    """Hold the largest training job against the machine's memory."""
+    models = {m for names in trained_experiments(config.train).values() for m in names}
+    if not models:
+        return Check("training", ok=None, found="nothing is to be trained")
+    threads = min(available_cores(), len(config.train.seeds))
+    needed, model = max((job_memory(m, threads) / 1000, m) for m in models)
+    memory = _memory_gb()
+    found = f"the largest job ({TITLES[model]}) needs about {needed:.0f} GB of memory"
+    if needed <= memory:
+        return Check("training", ok=True, found=found)
+    fitting = [t for t in range(1, threads) if job_memory(model, t) / 1000 <= memory]
+    remedy = (
+        "let fewer seeds train at a time: --snakemake=--set-threads "
+        f"--snakemake=train={max(fitting)}"
+        if fitting
+        else f"leave {model} out: --set train.models=[...]"
+    )
+    return Check("training", ok=False, found=f"{found}, here are {memory:.0f}", remedy=remedy)
+
+
+def _memory_gb() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
 
 
 def _gpu() -> Check:

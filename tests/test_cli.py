@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import doctor
+from pipeline.config import load_config
 from tests.conftest import DEMO, ROOT
 
 
@@ -129,6 +131,22 @@ def test_the_doctor_passes_the_demo_and_warns_of_its_text_model() -> None:
     assert status == 0
     assert "untrained" in output
     assert "30 clips in the sheet, media for 30" in output
+
+
+def test_the_doctor_holds_the_largest_training_against_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = load_config((), ("train.models=[lf_dnn, mtfn]",))
+    monkeypatch.setattr("pipeline.doctor.available_cores", lambda: 8)
+    monkeypatch.setattr("pipeline.doctor._memory_gb", lambda: 26.0)
+    assert doctor._training(config).ok
+    monkeypatch.setattr("pipeline.doctor._memory_gb", lambda: 16.0)
+    check = doctor._training(config)
+    assert not check.ok
+    assert check.found == "the largest job (MTFN) needs about 25 GB of memory, here are 16"
+    assert check.remedy.endswith("--snakemake=--set-threads --snakemake=train=3")
+    monkeypatch.setattr("pipeline.doctor._memory_gb", lambda: 6.0)
+    assert "leave mtfn out" in doctor._training(config).remedy
 
 
 def test_the_doctor_names_the_remedy_for_what_is_missing(tmp_path: Path) -> None:

@@ -125,6 +125,16 @@ _SEED_MB = {"tfn": 1500, "mtfn": 4500, "mult": 3000, "ef_lstm": 500, "mfn": 400}
 _LARGE = {"tfn", "mtfn", "mult"}
 
 
+_WEIGHTS_MB = {"tfn": 143, "mtfn": 564}
+"""Size of a seed's weights on disk; those of the models not named are below 8 MB."""
+
+
+def weights_mb(settings: TrainSettings) -> float:
+    """Return about how much disk the weights of all seeds take, in MB."""
+    models = trained_experiments(settings).get("table2", ())
+    return sum(_WEIGHTS_MB.get(model, 8) for model in models) * len(settings.seeds)
+
+
 def job_memory(model: str, threads: int) -> int:
     """Estimate a job's memory in MB: features once, weights and activations for each seed."""
     return 2500 + _SEED_MB.get(model, 200) * processes_for(model, threads)
