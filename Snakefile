@@ -23,19 +23,37 @@ include: "rules/train.smk"
 include: "rules/report.smk"
 
 
+# every file that is to stay is named, since Snakemake does not miss what only lies between
+DATASET = [
+    rules.manifest.output,
+    [records(stage) for stage in STAGES if not STAGES[stage].transient],
+    rules.dataset.output,
+]
+TRAINING = [DATASET, [trained(experiment) for experiment in TRAINED], RESULTS]
+
+
 rule all:
     default_target: True
     input:
-        rules.verdict.output,
-        rules.dataset.output,
+        TRAINING,
         rules.report.output,
-        RESULTS,
-        # named, since Snakemake does not miss what only lies between
-        [records(stage) for stage in ("vision", "audio", "text")],
-        [trained(experiment) for experiment in TRAINED],
+        rules.verdict.output,
+
+
+rule stage_dataset:
+    input:
+        DATASET,
+    localrule: True
 
 
 rule stage_train:
     input:
-        RESULTS,
+        TRAINING,
+    localrule: True
+
+
+rule stage_report:
+    input:
+        TRAINING,
+        rules.report.output,
     localrule: True

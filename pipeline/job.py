@@ -63,8 +63,10 @@ def job(snakemake: Any) -> Iterator[Config]:
 
 
 def _log_into(path: Path) -> None:
+    claim_job(path)
     logging.basicConfig(
-        stream=claim_job(path),
+        filename=path,
+        filemode="w",
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -47,10 +48,13 @@ def media_fingerprint(config: Config) -> str:
     """Return a digest of the media files' names, sizes and times."""
     folders = MediaFolders(config.raw)
     return _fingerprint(
-        path
-        for video in sorted(folders.videos)
-        for paths in folders.files(video).values()
-        for path in paths
+        config.raw,
+        (
+            path
+            for video in sorted(folders.videos)
+            for paths in folders.files(video).values()
+            for path in paths
+        ),
     )
 
 
@@ -59,12 +63,13 @@ def imported_fingerprint(config: Config) -> str:
     folder = config.openface.import_folder
     if config.openface.runtime != "import" or folder is None:
         return ""
-    return _fingerprint(sorted(folder.glob("*/*.csv*")))
+    return _fingerprint(folder, sorted(folder.glob("*/*.csv*")))
 
 
-def _fingerprint(paths: Iterable[Path]) -> str:
+def _fingerprint(root: Path, paths: Iterable[Path]) -> str:
+    """Name files as below `root`, so that the whole can be moved."""
     files = []
     for path in paths:
         status = path.stat()
-        files.append([str(path), status.st_size, status.st_mtime_ns])
+        files.append([os.path.relpath(path, root), status.st_size, status.st_mtime_ns])
     return digest(files)

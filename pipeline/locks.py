@@ -21,6 +21,8 @@ _OWN = {
 }
 """What lies in a build's own folder and can stand in a lock."""
 
+_BUILD_LOCK = "build.lock"
+
 _JOBS_END_SECONDS = 20
 """So long a job may take to end after the build that it was of."""
 
@@ -47,7 +49,7 @@ def claim_build(config: Config) -> bool:
     BuildError
         If nothing can be written into the build's folder, or a job of an earlier build goes on.
     """
-    path = config.processed / "logs" / "build.lock"
+    path = config.processed / "logs" / _BUILD_LOCK
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = path.open("a", encoding="utf-8")
@@ -73,10 +75,11 @@ def claim_build(config: Config) -> bool:
     return True
 
 
-def claim_job(log: Path) -> IO[str]:
-    """Open a job's log anew, and hold its lock for as long as the job and its workers live.
+def claim_job(log: Path) -> None:
+    """Hold a job's lock, a file beside its log, for as long as the job and its workers live.
 
-    The workers of a job that was killed may need a moment to end; they are waited for.
+    The workers of a job that was killed may need a moment to end; they are waited for. The log
+    itself cannot be the lock: Snakemake removes it before a job starts.
 
     Raises
     ------
@@ -84,14 +87,14 @@ def claim_job(log: Path) -> IO[str]:
         If the same job is at work in another process.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    stream = log.open("a", encoding="utf-8")
+    stream = log.with_suffix(".lock").open("a", encoding="utf-8")
     deadline = time.monotonic() + _JOBS_END_SECONDS
     while not _taken(stream, fcntl.LOCK_EX):
         if time.monotonic() > deadline:
-            raise _still_at_work(log)
+            raise _still_at_work(Path(stream.name))
         time.sleep(0.2)
     _sign(stream)
-    return stream
+    _held.append(stream)
 
 
 def _taken(stream: IO[Any], kind: int) -> bool:
@@ -115,23 +118,25 @@ def _sign(stream: IO[str]) -> None:
 def _wait_for_jobs(logs: Path) -> None:
     """Wait until no job of an earlier build is at work."""
     deadline = time.monotonic() + _JOBS_END_SECONDS
-    while held := [log for log in sorted(logs.rglob("*.log")) if _is_held(log)]:
+    while held := [lock for lock in sorted(logs.rglob("*.lock")) if _is_held(lock)]:
         if time.monotonic() > deadline:
             raise _still_at_work(held[0])
         time.sleep(0.2)
 
 
-def _is_held(log: Path) -> bool:
-    with suppress(OSError), log.open("rb") as stream:
+def _is_held(lock: Path) -> bool:
+    if lock.name == _BUILD_LOCK:
+        return False
+    with suppress(OSError), lock.open("rb") as stream:
         return not _taken(stream, fcntl.LOCK_SH)
     return False
 
 
-def _still_at_work(log: Path) -> BuildError:
-    with log.open(encoding="utf-8", errors="replace") as stream:
-        who = stream.readline(200).strip()
+def _still_at_work(lock: Path) -> BuildError:
+    who = lock.read_text("utf-8", errors="replace")[:200].strip() or "a process"
+    log = lock.with_suffix(".log")
     return BuildError(
-        f"a job of an earlier build is still at work: {who or 'a process'} (its log: {log})",
+        f"a job of an earlier build is still at work: {who} (its log: {log})",
         "wait until it has ended, or end it; then run the same command again",
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from pipeline.stages import STAGES
 from pipeline.store import file_digest, read_json, write_json
 
 PRODUCTS = ("dataset.h5", "results/table2.json", "report.html")
@@ -20,6 +21,14 @@ _MADE_FROM = {
     "report.html": ("dataset.h5", "results/table2.json", "quarantine.csv", "settings/report.json"),
 }
 
+
+_DATASET = {"manifest", *STAGES, "dataset"}
+DECIDED_BY = {
+    "dataset.h5": _DATASET,
+    "results/table2.json": {*_DATASET, "train"},
+    "report.html": {*_DATASET, "train", "report"},
+}
+"""The steps whose settings decide each product."""
 
 _SMALL = 1_000_000
 """Files up to this size are compared by what is in them, as Snakemake does; larger ones by time."""

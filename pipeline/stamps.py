@@ -17,7 +17,9 @@ from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.layout import imported_fingerprint, media_fingerprint
 from pipeline.stages import STAGES
-from pipeline.store import read_json, write_json
+from pipeline.store import package_versions, read_json, write_json
+from pipeline.train.hyper import HYPER
+from pipeline.train.stored import DECIDING, VERSION
 
 Told = Callable[[Config], dict[str, Any]]
 
@@ -51,11 +53,20 @@ def _dataset(config: Config) -> dict[str, Any]:
     }
 
 
+def _train(config: Config) -> dict[str, Any]:
+    return {
+        "settings": config.train.defining(),
+        "hyper": {model: hyper.defining() for model, hyper in HYPER.items()},
+        "version": VERSION,
+        **package_versions(DECIDING),
+    }
+
+
 STEPS: dict[str, Told] = {
     "manifest": _manifest,
     **{name: _stage(name) for name in STAGES},
     "dataset": _dataset,
-    "train": lambda config: {"settings": config.train.defining()},
+    "train": _train,
     "report": lambda config: {"settings": config.report.defining()},
 }
 """What decides the result of each step, beside the files that it reads."""

@@ -11,9 +11,10 @@ from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.layout import shard_names
 from pipeline.plan import QuarantineEntry, plan, read_shard
-from pipeline.products import PRODUCTS, is_outdated
+from pipeline.products import DECIDED_BY, PRODUCTS, is_outdated
 from pipeline.stage import Build, Clip
 from pipeline.stages import STAGES, needed_for
+from pipeline.stamps import STEPS, changed_settings
 from pipeline.store import read_json
 
 
@@ -117,8 +118,9 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
     console.print(table)
     for problem, stage in problems.items():
         console.print(f"{stage}: {problem}", highlight=False, markup=False)
+    changed = {each.step for each in changed_settings(config, lambda step: STEPS[step](config))}
     for product in PRODUCTS:
-        console.print(_product(config.processed, product), highlight=False, markup=False)
+        console.print(_product(config.processed, product, changed), highlight=False, markup=False)
     if entries and not with_quarantine:
         console.print(f"{len(entries)} clips in quarantine: chsims-build status --quarantine")
     for entry in entries if with_quarantine else ():
@@ -144,10 +146,14 @@ def print_prediction(config: Config, sentiments: dict[str, tuple[float, float]])
         console.print("untrained text model: demo only; these numbers mean nothing")
 
 
-def _product(processed: Path, product: str) -> str:
+def _product(processed: Path, product: str, changed: set[str]) -> str:
     path = processed / product
     if not path.is_file():
         return f"{path}: not built yet"
-    stale = ", of an earlier build (chsims-build brings it up to date)"
     size = f"{path}: {path.stat().st_size / 1e6:.1f} MB"
-    return size + (stale if is_outdated(processed, product) else "")
+    if is_outdated(processed, product):
+        return f"{size}, of an earlier build (chsims-build brings it up to date)"
+    others = [step for step in STEPS if step in changed & DECIDED_BY[product]]
+    if others:
+        return f"{size}, made with other settings of {', '.join(others)}"
+    return size

@@ -26,13 +26,6 @@ STAGE_NAMES = ("manifest", *STAGES, "dataset", "train", "report")
 _PATIENCE = 3
 """The third Ctrl-C does not wait any more."""
 
-_TARGETS = {
-    "manifest": "manifest",
-    "dataset": "dataset",
-    "train": "stage_train",
-    "report": "report",
-}
-
 
 @dataclass(frozen=True)
 class Call:
@@ -93,7 +86,7 @@ def _config_file(values: dict[str, Any]) -> Path:
 
 
 def _target(stage: str) -> str:
-    return f"stage_{stage}" if stage in STAGES else _TARGETS[stage]
+    return stage if stage == "manifest" else f"stage_{stage}"
 
 
 def find_snakefile() -> Path:

@@ -5,6 +5,8 @@ rule dataset:
     input:
         manifest=PROCESSED + "/manifest.parquet",
         manifest_quarantine=PROCESSED + "/manifest_quarantine.json",
+        faces=records("faces"),
+        openface=records("openface"),
         vision=records("vision"),
         audio=records("audio"),
         text=records("text"),
@@ -24,6 +26,7 @@ rule dataset:
 
 rule verdict:
     input:
+        manifest=PROCESSED + "/manifest.parquet",
         quarantine=PROCESSED + "/quarantine.csv",
         report=PROCESSED + "/report.html",
     output:

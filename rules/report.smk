@@ -4,6 +4,7 @@
 
 rule report:
     input:
+        manifest=PROCESSED + "/manifest.parquet",
         dataset=PROCESSED + "/dataset.h5",
         quarantine=PROCESSED + "/quarantine.csv",
         results=RESULTS,

@@ -170,8 +170,13 @@ def test_whatever_is_lost_of_a_whole_build_is_made_again(tmp_path: Path) -> None
     corpus.computed()
     seed = "experiments/table2/mlf_dnn/seed_1"
     for lost in (
-        ("dataset.h5",),
-        ("quarantine.csv", "results/table2.csv", "experiments/table2/mlf_dnn.json"),
+        ("dataset.h5", "manifest_quarantine.json", "faces/video_2/0001.safetensors"),
+        (
+            "shards/0000.json",
+            "quarantine.csv",
+            "results/table2.csv",
+            "experiments/table2/mlf_dnn.json",
+        ),
         ("report.html", "records/audio/0000.json", f"{seed}/curve.csv"),
         ("manifest.parquet", "vision/video_1/0000.safetensors", f"{seed}/weights.safetensors"),
     ):
@@ -185,4 +190,5 @@ def test_whatever_is_lost_of_a_whole_build_is_made_again(tmp_path: Path) -> None
                 assert path.is_file()
             else:
                 assert path.read_bytes() == data, path
-    assert {s: n for s, n in corpus.computed().items() if s in CLIP_STAGES} == {"vision": 1}
+    counts = {s: n for s, n in corpus.computed().items() if s in CLIP_STAGES}
+    assert counts == {"frames": 1, "faces": 1, "vision": 1}

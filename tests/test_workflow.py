@@ -181,13 +181,14 @@ def test_a_job_left_behind_on_another_machine_is_not_run_into(corpus: Corpus) ->
     """It cannot be ended from here: the build, or else the job, stops and says who it is."""
     config = load_config((corpus.folder / "config.yaml",))
     log = config.processed / "logs" / "faces" / "0000.log"
-    with claim_job(log), pytest.MonkeyPatch.context() as patch:
+    claim_job(log)
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipeline.locks._JOBS_END_SECONDS", 0.5)
         with pytest.raises(BuildError, match=rf"process {os.getpid()} on .*faces/0000\.log"):
             claim_build(config)
         with pytest.raises(BuildError, match="still at work"):
             claim_job(log)
-        locks._held.clear()
+    locks._held.clear()
     assert claim_build(config)
     locks._held.clear()
 
@@ -225,7 +226,7 @@ def test_where_a_file_system_has_no_locks_those_of_snakemake_serve(
     assert left_locks() == ["0.output.lock", "1.output.lock"]
     Path(".snakemake/locks/0.output.lock").unlink()
     assert claim_build(settings)
-    claim_job(Path("q/logs/audio/0000.log")).close()
+    claim_job(Path("q/logs/audio/0000.log"))
 
 
 def test_a_second_build_is_refused_and_disturbs_nothing(corpus: Corpus) -> None:

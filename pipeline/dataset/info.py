@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pipeline.dataset.classes import CLASSES
 from pipeline.dataset.split import PARTS
 from pipeline.errors import BuildError
+from pipeline.store import digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +47,11 @@ class DatasetInfo:
     BuildError
         If the file cannot be read or is no dataset.
     """
+
+    @property
+    def digest(self) -> str:
+        """The digest of the three parts, which trained models remember."""
+        return digest([str(self.attributes.get(f"digest_{part}")) for part in PARTS])
 
     def __init__(self, path: Path) -> None:
         import h5py

@@ -25,6 +25,9 @@ from pipeline.store import Store, read_json
 
 MODALITIES = ("text", "audio", "vision")
 
+_READ = (*MODALITIES, "faces", "openface")
+"""Stages whose files are read: the features, and what says how good they are."""
+
 _FIGURES = {
     "face_share": ("faces", "face_share"),
     "second_face_share": ("faces", "second_face_share"),
@@ -98,10 +101,9 @@ def gather(config: Config) -> tuple[list[ClipInput], list[Entry]]:
     ]
     entries: list[Entry] = []
     keys: dict[str, dict[str, str]] = {}
-    for stage in MODALITIES:
+    for stage in _READ:
         keys[stage], quarantined = _records(processed, stage)
         entries += quarantined
-    face_keys, _ = _records(processed, "faces", required=False)
     lost = {entry["clip"] for entry in entries}
     clips: list[ClipInput] = []
     for row in rows:
@@ -110,7 +112,6 @@ def gather(config: Config) -> tuple[list[ClipInput], list[Entry]]:
         infos = {
             stage: _checked_info(build, stage, row["clip"], keys[stage], known) for stage in keys
         }
-        infos["faces"] = _face_info(store, row["clip"], face_keys)
         warnings, refusal = _judge_faces(infos["faces"], config.manifest.rules)
         if refusal is None:
             clips.append(_clip_input(store, row, infos, warnings))
@@ -128,17 +129,13 @@ def gather(config: Config) -> tuple[list[ClipInput], list[Entry]]:
     return clips, entries
 
 
-def _records(
-    processed: Path, stage: str, required: bool = True
-) -> tuple[dict[str, str], list[Entry]]:
+def _records(processed: Path, stage: str) -> tuple[dict[str, str], list[Entry]]:
     """Read a stage's records: the key of each clip it finished, and its quarantine."""
     keys: dict[str, str] = {}
     entries: list[Entry] = []
     for name in job_names(stage, _shard_names(processed)):
         path = processed / "records" / stage / f"{name}.json"
         if not path.is_file():
-            if not required:
-                continue
             raise BuildError(
                 f"the {stage} stage is not finished: {path} does not exist",
                 f"build it: chsims-build --stage {stage}",
@@ -188,15 +185,6 @@ def _checked_info(
     return info
 
 
-def _face_info(store: Store, clip: str, keys: dict[str, str]) -> dict[str, Any]:
-    """Return the faces stage's info, or nothing where its file is gone or of another build."""
-    header = store.header("faces", clip)
-    if header is None or header["key"] != keys.get(clip, header["key"]):
-        return {}
-    info: dict[str, Any] = header["info"]
-    return info
-
-
 def _judge_faces(
     info: dict[str, Any], rules: CorpusRules
 ) -> tuple[tuple[str, ...], dict[str, str] | None]:
@@ -232,7 +220,6 @@ def _clip_input(
 ) -> ClipInput:
     clip = row["clip"]
     shapes = {stage: _shape(store, stage, clip) for stage in MODALITIES}
-    openface = store.header("openface", clip)
     quality = {name: _number(infos[stage].get(key)) for name, (stage, key) in _FIGURES.items()}
     return ClipInput(
         clip=clip,
@@ -241,7 +228,7 @@ def _clip_input(
         widths={stage: shape[1] for stage, shape in shapes.items()},
         quality={"duration": row["duration"], **quality},
         warnings=(*row["warnings"], *warnings),
-        openface_runtime=openface["info"].get("runtime") if openface else None,
+        openface_runtime=infos["openface"].get("runtime"),
         text_model=infos["text"].get("model"),
     )
 

@@ -48,6 +48,13 @@ class FrameExtractor(Extractor):
         ClipError
             If nothing can be decoded, or much less than the file announces.
         """
+        try:
+            return self._written(inputs)
+        except BaseException:
+            inputs.target.unlink(missing_ok=True)
+            raise
+
+    def _written(self, inputs: FrameInputs) -> Features:
         frames, height, width = write_constant_rate(inputs.media, inputs.target, self.settings.fps)
         announced = inputs.seconds * self.settings.fps
         if frames < SHORTEST_SHARE * announced - 2:

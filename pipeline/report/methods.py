@@ -54,7 +54,7 @@ def methods(build: Build, versions: Mapping[str, str], trained: list[str]) -> tu
             cited += keys
     if build.dataset is not None:
         sentences.append(_dataset(build))
-    if trained:
+    if trained and "table2" not in build.older_results:
         sentences.append(_training(build, trained))
         cited += [_MODEL_REFERENCES[name] for name in trained if name in _MODEL_REFERENCES]
     return " ".join(sentences), _bibtex(cited)

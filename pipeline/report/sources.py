@@ -126,6 +126,19 @@ class Build:
         return {name: int(v["padded"]) for name, v in self.dataset.length_statistics.items()}
 
     @cached_property
+    def older_results(self) -> list[str]:
+        """Experiments whose models were trained on another dataset than the one that is there."""
+        if self.dataset is None:
+            return []
+        older = []
+        for path in sorted((self.root / "results").glob("*.json")):
+            with suppress(OSError, ValueError, TypeError, AttributeError):
+                trained_on = read_json(path).get("dataset")
+                if trained_on not in (None, self.dataset.digest):
+                    older.append(path.stem)
+        return older
+
+    @cached_property
     def made_with(self) -> Config:
         """The settings that made the dataset and trained the models of Table 2.
 

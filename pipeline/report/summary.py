@@ -48,6 +48,10 @@ def build_warnings(build: Build) -> list[Warned]:
     if build.outdated:
         text = "the dataset is of an earlier build than its features"
         found.append(Warned(text, "chsims-build brings it up to date.", "made"))
+    if build.older_results:
+        text = f"the models of {', '.join(build.older_results)} were trained on an earlier dataset"
+        more = "Their scores say nothing of this one: chsims-build --stage train makes new ones."
+        found.append(Warned(text, more, "results"))
     missing = [gap for name, gap in build.gaps.items() if name != "runs"]
     if missing:
         first = f"The first: {missing[0].what} ({missing[0].command})."

@@ -81,6 +81,7 @@ def _table(config: Config, experiment: str) -> tuple[dict[str, Any], list[dict[s
         "metrics": list(METRICS),
         "seeds": sorted({seed for variant in found for seed in variant.seeds}),
         "settings": settings.defining(),
+        "dataset": _dataset_of(root / found[0].name / f"seed_{found[0].seeds[0]}"),
         "rows": rows,
     }
     if experiment == "search":
@@ -151,6 +152,11 @@ def _summary(tasks: list[dict[str, Any]]) -> dict[str, Any]:
         },
         "warnings": sorted({warning for task in tasks for warning in task["warnings"]}),
     }
+
+
+def _dataset_of(folder: Path) -> str:
+    """Return the digest of the dataset that a seed was trained on."""
+    return str(read_json(folder / "config.json")["dataset"])
 
 
 def _seed_metrics(folder: Path) -> dict[str, Any]:

@@ -27,13 +27,8 @@ from pipeline.train.data import Corpus
 from pipeline.train.experiments import Variant
 from pipeline.train.metrics import EDGES, confusion, recalls, scores, warnings_of
 from pipeline.train.models.base import SentimentModel
+from pipeline.train.stored import DECIDING, VERSION
 from pipeline.train.trainer import Fit, Plan, predict
-
-VERSION = 4
-"""Raised by hand whenever the same dataset and settings would train another model."""
-
-_DECIDING = ("torch", "numba")
-"""Packages whose versions decide the numbers: another version trains again."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,7 @@ def seed_of(variant: Variant, seed: int, corpus: Corpus, config: Config, root: P
             "model": variant.model,
             **_described(plan),
             "version": VERSION,
-            **package_versions(_DECIDING),
+            **package_versions(DECIDING),
         }
     )
     folder = root / variant.experiment / variant.name / f"seed_{seed}"
@@ -143,7 +138,7 @@ def _write(
             "steps": corpus.steps,
             "dataset": corpus.digest,
             "version": VERSION,
-            "packages": dict(package_versions((*_DECIDING, "numpy"))),
+            "packages": dict(package_versions((*DECIDING, "numpy"))),
             "device": device.type,
             "key": seed.key,
         },

@@ -6,6 +6,12 @@ from pathlib import Path
 
 from pipeline.store import read_json
 
+VERSION = 4
+"""Raised by hand whenever the same dataset and settings would train another model."""
+
+DECIDING = ("torch", "numba")
+"""Packages whose versions decide the numbers: another version trains again."""
+
 SEED_FILES = (
     "weights.safetensors",
     "config.json",

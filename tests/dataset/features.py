@@ -40,7 +40,7 @@ def build_folder(root: Path, clips: list[Given], *, shard_size: int = 4, **confi
     }
     for name, members in shards.items():
         write_json(root / f"shards/{name}.json", {"clips": [asdict(clip) for clip in members]})
-    for stage in ("faces", "vision", "audio", "text"):
+    for stage in ("faces", "openface", "vision", "audio", "text"):
         for job in job_names(stage, list(shards)):
             names = shards_of_job(stage, job, list(shards))
             members = [clip for name in names for clip in shards[name]]
@@ -82,6 +82,7 @@ def write_features(build: Build, given: Given, clip: Clip, random: np.random.Gen
             {"faces": np.ones(vision, np.int32)},
             {"face_share": 1.0, "second_face_share": 0.0, "mean_probability": 0.99},
         ),
+        "openface": ({"table": np.zeros((vision, 714), np.float32)}, {"runtime": "native"}),
     }
     for stage, (arrays, info) in made.items():
         features = Features(arrays=arrays, info={**info, **given.infos.get(stage, {})})

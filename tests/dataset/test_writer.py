@@ -22,7 +22,7 @@ from pipeline.dataset.split import PARTS
 from pipeline.dataset.writer import build_dataset
 from pipeline.errors import BuildError
 from pipeline.openface.columns import FEATURE_NAMES
-from pipeline.store import Features, Store, file_digest, read_json, write_json
+from pipeline.store import Store, file_digest, read_json, write_json
 from tests.dataset.features import Given, balanced, build_folder
 
 
@@ -168,13 +168,22 @@ def test_the_quarantine_gathers_every_stage_and_names_a_clip_once(tmp_path: Path
 def test_a_demo_text_model_and_imported_csvs_are_warned_of(tmp_path: Path) -> None:
     label = "untrained text model: demo only"
     clips = balanced(30, infos={"text": {"model": label}})
-    config = build_folder(tmp_path, clips)
-    Store(tmp_path).write("openface", clips[0].clip, "k", Features(info={"runtime": "import"}))
-    build_dataset(config)
+    clips[0].infos = {**clips[0].infos, "openface": {"runtime": "import"}}
+    build_dataset(build_folder(tmp_path, clips))
     with h5py.File(tmp_path / "dataset.h5") as file:
         warnings = json.loads(file.attrs["warnings"])
     assert label in warnings
     assert any("imported OpenFace CSVs" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize("stage", ["faces", "openface", "text"])
+def test_no_dataset_is_made_where_a_file_is_gone(tmp_path: Path, stage: str) -> None:
+    """Without its faces' figures, a clip without a face would pass."""
+    clips = balanced(10)
+    config = build_folder(tmp_path, clips)
+    Store(tmp_path).path(stage, clips[3].clip).unlink()
+    with pytest.raises(BuildError, match=f"{stage}/{clips[3].clip}.* is missing"):
+        build_dataset(config)
 
 
 def test_a_feature_file_of_another_key_stops_the_build(tmp_path: Path) -> None:

@@ -131,6 +131,20 @@ def test_the_training_told_of_is_the_one_whose_results_are_shown(tmp_path: Path)
     assert "seeds (1" not in text
 
 
+def test_scores_of_an_earlier_dataset_are_not_told_of_as_of_this_one(tmp_path: Path) -> None:
+    config = write_build(tmp_path, Corpus(clips=4))
+    path = tmp_path / "results" / "table2.json"
+    words = "models of table2 were trained on an earlier dataset"
+    digest = read_build(config).dataset.digest  # type: ignore[union-attr]
+    path.write_text(json.dumps({**read_json(path), "dataset": digest}), "utf-8")
+    assert words not in build_report(config).read_text("utf-8")
+    path.write_text(json.dumps({**read_json(path), "dataset": "another"}), "utf-8")
+    text = build_report(config).read_text("utf-8")
+    assert words in text
+    assert "were trained with" not in text
+    assert words in summary_text(config)
+
+
 def test_a_stage_that_the_paper_lacks_has_its_place_in_the_picture(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
