@@ -46,6 +46,8 @@ class FrameSource:
         Its shape.
     fps : float
         Its frame rate, in Hz.
+    errors : int
+        Errors that ffmpeg met when the clip was decoded for it.
     """
 
     path: Path
@@ -53,6 +55,7 @@ class FrameSource:
     height: int
     width: int
     fps: float
+    errors: int = 0
 
     def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
         """Yield RGB frames ``[B, height, width, 3]``, B = `size` but in the last batch."""
@@ -112,7 +115,8 @@ def _command(stream: Any) -> list[str]:
     return [*ffmpeg.compile(stream.global_args(*options), cmd=ffmpeg_program())]
 
 
-def _run(stream: Any, path: Path) -> tuple[bytes, str]:
+def _run(stream: Any, path: Path) -> tuple[bytes, str, int]:
+    """Run ffmpeg; return its output, its last words, and how many errors it has told of."""
     try:
         done = subprocess.run(
             _command(stream),
@@ -133,7 +137,7 @@ def _run(stream: Any, path: Path) -> tuple[bytes, str]:
         )
     if done.returncode != 0:
         raise ClipError(f"{path.name}: ffmpeg cannot decode it ({words})", _REMEDY)
-    return done.stdout, words
+    return done.stdout, words, sum(1 for line in done.stderr.splitlines() if line.strip())
 
 
 def last_words(stderr: bytes) -> str:
@@ -145,7 +149,7 @@ def last_words(stderr: bytes) -> str:
     return "".join(c for c in line if c.isprintable())[:300]
 
 
-def read_sound(path: Path) -> tuple[NDArray[np.float32], int]:
+def read_sound(path: Path) -> tuple[NDArray[np.float32], int, int]:
     """Decode a clip's first audio stream at its own rate and channels.
 
     Parameters
@@ -159,6 +163,8 @@ def read_sound(path: Path) -> tuple[NDArray[np.float32], int]:
         Samples in [-1, 1].
     rate : int
         Sampling rate, in Hz.
+    errors : int
+        Errors that ffmpeg has told of: what was damaged is silent or concealed.
 
     Raises
     ------
@@ -170,7 +176,7 @@ def read_sound(path: Path) -> tuple[NDArray[np.float32], int]:
     stream = _input(path, t=LONGEST_SECONDS)["a:0"].output(
         "pipe:1", format="wav", acodec="pcm_f32le"
     )
-    sound, words = _run(stream, path)
+    sound, words, errors = _run(stream, path)
     try:
         samples, rate = soundfile.read(io.BytesIO(sound), dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
@@ -179,10 +185,10 @@ def read_sound(path: Path) -> tuple[NDArray[np.float32], int]:
         raise ClipError(f"{path.name}: its audio stream is empty", _REMEDY)
     if not np.isfinite(samples).all():
         raise ClipError(f"{path.name}: its audio holds values that are not numbers", _REMEDY)
-    return np.ascontiguousarray(samples.T), int(rate)
+    return np.ascontiguousarray(samples.T), int(rate), errors
 
 
-def write_constant_rate(source: Path, target: Path, fps: float) -> tuple[int, int, int]:
+def write_constant_rate(source: Path, target: Path, fps: float) -> tuple[int, int, int, int]:
     """Bring a clip to a constant frame rate, as a lossless video (Ut Video in Matroska).
 
     Phones' rotation is applied; variable and other rates are resampled by ffmpeg's ``fps``
@@ -192,6 +198,8 @@ def write_constant_rate(source: Path, target: Path, fps: float) -> tuple[int, in
     -------
     frames, height, width : int
         Shape of the written video.
+    errors : int
+        Errors that ffmpeg has told of: what was damaged is concealed or repeated.
 
     Raises
     ------
@@ -212,7 +220,7 @@ def write_constant_rate(source: Path, target: Path, fps: float) -> tuple[int, in
         )
         .overwrite_output()
     )
-    _, words = _run(stream, source)
+    _, words, errors = _run(stream, source)
     with av.open(str(target)) as video:
         if not video.streams.video:
             raise ClipError(f"{source.name}: no frame could be decoded ({words})", _REMEDY)
@@ -221,7 +229,7 @@ def write_constant_rate(source: Path, target: Path, fps: float) -> tuple[int, in
         height, width = int(track.height), int(track.width)
     if frames == 0:
         raise ClipError(f"{source.name}: no frame could be decoded ({words})", _REMEDY)
-    return frames, height, width
+    return frames, height, width, errors
 
 
 def read_frames(source: FrameSource, batch: int) -> Iterator[NDArray[np.uint8]]:

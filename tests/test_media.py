@@ -81,6 +81,22 @@ def test_a_file_that_is_no_video_is_named_in_the_error(tmp_path: Path, content: 
         read_sound(tmp_path / "broken.mp4")
 
 
+def test_damage_in_the_middle_of_a_file_is_counted(tmp_path: Path) -> None:
+    """ffmpeg goes on behind it, with pictures and sound that the clip does not have."""
+    clip = tmp_path / "damaged.mp4"
+    data = bytearray(FACE.read_bytes())
+    data[len(data) // 3 : len(data) // 2] = bytes(len(data) // 2 - len(data) // 3)
+    clip.write_bytes(data)
+    for media, damaged in ((FACE, False), (clip, True)):
+        info = (
+            FrameExtractor(FramesSettings())
+            .extract(FrameInputs(media, 1.0, tmp_path / "frames.mkv"))
+            .info
+        )
+        assert (info["errors"] > 0) == damaged
+        assert (read_sound(media)[2] > 0) == damaged
+
+
 def test_a_playlist_in_disguise_cannot_make_ffmpeg_open_another_file(tmp_path: Path) -> None:
     (tmp_path / "evil.mp4").write_text(
         f"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nfile://{FACE}\n#EXT-X-ENDLIST\n"
@@ -112,7 +128,7 @@ def test_a_hostile_file_name_is_only_a_name(tmp_path: Path, name: str) -> None:
 def test_sound_keeps_its_rate_and_channels(
     tmp_path: Path, options: tuple[str, ...], rate: int, channels: int
 ) -> None:
-    samples, found = read_sound(face_clip(tmp_path / "clip.mkv", "-c:a", "pcm_s16le", *options))
+    samples, found, _ = read_sound(face_clip(tmp_path / "clip.mkv", "-c:a", "pcm_s16le", *options))
     assert found == rate
     assert samples.shape[0] == channels
     assert samples.shape[1] / rate == pytest.approx(1.4, abs=0.1)

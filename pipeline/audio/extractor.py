@@ -20,10 +20,11 @@ PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"
 
 @dataclass(frozen=True)
 class Sound:
-    """Decoded sound: ``samples [channels, n]`` in [-1, 1] at `rate` Hz."""
+    """Decoded sound: ``samples [channels, n]`` in [-1, 1] at `rate` Hz, errors of decoding."""
 
     samples: NDArray[np.float32]
     rate: int
+    errors: int = 0
 
 
 def feature_names(settings: AudioSettings) -> tuple[str, ...]:
@@ -42,7 +43,7 @@ class AudioExtractor(Extractor):
         Sampling rate, hop and the choice for the first column.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("librosa", "numpy", "scipy", "soxr")
 
     def __init__(self, settings: AudioSettings) -> None:
@@ -88,6 +89,7 @@ class AudioExtractor(Extractor):
             "seconds": round(samples.size / s.sample_rate, 6),
             "voiced_share": voiced,
             "loudness_db": round(20 * float(np.log10(max(rms, 1e-6))), 2),
+            "errors": inputs.errors,
         }
         return Features(arrays={"audio": audio.astype(np.float32)}, info=info)
 

@@ -112,7 +112,7 @@ def gather(config: Config) -> tuple[list[ClipInput], list[Entry]]:
         infos = {
             stage: _checked_info(build, stage, row["clip"], keys[stage], known) for stage in keys
         }
-        warnings, refusal = _judge_faces(infos["faces"], config.manifest.rules)
+        warnings, refusal = _judge(infos, config.manifest.rules)
         if refusal is None:
             clips.append(_clip_input(store, row, infos, warnings))
             continue
@@ -185,18 +185,29 @@ def _checked_info(
     return info
 
 
-def _judge_faces(
-    info: dict[str, Any], rules: CorpusRules
+def _judge(
+    infos: dict[str, dict[str, Any]], rules: CorpusRules
 ) -> tuple[tuple[str, ...], dict[str, str] | None]:
-    """Apply the rules no_face and second_face to one clip."""
+    """Apply the rules damaged, no_face and second_face to one clip."""
     warnings: list[str] = []
-    for rule, reason, remedy in _face_findings(info, rules):
+    for rule, reason, remedy in (*_damage(infos), *_face_findings(infos["faces"], rules)):
         action = getattr(rules, rule)
         if action == "quarantine":
             return tuple(warnings), {"reason": reason, "remedy": remedy}
         if action == "warn":
             warnings.append(reason)
     return tuple(warnings), None
+
+
+def _damage(infos: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    for stage, stream in (("faces", "video"), ("audio", "sound")):
+        errors = infos[stage].get("errors", 0)
+        if errors:
+            yield (
+                "damaged",
+                f"damaged: ffmpeg met {errors} errors in its {stream}",
+                "look at the clip; replace the file by a whole copy, or leave the clip out",
+            )
 
 
 def _face_findings(info: dict[str, Any], rules: CorpusRules) -> Iterator[tuple[str, str, str]]:

@@ -115,6 +115,7 @@ def _gather(
         "height": source.height,
         "width": source.width,
         "fps": source.fps,
+        "errors": source.errors,
         "face_share": round(float(seen.mean()), 6),
         "second_face_share": round(float((others > 0).mean()), 6),
         "mean_probability": round(float(probability[seen].mean()), 6) if seen.any() else 0.0,

@@ -14,7 +14,8 @@ def _load(build: Build, clip: Clip) -> Any:
 
     info = build.store.read("frames", clip.clip).info
     video = build.store.path("frames", clip.clip, ".mkv")
-    return FrameSource(video, info["frames"], info["height"], info["width"], info["fps"])
+    shape = (info["frames"], info["height"], info["width"], info["fps"], info["errors"])
+    return FrameSource(video, *shape)
 
 
 def _extractor(settings: Any) -> type[Extractor]:

@@ -34,7 +34,7 @@ class FrameExtractor(Extractor):
         The frame rate.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("ffmpeg-python",)
 
     def __init__(self, settings: FramesSettings) -> None:
@@ -55,7 +55,9 @@ class FrameExtractor(Extractor):
             raise
 
     def _written(self, inputs: FrameInputs) -> Features:
-        frames, height, width = write_constant_rate(inputs.media, inputs.target, self.settings.fps)
+        frames, height, width, errors = write_constant_rate(
+            inputs.media, inputs.target, self.settings.fps
+        )
         announced = inputs.seconds * self.settings.fps
         if frames < SHORTEST_SHARE * announced - 2:
             raise ClipError(
@@ -63,5 +65,11 @@ class FrameExtractor(Extractor):
                 f"header announces {inputs.seconds:.2f} s ({announced:.0f} frames)",
                 "replace the file with a complete copy and build again",
             )
-        info = {"frames": frames, "height": height, "width": width, "fps": self.settings.fps}
+        info = {
+            "frames": frames,
+            "height": height,
+            "width": width,
+            "fps": self.settings.fps,
+            "errors": errors,
+        }
         return Features(info=info, file=inputs.target)

@@ -32,6 +32,8 @@ class CorpusRules(Settings):
     """Another face than the speaker's in more than second_face_share of the frames."""
     second_face_share: float = Field(0.25, ge=0, le=1)
     """Share of frames with a second face above which second_face applies."""
+    damaged: Action = "warn"
+    """A file of which ffmpeg could not decode some part: it is concealed, repeated or silent."""
     votes: Action = "warn"
     """annotations.csv has not the same annotators' votes for every clip and modality."""
 

@@ -16,7 +16,7 @@ from tests.media import FACE
 
 @pytest.fixture(scope="module")
 def speech() -> Sound:
-    samples, rate = read_sound(FACE)
+    samples, rate, _ = read_sound(FACE)
     return Sound(samples, rate)
 
 

@@ -134,10 +134,11 @@ def test_long_clips_lose_their_end_and_say_so(tmp_path: Path) -> None:
         assert json.loads(file.attrs["audio_length_statistics"])["shortened"] == 1
 
 
-def test_the_face_rules_send_clips_to_quarantine_or_warn(tmp_path: Path) -> None:
+def test_what_the_stages_found_sends_clips_to_quarantine_or_warns(tmp_path: Path) -> None:
     clips = balanced(30)
     clips[1].infos = {"faces": {"face_share": 0.0}}
     clips[2].infos = {"faces": {"second_face_share": 0.5}}
+    clips[3].infos = {"faces": {"errors": 15}, "audio": {"errors": 2}}
     config = build_folder(tmp_path, clips)
     build_dataset(config)
     table = read_quarantine(tmp_path)
@@ -148,6 +149,10 @@ def test_the_face_rules_send_clips_to_quarantine_or_warn(tmp_path: Path) -> None
         assert clips[1].clip not in found
         group, row = found[clips[2].clip]
         assert "second face in 50%" in group["quality/warnings"].asstr()[row]
+        group, row = found[clips[3].clip]
+        warned = group["quality/warnings"].asstr()[row]
+        assert "ffmpeg met 15 errors in its video" in warned
+        assert "ffmpeg met 2 errors in its sound" in warned
 
 
 def test_the_quarantine_gathers_every_stage_and_names_a_clip_once(tmp_path: Path) -> None:
