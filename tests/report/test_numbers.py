@@ -140,6 +140,8 @@ def test_each_limit_is_told_in_words_and_the_worst_comes_first() -> None:
     assert lost[0].text == "face in 40% of the frames"
     assert [item.kind for item in found(config, audio={"voiced_share": 0.0})] == ["voice"]
     assert [i.kind for i in found(config, audio={"loudness_db": -60})] == ["quiet"]
+    damaged = found(config, audio={"errors": 3})
+    assert damaged[0].text == "ffmpeg met 3 errors in its sound"
     assert found(config, text={"unknown": 2})[0].text == "2 unknown token(s)"
     assert found(config, text=None)[0].text == "not made yet: text"
     assert found(config, audio={"voiced_share": None}) == []  # zero-crossing rates have no voicing
