@@ -68,8 +68,9 @@ def imported_fingerprint(config: Config) -> str:
 
 def _fingerprint(root: Path, paths: Iterable[Path]) -> str:
     """Name files as below `root`, so that the whole can be moved."""
-    files = []
+    files, start = [], root.resolve()
     for path in paths:
         status = path.stat()
-        files.append([os.path.relpath(path, root), status.st_size, status.st_mtime_ns])
+        name = os.path.relpath(path.resolve(), start)
+        files.append([name, status.st_size, status.st_mtime_ns])
     return digest(files)

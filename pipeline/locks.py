@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import socket
@@ -27,7 +28,14 @@ _JOBS_END_SECONDS = 20
 """So long a job may take to end after the build that it was of."""
 
 _held: list[IO[str]] = []
-"""Open for as long as this process lives: the system lets go of the lock when it ends."""
+"""Open for as long as this process lives: the system lets go of the locks however it ends."""
+
+
+@atexit.register
+def let_go() -> None:
+    """Let go of all locks that this process holds."""
+    while _held:
+        _held.pop().close()
 
 
 def claim_build(config: Config) -> bool:

@@ -188,9 +188,9 @@ def test_a_job_left_behind_on_another_machine_is_not_run_into(corpus: Corpus) ->
             claim_build(config)
         with pytest.raises(BuildError, match="still at work"):
             claim_job(log)
-    locks._held.clear()
+    locks.let_go()
     assert claim_build(config)
-    locks._held.clear()
+    locks.let_go()
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config
     (folder / "0.output.lock").write_text("q/manifest.parquet\nq/shards/0000.json\n", "utf-8")
     (folder / "1.output.lock").write_text("q/demo/manifest.parquet\n", "utf-8")
     yield load_config((), ("processed=q",))
-    locks._held.clear()
+    locks.let_go()
 
 
 def left_locks() -> list[str]:
