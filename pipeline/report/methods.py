@@ -198,6 +198,6 @@ def _training(build: Build, trained: list[str]) -> str:
     return (
         f"{names} were trained with {seeds} ({', '.join(map(str, s.seeds))}), {how} (training "
         f"preset {s.preset}{departures}), until the loss on the valid part had not fallen for "
-        f"{s.patience} epochs and at most for {s.max_epochs}; scores are means and standard "
+        f"{s.patience} epochs, for {s.max_epochs} at most; scores are means and standard "
         "deviations over the seeds on the test part."
     )
