@@ -11,6 +11,7 @@ import pytest
 
 from pipeline import doctor
 from pipeline.config import load_config
+from pipeline.stamps import STEPS, changed_settings
 from tests.conftest import DEMO, ROOT
 
 
@@ -120,7 +121,12 @@ def test_the_demo_is_done_in_every_stage_and_nothing_is_due(demo_build: Path) ->
 
 
 def test_both_ways_to_build_mean_the_same_settings(demo_build: Path) -> None:
-    """The fixture called snakemake with the config file: chsims-build has nothing left to do."""
+    """The fixture called snakemake with the config file: chsims-build has nothing left to do.
+
+    Nor has what reads the file without Snakemake, which merges it with config/config.yaml.
+    """
+    config = load_config((ROOT / "config" / "demo.yaml",))
+    assert changed_settings(config, lambda step: STEPS[step](config)) == []
     status, output = chsims("--config", "config/demo.yaml", "--dry-run")
     assert status == 0
     assert "nothing to be done" in output

@@ -15,22 +15,30 @@ ExperimentName = Literal["table2", "table4", "table5", "figure2", "figure4", "se
 Number = int | float
 
 
+_GRID: dict[str, tuple[Number, ...]] = {
+    "learning_rate": (5e-4, 1e-3, 2e-3),
+    "alpha.T": (0.2, 0.6),
+    "alpha.A": (0.2, 0.6),
+    "alpha.V": (0.2, 0.6),
+}
+
+
 class SearchSettings(Settings):
     """Grid search by valid Acc-2 (paper, section 5.2)."""
 
     models: tuple[ModelName, ...] = ("mlf_dnn",)
     """Models that are searched."""
-    grid: dict[str, tuple[Number, ...]] = Field(
-        {
-            "learning_rate": (5e-4, 1e-3, 2e-3),
-            "alpha.T": (0.2, 0.6),
-            "alpha.A": (0.2, 0.6),
-            "alpha.V": (0.2, 0.6),
-        }
-    )
-    """Values to try for each hyper-parameter; a dot enters a group, e.g. decay.text."""
+    # empty: Snakemake would add the keys of config/config.yaml to those of a user's file
+    grid: dict[str, tuple[Number, ...]] = Field({})
+    """Values to try for each hyper-parameter; a dot enters a group, e.g. decay.text. Without any:
+    {learning_rate: [0.0005, 0.001, 0.002], alpha.T: [0.2, 0.6], alpha.A and alpha.V likewise}."""
     seeds: tuple[int, ...] = (1,)
     """Seeds of each grid point; the mean of their valid Acc-2 decides."""
+
+    @property
+    def values(self) -> dict[str, tuple[Number, ...]]:
+        """The grid to search."""
+        return self.grid or _GRID
 
 
 class TrainSettings(Settings):
@@ -83,7 +91,7 @@ class TrainSettings(Settings):
 
     def _try_grid(self, model: ModelName) -> None:
         """Set each value of the grid, one at a time."""
-        for name, values in self.search.grid.items():
+        for name, values in self.search.values.items():
             for value in values:
                 changes = overlay(self.hyper.get(model, {}), {name: value})
                 hyper_for(model, self.preset, changes)
