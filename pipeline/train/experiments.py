@@ -105,7 +105,10 @@ def _own(tasks: tuple[str, ...]) -> dict[str, str]:
 
 def _grid(model: str, settings: TrainSettings) -> Iterator[Variant]:
     tasks: tuple[str, ...] = TASKS if model in MULTITASK else ("M",)
-    grid = {k: v for k, v in settings.search.values.items() if len(tasks) > 1 or "alpha" not in k}
+    asked = sorted(
+        settings.search.values.items()
+    )  # points keep their numbers however it is written
+    grid = {k: v for k, v in asked if len(tasks) > 1 or "alpha" not in k}
     for number, values in enumerate(itertools.product(*grid.values())):
         choice = dict(zip(grid, values, strict=True))
         overrides = overlay(settings.hyper.get(model, {}), choice)  # type: ignore[call-overload]  # as above
