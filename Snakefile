@@ -26,7 +26,7 @@ include: "rules/report.smk"
 # every file that is to stay is named, since Snakemake does not miss what only lies between
 DATASET = [
     rules.manifest.output,
-    [records(stage) for stage in STAGES if not STAGES[stage].transient],
+    lasting_records(STAGES),
     rules.dataset.output,
 ]
 TRAINING = [DATASET, [trained(experiment) for experiment in TRAINED], RESULTS]

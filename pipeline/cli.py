@@ -13,11 +13,8 @@ import click
 from pipeline import __version__
 from pipeline.config import Config, available_cores, make_config, read_values
 from pipeline.errors import BuildError
-from pipeline.stages import STAGES as CLIP_STAGES
+from pipeline.stages import STAGES, STEPS
 from pipeline.threads import bound_threads
-
-PER_CLIP = tuple(CLIP_STAGES)
-STAGES = ("manifest", *PER_CLIP, "dataset", "train", "report")
 
 EXAMPLES = """
 \b
@@ -106,7 +103,7 @@ def not_empty(context: click.Context, option: click.Parameter, value: str) -> st
     "--stage",
     "stages",
     multiple=True,
-    type=click.Choice(STAGES),
+    type=click.Choice(STEPS),
     help="Build only this stage and what it needs; repeat for more.",
 )
 @click.option(
@@ -165,14 +162,14 @@ def main(
 def _add_run(
     values: dict[str, Any], stages: tuple[str, ...], clips: tuple[str, ...], force: bool
 ) -> None:
-    if clips and set(stages) - set(PER_CLIP):
+    if clips and set(stages) - set(STAGES):
         raise BuildError(
             "--clip cannot be used with the stages that need all clips",
             "build manifest, dataset, train and report without --clip",
         )
     if clips and not stages:
         raise BuildError(
-            "--clip goes with a stage that works clip by clip", f"add --stage {'|'.join(PER_CLIP)}"
+            "--clip goes with a stage that works clip by clip", f"add --stage {'|'.join(STAGES)}"
         )
     if force and not stages:
         raise BuildError("--force needs to know which stage to compute again", "add --stage NAME")

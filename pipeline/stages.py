@@ -21,6 +21,10 @@ STAGES: dict[str, Stage] = {
 }
 
 
+STEPS = ("manifest", *STAGES, "dataset", "train", "report")
+"""Every step of the DAG, in the order that data takes."""
+
+
 def needed_for(names: Iterable[str]) -> list[str]:
     """Return the stages of these names and all whose files they need, in the order data takes."""
     waiting, found = [STAGES[name] for name in names], set()

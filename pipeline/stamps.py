@@ -86,7 +86,9 @@ class Changed:
     is_new: bool
 
 
-def changed_settings(config: Config, told: Callable[[str], dict[str, Any]]) -> list[Changed]:
+def changed_settings(
+    config: Config, told: Callable[[str], dict[str, Any]] | None = None
+) -> list[Changed]:
     """Find the settings files that have to be written.
 
     A step that cannot be told yet (its model or its program is missing) is left as it is:
@@ -96,8 +98,8 @@ def changed_settings(config: Config, told: Callable[[str], dict[str, Any]]) -> l
     ----------
     config : Config
         Names the build's folder.
-    told : callable
-        Gives a step's entry of `STEPS`, worked out once.
+    told : callable, optional
+        Gives what `STEPS` says of a step, if that has been worked out already.
 
     Returns
     -------
@@ -107,9 +109,10 @@ def changed_settings(config: Config, told: Callable[[str], dict[str, Any]]) -> l
     changed = []
     for step in STEPS:
         try:
-            content = json.loads(json.dumps(told(step)))  # as it will be read: no tuples
+            content = told(step) if told else STEPS[step](config)
         except BuildError:
             continue
+        content = json.loads(json.dumps(content))  # as it will be read: no tuples
         before = _read(settings_file(config, step))
         if before != content:
             changed.append(Changed(step, content, before is None))

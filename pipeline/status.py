@@ -118,7 +118,7 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
     console.print(table)
     for problem, stage in problems.items():
         console.print(f"{stage}: {problem}", highlight=False, markup=False)
-    changed = {each.step for each in changed_settings(config, lambda step: STEPS[step](config))}
+    changed = {each.step for each in changed_settings(config)}
     for product in PRODUCTS:
         console.print(_product(config.processed, product, changed), highlight=False, markup=False)
     if entries and not with_quarantine:

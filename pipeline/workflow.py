@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +18,6 @@ from pipeline.runs import tell
 from pipeline.stages import STAGES
 from pipeline.status import clips_due
 from pipeline.store import digest, write_json
-
-STAGE_NAMES = ("manifest", *STAGES, "dataset", "train", "report")
-"""Every stage of the DAG, in the order data takes."""
 
 _PATIENCE = 3
 """The third Ctrl-C does not wait any more."""
@@ -222,8 +218,3 @@ def _count(path: Path) -> tuple[int, int]:
         return int(done), int(total)
     except (OSError, ValueError):  # it is being written at this moment
         return 0, 0
-
-
-def stages_before(stages: Sequence[str]) -> list[str]:
-    """Return the given stages in the order data takes."""
-    return [name for name in STAGE_NAMES if name in stages]

@@ -131,6 +131,11 @@ def records(stage):
     )
 
 
+def lasting_records(stages):
+    """The records of those stages whose files are there to stay."""
+    return [records(stage) for stage in stages if not STAGES[stage].transient]
+
+
 def job_threads(stage, most):
     """Threads of each of a stage's jobs: `most`, or one where there are jobs enough for all cores.
 
@@ -150,12 +155,7 @@ for stage in STAGES:
         name:
             f"stage_{stage}"
         input:
-            [
-                records(name)
-                for name in needed_for([stage])
-                if not STAGES[name].transient
-            ]
-            or records(stage),
+            lasting_records(needed_for([stage])) or records(stage),
         localrule: True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 LABELS = ("M", "T", "A", "V")
 GRID = tuple(round(-1 + 0.2 * i, 1) for i in range(11))
 """The labels that five votes can give."""
+
+
+def digest_of_parts(attributes: Mapping[str, Any]) -> str | None:
+    """Return the digest of a dataset's three parts from what its writer left in the attributes."""
+    names = [f"digest_{part}" for part in PARTS]
+    if not all(name in attributes for name in names):
+        return None
+    return digest([str(attributes[name]) for name in names])
 
 
 class DatasetInfo:
@@ -49,9 +58,9 @@ class DatasetInfo:
     """
 
     @property
-    def digest(self) -> str:
-        """The digest of the three parts, which trained models remember."""
-        return digest([str(self.attributes.get(f"digest_{part}")) for part in PARTS])
+    def digest(self) -> str | None:
+        """The digest of the three parts, which trained models remember; None if it says none."""
+        return digest_of_parts(self.attributes)
 
     def __init__(self, path: Path) -> None:
         import h5py

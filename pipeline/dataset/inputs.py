@@ -6,7 +6,7 @@ Nothing here reads a feature; lengths come from the files' headers, so memory st
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -199,15 +199,17 @@ def _judge(
     return tuple(warnings), None
 
 
+def damage(infos: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
+    """Say in which of a clip's streams ffmpeg met errors, from the stages' infos."""
+    streams = (("faces", "video"), ("audio", "sound"))
+    met = ((stream, (infos.get(stage) or {}).get("errors")) for stage, stream in streams)
+    return [f"ffmpeg met {errors} errors in its {stream}" for stream, errors in met if errors]
+
+
 def _damage(infos: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
-    for stage, stream in (("faces", "video"), ("audio", "sound")):
-        errors = infos[stage].get("errors", 0)
-        if errors:
-            yield (
-                "damaged",
-                f"damaged: ffmpeg met {errors} errors in its {stream}",
-                "look at the clip; replace the file by a whole copy, or leave the clip out",
-            )
+    remedy = "look at the clip; replace the file by a whole copy, or leave the clip out"
+    for words in damage(infos):
+        yield "damaged", f"damaged: {words}", remedy
 
 
 def _face_findings(info: dict[str, Any], rules: CorpusRules) -> Iterator[tuple[str, str, str]]:

@@ -14,7 +14,8 @@ from pipeline.openface.columns import CONFIDENCE, INTENSITY_UNITS, SUCCESS, TABL
 from pipeline.report.corpus import MODALITIES, classes_of
 from pipeline.report.findings import Finding, findings
 from pipeline.report.signals import Detail, film_strip, fitting_detail, pack, resample
-from pipeline.report.sources import CLIP_STAGES, Build
+from pipeline.report.sources import Build
+from pipeline.stages import STAGES
 
 STRONGEST_UNITS = 4
 SPEECH_HZ = (60.0, 600.0)
@@ -51,7 +52,7 @@ def clip_rows(build: Build) -> list[ClipRow]:
     rows = []
     for entry, name in zip(usable.to_dict("records"), classes, strict=True):
         clip = str(entry["clip"])
-        info = {stage: _info(build, stage, clip) for stage in CLIP_STAGES}
+        info = {stage: _info(build, stage, clip) for stage in STAGES}
         steps = _steps(build, clip)
         cut = [name for name, limit in limits.items() if steps.get(name, 0) > limit]
         figures = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.config import Config
+from pipeline.dataset.inputs import damage
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def findings(config: Config, info: Info, warnings: list[str], cut: list[str]) ->
     cut : list of str
         Modalities that were cut to the common length.
     """
-    found = [*_missing(info), *_damage(info), *_vision(config, info), *_sound(config, info)]
+    found = [*_missing(info), *(Finding("damaged", words, 9.0) for words in damage(info))]
+    found += [*_vision(config, info), *_sound(config, info)]
     found += [Finding("cut", f"{name} cut to the common length", 1.0) for name in cut]
     unknown = int(_number(info, "text", "unknown") or 0)
     if unknown:
@@ -67,13 +69,6 @@ def _missing(info: Info) -> Iterator[Finding]:
     absent = [stage for stage, figures in info.items() if figures is None and stage != "frames"]
     if absent:
         yield Finding("missing", f"not made yet: {', '.join(absent)}", 3.0)
-
-
-def _damage(info: Info) -> Iterator[Finding]:
-    for stage, stream in (("faces", "video"), ("audio", "sound")):
-        errors = int(_number(info, stage, "errors") or 0)
-        if errors:
-            yield Finding("damaged", f"ffmpeg met {errors} errors in its {stream}", 9.0)
 
 
 def _vision(config: Config, info: Info) -> Iterator[Finding]:

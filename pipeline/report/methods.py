@@ -190,7 +190,7 @@ def _training(build: Build, trained: list[str]) -> str:
     }[s.preset]
     changed = {
         **{f"recipe.{key}": value for key, value in s.recipe.items()},
-        **{f"{m}.{key}": v for m in trained for key, v in s.hyper.get(m, {}).items()},  # type: ignore[call-overload]
+        **{f"{m}.{k}": v for m, own in s.hyper.items() if m in trained for k, v in own.items()},
     }
     but = ", ".join(f"{key} = {value}" for key, value in changed.items())
     departures = f", with {but}" if changed else ""

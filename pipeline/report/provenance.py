@@ -8,8 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from pipeline.config import Config
-from pipeline.report.sources import CLIP_STAGES, STAGES, Build
-from pipeline.stages import STAGES as CLIP_STAGE_TABLE
+from pipeline.report.sources import Build
+from pipeline.stages import STAGES, STEPS
 
 PACKAGES = (
     "chsims-build",
@@ -103,7 +103,7 @@ class StageCost:
 def costs(runs: list[dict[str, Any]]) -> list[StageCost]:
     """Sum the log by stage, in the order data takes."""
     found = []
-    for stage in STAGES:
+    for stage in STEPS:
         lines = [line for line in runs if line["stage"] == stage]
         if lines:
             found.append(
@@ -159,9 +159,9 @@ _EDGES = (
 def places() -> dict[str, tuple[int, int]]:
     """Return column and row of each stage; those that the paper does not have lie below."""
     found = dict(_PLACES)
-    for name in CLIP_STAGES:
+    for name, stage in STAGES.items():
         if name not in found:
-            column = 1 + max((found[s.name][0] for s in CLIP_STAGE_TABLE[name].inputs), default=0)
+            column = 1 + max((found[s.name][0] for s in stage.inputs), default=0)
             found[name] = (column, 1 + max(row for _, row in found.values()))
     return found
 
@@ -170,9 +170,9 @@ def edges() -> list[tuple[str, str]]:
     """Return which stage hands files to which."""
     more = [
         (start, name)
-        for name in CLIP_STAGES
+        for name, stage in STAGES.items()
         if name not in _PLACES
-        for start in [s.name for s in CLIP_STAGE_TABLE[name].inputs] or ["manifest"]
+        for start in [s.name for s in stage.inputs] or ["manifest"]
     ]
     return [*_EDGES, *more]
 
@@ -192,7 +192,7 @@ def dag(build: Build, trained: int) -> list[Node]:
     }
     nodes = []
     for stage, (column, row) in places().items():
-        if stage in CLIP_STAGES:
+        if stage in STAGES:
             lost = {item.clip for item in build.quarantine if item.stage == stage}
             done, total = len(build.done[stage] & usable), len(usable)
             finished = bool(total) and len((build.done[stage] | _lost(build)) & usable) == total

@@ -17,13 +17,8 @@ from pipeline.config import Config, make_config, merge
 from pipeline.dataset.info import DatasetInfo
 from pipeline.errors import BuildError
 from pipeline.products import is_outdated
-from pipeline.stages import STAGES as CLIP_STAGE_TABLE
+from pipeline.stages import STAGES, STEPS
 from pipeline.store import Store, read_json
-
-CLIP_STAGES = tuple(CLIP_STAGE_TABLE)
-"""The stages that work clip by clip, in the order data takes."""
-
-STAGES = ("manifest", *CLIP_STAGES, "dataset", "train", "report")
 
 T = TypeVar("T")
 
@@ -128,7 +123,7 @@ class Build:
     @cached_property
     def older_results(self) -> list[str]:
         """Experiments whose models were trained on another dataset than the one that is there."""
-        if self.dataset is None:
+        if self.dataset is None or self.dataset.digest is None:
             return []
         older = []
         for path in sorted((self.root / "results").glob("*.json")):
@@ -177,7 +172,7 @@ def read_build(config: Config) -> Build:
     votes = pd.read_parquet(votes_file) if votes_file.is_file() else None
     done, from_records = _read_records(root)
     outdated = is_outdated(root, "dataset.h5")
-    for stage in CLIP_STAGES:
+    for stage in STAGES:
         if not done[stage]:
             gaps[stage] = Gap(
                 f"the {stage} stage has not finished any shard", f"chsims-build --stage {stage}"
@@ -242,9 +237,9 @@ def _read_benchmarks(root: Path) -> list[dict[str, Any]]:
 
 
 def _read_records(root: Path) -> tuple[dict[str, set[str]], list[dict[str, Any]]]:
-    done: dict[str, set[str]] = {stage: set() for stage in CLIP_STAGES}
+    done: dict[str, set[str]] = {stage: set() for stage in STAGES}
     quarantine: list[dict[str, Any]] = []
-    for stage in CLIP_STAGES:
+    for stage in STAGES:
         for path in sorted((root / "records" / stage).glob("*.json")):
             try:
                 record = read_json(path)
@@ -278,5 +273,5 @@ def _read_quarantine(
             *(str(row.get(name) or "") for name in ("clip", "stage", "reason", "remedy"))
         )
         found.setdefault(item.clip, item)
-    rank = {stage: index for index, stage in enumerate(STAGES)}
+    rank = {stage: index for index, stage in enumerate(STEPS)}
     return sorted(found.values(), key=lambda item: (rank.get(item.stage, 99), item.clip))

@@ -105,9 +105,8 @@ def _own(tasks: tuple[str, ...]) -> dict[str, str]:
 
 def _grid(model: str, settings: TrainSettings) -> Iterator[Variant]:
     tasks: tuple[str, ...] = TASKS if model in MULTITASK else ("M",)
-    asked = sorted(
-        settings.search.values.items()
-    )  # points keep their numbers however it is written
+    # sorted: a point keeps its number however the grid is written
+    asked = sorted(settings.search.values.items())
     grid = {k: v for k, v in asked if len(tasks) > 1 or "alpha" not in k}
     for number, values in enumerate(itertools.product(*grid.values())):
         choice = dict(zip(grid, values, strict=True))

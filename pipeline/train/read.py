@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.dataset.info import digest_of_parts
 from pipeline.dataset.split import PARTS
 from pipeline.errors import BuildError
 from pipeline.store import digest
@@ -226,10 +227,7 @@ def in_blocks(rows: NDArray[np.float32], steps: int, recipe: Recipe) -> NDArray[
 
 def _digest(file: h5py.File) -> str:
     """Return the digest of the three parts, from the attributes if the writer left them."""
-    names = [f"digest_{part}" for part in PARTS]
-    if all(name in file.attrs for name in names):
-        return digest([_string(file.attrs[name]) for name in names])
-    return digest([_array_digests(file[part]) for part in PARTS])
+    return digest_of_parts(file.attrs) or digest([_array_digests(file[part]) for part in PARTS])
 
 
 def _array_digests(group: h5py.Group) -> dict[str, str]:
