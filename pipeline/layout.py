@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -48,7 +47,7 @@ def media_fingerprint(config: Config) -> str:
     """Return a digest of the media files' names, sizes and times."""
     folders = MediaFolders(config.raw)
     return _fingerprint(
-        config.raw,
+        folders.root,
         (
             path
             for video in sorted(folders.videos)
@@ -63,14 +62,14 @@ def imported_fingerprint(config: Config) -> str:
     folder = config.openface.import_folder
     if config.openface.runtime != "import" or folder is None:
         return ""
+    folder = folder.resolve()
     return _fingerprint(folder, sorted(folder.glob("*/*.csv*")))
 
 
 def _fingerprint(root: Path, paths: Iterable[Path]) -> str:
     """Name files as below `root`, so that the whole can be moved."""
-    files, start = [], root.resolve()
+    files = []
     for path in paths:
         status = path.stat()
-        name = os.path.relpath(path.resolve(), start)
-        files.append([name, status.st_size, status.st_mtime_ns])
+        files.append([str(path.relative_to(root)), status.st_size, status.st_mtime_ns])
     return digest(files)

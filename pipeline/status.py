@@ -118,7 +118,8 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
     console.print(table)
     for problem, stage in problems.items():
         console.print(f"{stage}: {problem}", highlight=False, markup=False)
-    changed = {each.step for each in changed_settings(config)}
+    built = any((config.processed / product).is_file() for product in PRODUCTS)
+    changed = {each.step for each in changed_settings(config)} if built else set()
     for product in PRODUCTS:
         console.print(_product(config.processed, product, changed), highlight=False, markup=False)
     if entries and not with_quarantine:
