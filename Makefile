@@ -36,7 +36,7 @@ $(READY): requirements.lock pyproject.toml
 
 # config/config.yaml and docs/configuration.md are made from the settings
 docs: $(READY)
-	$(BIN)/python -m pipeline.config_reference
+	$(BIN)/python -m pipeline.commands.config_reference
 
 lock:
 	$(PYTHON) -m venv .venv

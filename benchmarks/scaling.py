@@ -137,10 +137,10 @@ def seconds_of(*command: str, folder: Path, times: int = 3) -> float:
 
 _FIRST_CLIP = """
 import sys
-from pipeline.threads import bound_threads
+from pipeline.runner.threads import bound_threads
 bound_threads()
 from pipeline.config import make_config
-from pipeline.pool import preload
+from pipeline.runner.pool import preload
 from pipeline.stages import STAGES
 config = make_config({"text": {"model": "demo"}})
 stage = STAGES[sys.argv[1]]

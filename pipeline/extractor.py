@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from pipeline.store import Features
+from pipeline.store.features import Features
 
 
 class Extractor(ABC):

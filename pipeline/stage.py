@@ -10,32 +10,9 @@ from typing import Any, Literal
 
 from pipeline.config import Config
 from pipeline.extractor import Extractor
-from pipeline.store import Store, digest, package_versions
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One utterance, as the shard files carry it.
-
-    Parameters
-    ----------
-    clip : str
-        Its id, ``video_id/clip_id``.
-    media : str
-        Its media file, relative to the raw folder.
-    media_digest : str
-        SHA-256 of the media file's bytes.
-    seconds : float
-        Length of its video stream as the file announces it.
-    text : str
-        Its transcript.
-    """
-
-    clip: str
-    media: str
-    media_digest: str
-    seconds: float
-    text: str
+from pipeline.store.features import Store
+from pipeline.store.files import digest, package_versions
+from pipeline.store.shards import Clip
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,29 +3,29 @@
 from contextlib import contextmanager
 from functools import cache
 
-from pipeline import layout
-from pipeline.children import note_builder
+from pipeline.runner import jobs
+from pipeline.runner.children import note_builder
 from pipeline.config import make_config
-from pipeline.console import SAY
+from pipeline.commands.console import SAY
 from pipeline.errors import BuildError
-from pipeline.locks import claim_build
-from pipeline.records import false_records, forget_records
+from pipeline.workflow.locks import claim_build
+from pipeline.workflow.recheck import false_records, forget_records
 from pipeline.stages import STAGES, needed_for
-from pipeline.stamps import (
+from pipeline.workflow.settings_files import (
     STEPS,
     changed_settings,
     new_file,
     settings_file,
     write_settings,
 )
-from pipeline.store import digest
+from pipeline.store.files import digest
 from pipeline.text.extractor import have_model
-from pipeline.verdict import closing_words, forget_stop
+from pipeline.workflow.closing import closing_words, forget_stop
 from snakemake.exceptions import WorkflowError
 
 
 class BuildStopped(WorkflowError):
-    """What the person at the keyboard has to mend; pipeline/console.py prints its words alone."""
+    """What the person at the keyboard has to mend; pipeline/commands/console.py prints its words alone."""
 
 
 @contextmanager

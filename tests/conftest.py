@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.numba_cache import claim_numba_cache
-from pipeline.threads import bound_threads
+from pipeline.runner.numba_cache import claim_numba_cache
+from pipeline.runner.threads import bound_threads
 
 bound_threads()  # before numpy and torch are imported: test processes share the cores
 claim_numba_cache()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.commands.config_reference import as_markdown, as_yaml
 from pipeline.config import Config, every_field, load_config
-from pipeline.config_reference import as_markdown, as_yaml
 from pipeline.errors import BuildError
 from tests.conftest import ROOT
 

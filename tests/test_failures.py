@@ -13,12 +13,14 @@ import pytest
 from pipeline.config import Config, make_config
 from pipeline.errors import BuildError, ClipError
 from pipeline.extractor import Extractor
-from pipeline.plan import plan
-from pipeline.records import false_records, forget_records
-from pipeline.shard import ALIKE, run_stage
-from pipeline.stage import Build, Clip
+from pipeline.runner.plan import plan
+from pipeline.runner.run import ALIKE, run_stage
+from pipeline.stage import Build
 from pipeline.stages import STAGES
-from pipeline.store import Features, read_json, write_json
+from pipeline.store.features import Features
+from pipeline.store.files import read_json, write_json
+from pipeline.store.shards import Clip
+from pipeline.workflow.recheck import false_records, forget_records
 
 CLIPS = [Clip(f"v/{i:04d}", f"v/{i:04d}.mp4", f"{i:064d}", 1.0, f"{i}") for i in range(ALIKE)]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.products import is_outdated
+from pipeline.store.freshness import is_outdated
 from tests.corpora import Corpus, small_corpus
 from tests.media import face_clip
 

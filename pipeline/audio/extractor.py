@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.audio.settings import PITCH_WINDOW, AudioSettings
 from pipeline.errors import ClipError
 from pipeline.extractor import Extractor
-from pipeline.store import Features
+from pipeline.store.features import Features
 
 N_MFCC = 20
 N_CHROMA = 12

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.dataset.classes import CLASSES
+from pipeline.corpus import CLASSES
 from pipeline.dataset.split import PARTS
 from pipeline.errors import BuildError
-from pipeline.store import digest
+from pipeline.store.files import digest
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config
-from pipeline.dataset.quarantine import Entry, merged, nothing_left
 from pipeline.errors import BuildError
-from pipeline.layout import job_names
 from pipeline.manifest.build import QUARANTINE as MANIFEST_QUARANTINE
 from pipeline.manifest.build import SHARDS, read_manifest
 from pipeline.manifest.settings import CorpusRules
-from pipeline.plan import read_shard
-from pipeline.stage import Build, Clip
+from pipeline.runner.jobs import job_names
+from pipeline.stage import Build
 from pipeline.stages import STAGES
-from pipeline.store import Store, read_json
+from pipeline.store.features import Store
+from pipeline.store.files import read_json
+from pipeline.store.quarantine import Entry, merged, nothing_left
+from pipeline.store.shards import Clip, read_shard
 
 MODALITIES = ("text", "audio", "vision")
 

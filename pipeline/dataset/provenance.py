@@ -13,11 +13,11 @@ from typing import Any
 
 import pipeline
 from pipeline.config import Config
-from pipeline.dataset.classes import CLASSES
+from pipeline.corpus import CLASSES
 from pipeline.dataset.inputs import ClipInput
 from pipeline.dataset.lengths import LengthStatistics
 from pipeline.media import ffmpeg_version
-from pipeline.store import package_versions
+from pipeline.store.files import package_versions
 
 FORMAT = "1"
 """Raised whenever the layout of the file changes in a way that a reader must know."""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipeline.dataset.classes import CLASSES
+from pipeline.corpus import CLASSES
 from pipeline.dataset.groups import assign_groups
 from pipeline.dataset.settings import DatasetSettings
 from pipeline.errors import BuildError

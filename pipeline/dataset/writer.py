@@ -13,15 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import Config
-from pipeline.dataset.classes import class_of
+from pipeline.corpus import class_of
 from pipeline.dataset.disk import new_hdf5
 from pipeline.dataset.inputs import MODALITIES, QUALITY, ClipInput, gather
 from pipeline.dataset.lengths import LengthStatistics, length_statistics
 from pipeline.dataset.provenance import root_attributes
-from pipeline.dataset.quarantine import write_quarantine
 from pipeline.dataset.split import PARTS, SplitClip, split_clips
 from pipeline.errors import BuildError
-from pipeline.store import Store, written_whole
+from pipeline.store.features import Store
+from pipeline.store.files import written_whole
+from pipeline.store.quarantine import write_quarantine
 
 DATASET = "dataset.h5"
 LABELS = ("M", "T", "A", "V")

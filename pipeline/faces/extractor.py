@@ -13,7 +13,7 @@ from pipeline.extractor import Extractor
 from pipeline.faces.settings import FacesSettings
 from pipeline.faces.track import Detections, follow_speaker, largest_face
 from pipeline.media import FrameSource
-from pipeline.store import Features
+from pipeline.store.features import Features
 
 
 class FaceExtractor(Extractor):

@@ -6,7 +6,8 @@ from typing import Any
 
 from pipeline.extractor import Extractor
 from pipeline.frames.stage import FRAMES
-from pipeline.stage import Build, Clip, Stage
+from pipeline.stage import Build, Stage
+from pipeline.store.shards import Clip
 
 
 def _load(build: Build, clip: Clip) -> Any:

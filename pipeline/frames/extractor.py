@@ -10,7 +10,7 @@ from pipeline.errors import ClipError
 from pipeline.extractor import Extractor
 from pipeline.frames.settings import FramesSettings
 from pipeline.media import write_constant_rate
-from pipeline.store import Features
+from pipeline.store.features import Features
 
 SHORTEST_SHARE = 0.9
 """A clip that gives fewer of its announced frames than this is taken for a truncated file."""

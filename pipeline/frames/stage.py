@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.extractor import Extractor
-from pipeline.stage import Build, Clip, Stage, decoder
+from pipeline.stage import Build, Stage, decoder
+from pipeline.store.shards import Clip
 
 
 def _load(build: Build, clip: Clip) -> Any:

@@ -16,7 +16,8 @@ from pipeline.manifest.media import Media, MediaReader, find_media
 from pipeline.manifest.row import SheetRow
 from pipeline.manifest.rules import judge, unusable
 from pipeline.manifest.sheet import Sheet, read_sheet
-from pipeline.store import is_plain_name, write_json, written_whole
+from pipeline.store.features import is_plain_name
+from pipeline.store.files import write_json, written_whole
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,7 +24,7 @@ import pipeline
 from pipeline.errors import BuildError, ClipError
 from pipeline.manifest.folders import EXTENSIONS, MediaFolders
 from pipeline.manifest.probe import PROBE_VERSION, READY, Probe
-from pipeline.store import file_digest, package_versions, read_json, write_json
+from pipeline.store.files import file_digest, package_versions, read_json, write_json
 
 CACHE = "manifest_cache.json"
 PROBE_SECONDS = 120.0

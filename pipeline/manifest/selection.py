@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
-from pipeline.store import read_json, write_json
+from pipeline.store.files import read_json, write_json
 
 
 def select_clips(config: Config, shards: list[Path], quarantine: Path, selection: Path) -> None:

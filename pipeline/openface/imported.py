@@ -11,7 +11,7 @@ from pipeline.extractor import Extractor
 from pipeline.openface.grid import check_grid, choose_grid
 from pipeline.openface.settings import OpenFaceSettings
 from pipeline.openface.table import parse_table
-from pipeline.store import Features
+from pipeline.store.features import Features
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from pipeline.openface.columns import COLUMNS, FRAME
 from pipeline.openface.runtimes.base import Limits
 from pipeline.openface.runtimes.select import select_runtime
 from pipeline.openface.settings import OpenFaceSettings
-from pipeline.store import Features
+from pipeline.store.features import Features
 
 _REMEDY = "look at the clip's face crops; the other clips are not affected"
 _TOO_SLOW = (

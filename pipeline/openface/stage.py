@@ -11,8 +11,9 @@ from pipeline.errors import ClipError
 from pipeline.extractor import Extractor
 from pipeline.faces.stage import FACES
 from pipeline.openface.settings import OpenFaceSettings
-from pipeline.stage import Build, Clip, Stage
-from pipeline.store import file_digest
+from pipeline.stage import Build, Stage
+from pipeline.store.files import file_digest
+from pipeline.store.shards import Clip
 
 
 def imported_csvs(config: Config, clip: Clip) -> list[Path]:

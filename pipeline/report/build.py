@@ -14,7 +14,7 @@ from pipeline.report.content import page_content, table_data
 from pipeline.report.exhibits import write_exhibits
 from pipeline.report.palette import DARK, LIGHT, css_variables
 from pipeline.report.sources import Build, read_build
-from pipeline.store import written_whole
+from pipeline.store.files import written_whole
 
 _TEMPLATES = Path(__file__).parent / "templates"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from pipeline.dataset.classes import CLASSES
+from pipeline.corpus import CLASSES
 from pipeline.report import charts, corpus
 from pipeline.report.clips import DETAILS_A_BLOCK, ClipRow
 from pipeline.report.findings import KINDS

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.dataset.classes import CLASSES, class_of
+from pipeline.corpus import CLASSES, class_of
 from pipeline.dataset.info import characters
 from pipeline.report.paper import CORPUS
 

@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.report.clips import ClipRow
 from pipeline.report.palette import LIGHT
 from pipeline.report.results import Table
-from pipeline.store import written_whole
+from pipeline.store.files import written_whole
 
 
 def write_exhibits(folder: Path, content: Mapping[str, Any]) -> None:

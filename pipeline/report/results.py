@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.store import read_json
+from pipeline.store.files import read_json
 from pipeline.train.experiments import MULTITASK, TITLES
 from pipeline.train.metrics import METRICS
 from pipeline.train.metrics import TITLES as METRIC_TITLES

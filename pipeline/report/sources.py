@@ -16,9 +16,10 @@ import pandas as pd
 from pipeline.config import Config, make_config, merge
 from pipeline.dataset.info import DatasetInfo
 from pipeline.errors import BuildError
-from pipeline.products import is_outdated
 from pipeline.stages import STAGES, STEPS
-from pipeline.store import Store, read_json
+from pipeline.store.features import Store
+from pipeline.store.files import read_json
+from pipeline.store.freshness import is_outdated
 
 T = TypeVar("T")
 

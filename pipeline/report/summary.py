@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config import Config
-from pipeline.products import is_outdated
 from pipeline.report.sources import Build, LeftOut, read_build
+from pipeline.store.freshness import is_outdated
 
 UNTRAINED = "untrained text model: demo only"
 _SHOWN = 5

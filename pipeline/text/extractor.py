@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 from pipeline.errors import BuildError
 from pipeline.extractor import Extractor
-from pipeline.store import Features, file_digest
+from pipeline.store.features import Features
+from pipeline.store.files import file_digest
 from pipeline.text.demo_model import DEMO_VERSION, LABEL, write_demo_model
 from pipeline.text.settings import TextSettings
 

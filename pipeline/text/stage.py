@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.extractor import Extractor
-from pipeline.stage import Build, Clip, Stage
+from pipeline.stage import Build, Stage
+from pipeline.store.shards import Clip
 from pipeline.text.settings import TextSettings
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from pipeline.numba_cache import claim_numba_cache
+from pipeline.runner.numba_cache import claim_numba_cache
 
 
 class States(NamedTuple):

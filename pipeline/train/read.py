@@ -17,7 +17,7 @@ from torch import Tensor
 from pipeline.dataset.info import digest_of_parts
 from pipeline.dataset.split import PARTS
 from pipeline.errors import BuildError
-from pipeline.store import digest
+from pipeline.store.files import digest
 from pipeline.train.data import STREAMS, Corpus, Form, Part, Ragged
 from pipeline.train.hyper import TASKS
 from pipeline.train.recipe import Recipe

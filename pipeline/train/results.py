@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
-from pipeline.store import read_json, write_json, written_whole
+from pipeline.store.files import read_json, write_json, written_whole
 from pipeline.train.experiments import (
     FIGURE4,
     TITLES,

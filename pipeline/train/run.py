@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 
-from pipeline.children import end_children, end_with_parent
 from pipeline.config import Config
-from pipeline.store import write_json
+from pipeline.runner.children import end_children, end_with_parent
+from pipeline.store.files import write_json
 from pipeline.train.data import Corpus
 from pipeline.train.experiments import processes_for, variants
 from pipeline.train.lstm import load_kernel

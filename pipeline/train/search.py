@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.store import written_whole
+from pipeline.store.files import written_whole
 from pipeline.train.hyper import overlay
 
 

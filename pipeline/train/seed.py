@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
-from pipeline.store import digest, package_versions, write_json
+from pipeline.store.files import digest, package_versions, write_json
 from pipeline.train.data import Corpus
 from pipeline.train.experiments import Variant
 from pipeline.train.metrics import EDGES, confusion, recalls, scores, warnings_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.store import read_json
+from pipeline.store.files import read_json
 
 VERSION = 4
 """Raised by hand whenever the same dataset and settings would train another model."""

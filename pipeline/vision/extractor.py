@@ -12,7 +12,7 @@ from pipeline.errors import ClipError
 from pipeline.extractor import Extractor
 from pipeline.openface.columns import COLUMNS, CONFIDENCE, FEATURE_NAMES, FIRST_FEATURE, SUCCESS
 from pipeline.openface.grid import Grid, check_grid, nearest_rows
-from pipeline.store import Features
+from pipeline.store.features import Features
 from pipeline.vision.settings import VisionSettings
 
 

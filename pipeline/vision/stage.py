@@ -7,7 +7,8 @@ from typing import Any
 from pipeline.extractor import Extractor
 from pipeline.faces.stage import FACES
 from pipeline.openface.stage import OPENFACE
-from pipeline.stage import Build, Clip, Stage
+from pipeline.stage import Build, Stage
+from pipeline.store.shards import Clip
 
 
 def _load(build: Build, clip: Clip) -> Any:

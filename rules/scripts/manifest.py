@@ -1,4 +1,4 @@
-from pipeline.job import job
+from pipeline.workflow.job import job
 
 with job(snakemake) as config:
     from pipeline.manifest.build import build_manifest

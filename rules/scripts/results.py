@@ -1,6 +1,6 @@
 """Make one experiment's table or figure data."""
 
-from pipeline.job import job
+from pipeline.workflow.job import job
 
 with job(snakemake) as config:
     from pipeline.train.results import write_results

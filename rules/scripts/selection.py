@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from pipeline.job import job
 from pipeline.manifest.selection import select_clips
+from pipeline.workflow.job import job
 
 with job(snakemake) as config:
     shards = [Path(shard) for shard in snakemake.input.shards]

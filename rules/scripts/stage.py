@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from pipeline.job import job
-from pipeline.shard import run_stage
+from pipeline.runner.run import run_stage
+from pipeline.workflow.job import job
 
 with job(snakemake) as config:
     shards = [Path(shard) for shard in snakemake.input.shards]

@@ -1,6 +1,6 @@
 """Train all seeds of one model in one experiment."""
 
-from pipeline.job import job
+from pipeline.workflow.job import job
 
 with job(snakemake) as config:
     from pipeline.train.run import train_model

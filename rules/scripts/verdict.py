@@ -1,6 +1,6 @@
-from pipeline.job import job
+from pipeline.workflow.job import job
 
 with job(snakemake) as config:
-    from pipeline.verdict import check_quarantine
+    from pipeline.workflow.closing import check_quarantine
 
     check_quarantine(config)

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import Config, make_config
-from pipeline.layout import job_names, shards_of_job
 from pipeline.manifest.build import write_manifest
-from pipeline.stage import Build, Clip
+from pipeline.runner.jobs import job_names, shards_of_job
+from pipeline.stage import Build
 from pipeline.stages import STAGES
-from pipeline.store import Features, write_json
+from pipeline.store.features import Features
+from pipeline.store.files import write_json
+from pipeline.store.shards import Clip
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from pipeline.dataset.classes import CLASSES, class_of
+from pipeline.corpus import CLASSES, class_of
 from pipeline.dataset.settings import DatasetSettings
 from pipeline.dataset.split import PARTS, SplitClip, part_sizes, split_clips
 from pipeline.errors import BuildError

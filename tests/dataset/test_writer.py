@@ -17,12 +17,13 @@ import pytest
 from pipeline.audio.extractor import feature_names
 from pipeline.config import Config
 from pipeline.dataset.inputs import MODALITIES
-from pipeline.dataset.quarantine import read_quarantine
 from pipeline.dataset.split import PARTS
 from pipeline.dataset.writer import build_dataset
 from pipeline.errors import BuildError
 from pipeline.openface.columns import FEATURE_NAMES
-from pipeline.store import Store, file_digest, read_json, write_json
+from pipeline.store.features import Store
+from pipeline.store.files import file_digest, read_json, write_json
+from pipeline.store.quarantine import read_quarantine
 from tests.dataset.features import Given, balanced, build_folder
 
 

@@ -13,7 +13,7 @@ from pipeline.errors import ClipError
 from pipeline.faces.extractor import FaceExtractor, split_crops
 from pipeline.faces.settings import FacesSettings
 from pipeline.media import FrameSource
-from pipeline.store import Features
+from pipeline.store.features import Features
 from tests.media import face_clip, no_face, two_faces
 from tests.test_media import frames_of
 

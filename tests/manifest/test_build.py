@@ -12,7 +12,7 @@ import pytest
 from pipeline.config import Config, make_config
 from pipeline.errors import BuildError
 from pipeline.manifest.build import build_manifest, read_manifest
-from pipeline.store import file_digest, read_json
+from pipeline.store.files import file_digest, read_json
 
 Corpus = Callable[..., Config]
 HEADER = "video_id,clip_id,text,label\n"

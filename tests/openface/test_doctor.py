@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.commands.doctor_openface import check_openface, packaged_faces
 from pipeline.config import Config, make_config
-from pipeline.openface.doctor import check_openface, packaged_faces
 from pipeline.openface.settings import OpenFaceSettings
 from tests.openface.csvs import DEMO, real_csv
 from tests.openface.harness import Harness

@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import BuildError, ClipError
 from pipeline.openface.imported import ImportedOpenFace, ImportInputs, import_folder
 from pipeline.openface.settings import OpenFaceSettings
-from pipeline.store import Features
+from pipeline.store.features import Features
 from tests.openface.csvs import demo_csv, real_csv, with_timestamps
 
 ROWS = 64

@@ -11,7 +11,7 @@ from pipeline.openface.call import Caller, CallResult, FaceFolder
 from pipeline.openface.columns import SUCCESS
 from pipeline.openface.run import CropInputs, RunOpenFace
 from pipeline.openface.settings import OpenFaceSettings
-from pipeline.store import Features
+from pipeline.store.features import Features
 from tests.openface.emulated import MARK, expected_table, face_images, marked
 from tests.openface.harness import Harness
 

@@ -20,9 +20,10 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from pipeline.config import Config, make_config
-from pipeline.dataset.classes import class_of
+from pipeline.corpus import class_of
 from pipeline.openface.columns import COLUMNS, CONFIDENCE, SUCCESS, TABLE_GROUPS
-from pipeline.store import Features, Store, write_json
+from pipeline.store.features import Features, Store
+from pipeline.store.files import write_json
 from pipeline.train.metrics import METRICS
 
 WORDS = "今天天气很好我们一起去公园散步吧真的受够了你走谢谢恭喜太开心难过担心"

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import Config, make_config
-from pipeline.products import PRODUCTS, is_outdated
 from pipeline.report.build import build_report, embed_json
 from pipeline.report.provenance import costs, edges, places
 from pipeline.report.sources import read_build
 from pipeline.report.summary import summary_text
 from pipeline.stages import STAGES
-from pipeline.store import read_json, write_json
+from pipeline.store.files import read_json, write_json
+from pipeline.store.freshness import PRODUCTS, is_outdated
 from tests.report.conftest import HOSTILE
 from tests.report.synthetic import Corpus, write_build
 

@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import ClipError
 from pipeline.openface.columns import COLUMNS, CONFIDENCE, FEATURE_NAMES, SUCCESS, TIMESTAMP
 from pipeline.openface.table import parse_table
-from pipeline.store import Features
+from pipeline.store.features import Features
 from pipeline.vision.extractor import VisionExtractor, VisionInputs, feature_names
 from pipeline.vision.settings import VisionSettings
 from tests.openface.csvs import demo_csv, real_csv

@@ -19,7 +19,7 @@ from pipeline.openface.runtimes.base import (
     bind,
     thread_environment,
 )
-from pipeline.store import file_digest
+from pipeline.store.files import file_digest
 
 _FATAL = 255
 

@@ -18,7 +18,7 @@ from pipeline.openface.runtimes.base import (
     arguments,
     thread_environment,
 )
-from pipeline.store import digest, file_digest
+from pipeline.store.files import digest, file_digest
 
 _NOT_STARTED = (126, 127)
 _MODEL_FOLDERS = ("model", "AU_predictors", "classifiers", "../etc/OpenFace")

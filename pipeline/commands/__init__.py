@@ -1,0 +1,1 @@
+"""What a person types: chsims-build and its subcommands."""

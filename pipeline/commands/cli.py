@@ -1,0 +1,277 @@
+"""chsims-build: the command line, a thin layer on Snakemake."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline import __version__
+from pipeline.config import Config, available_cores, make_config, read_values
+from pipeline.errors import BuildError
+from pipeline.runner.threads import bound_threads
+from pipeline.stages import STAGES, STEPS
+
+EXAMPLES = """
+\b
+Examples:
+  chsims-build                                        the whole build of raw/
+  chsims-build --config config/demo.yaml              the whole build of the demo
+  chsims-build --stage audio                          one stage, and what it needs
+  chsims-build --stage audio --set audio.f0=yin       with another setting
+  chsims-build --stage faces --clip video_0001/0003   one clip (repeat for more)
+  chsims-build --stage text --force                   again, though nothing changed
+  chsims-build --dry-run                              say what would run
+  chsims-build status                                 clips done, stale, quarantined
+  chsims-build doctor                                 check the machine first
+  chsims-build predict my.mp4 --text "太好了！"        the sentiments of one clip
+"""
+
+
+def friendly(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Print errors meant for the person at the keyboard as a message, not as a traceback."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except BuildError as error:
+            click.secho(f"error: {error}", fg="red", err=True)
+            sys.exit(2)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            click.secho(f"error: {error.filename}: {error.strerror}", fg="red", err=True)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            click.echo("stopped", err=True)
+            sys.exit(130)
+
+    return wrapped
+
+
+def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--config`` and ``--set``."""
+    for option in (
+        click.option(
+            "--set",
+            "assignments",
+            metavar="KEY=VALUE",
+            multiple=True,
+            help="Set one key, e.g. --set audio.f0=yin; repeat for more.",
+        ),
+        click.option(
+            "--config",
+            "files",
+            metavar="FILE",
+            multiple=True,
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="Config file with differences from config/config.yaml; later ones win.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def values_of(
+    context: click.Context, files: tuple[Path, ...], assignments: tuple[str, ...]
+) -> dict[str, Any]:
+    """Merge the options given before and after a subcommand's name."""
+    earlier = context.obj or ((), ())
+    return read_values((*earlier[0], *files), (*earlier[1], *assignments))
+
+
+def not_empty(context: click.Context, option: click.Parameter, value: str) -> str:
+    """Refuse a transcript without words, as the build does (rule `transcript`)."""
+    if not value.strip():
+        raise click.BadParameter("the transcript is empty")
+    return value.strip()
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog=EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="chsims-build")
+@config_options
+@click.option(
+    "--stage",
+    "stages",
+    multiple=True,
+    type=click.Choice(STEPS),
+    help="Build only this stage and what it needs; repeat for more.",
+)
+@click.option(
+    "--clip",
+    "clips",
+    multiple=True,
+    metavar="VIDEO/CLIP",
+    help="Only this clip, for the stages from frames to text; repeat for more.",
+)
+@click.option("--cores", type=click.IntRange(1), help="Cores to use; without it, all there are.")
+@click.option("--force", is_flag=True, help="Compute the stages again though nothing changed.")
+@click.option("-n", "--dry-run", is_flag=True, help="Say which jobs would run, and run none.")
+@click.option(
+    "--snakemake",
+    "extra",
+    multiple=True,
+    metavar="OPTION",
+    help="Hand an option to Snakemake, e.g. --snakemake=--profile=profiles/slurm.",
+)
+@click.pass_context
+@friendly
+def main(
+    context: click.Context,
+    files: tuple[Path, ...],
+    assignments: tuple[str, ...],
+    stages: tuple[str, ...],
+    clips: tuple[str, ...],
+    cores: int | None,
+    force: bool,
+    dry_run: bool,
+    extra: tuple[str, ...],
+) -> None:
+    """Raw video clips in; a CH-SIMS-style dataset, trained models and a report out.
+
+    Without --stage the whole build runs. Whatever is up to date is left alone; a build that
+    was stopped goes on where it stopped when the same command is given again.
+    """
+    bound_threads()
+    context.obj = (files, assignments)
+    if context.invoked_subcommand is not None:
+        if stages or clips or force or dry_run or extra or cores:
+            raise BuildError(
+                f"chsims-build {context.invoked_subcommand} builds nothing itself",
+                "leave out --stage, --clip, --cores, --force, --dry-run and --snakemake",
+            )
+        return
+    from pipeline.commands.snakemake import Call, run
+
+    values = read_values(files, assignments)
+    _add_run(values, stages, clips, force)
+    config = make_config(values)
+    call = Call(values, cores or available_cores(), stages, dry_run, extra)
+    sys.exit(run(call, config))
+
+
+def _add_run(
+    values: dict[str, Any], stages: tuple[str, ...], clips: tuple[str, ...], force: bool
+) -> None:
+    if clips and set(stages) - set(STAGES):
+        raise BuildError(
+            "--clip cannot be used with the stages that need all clips",
+            "build manifest, dataset, train and report without --clip",
+        )
+    if clips and not stages:
+        raise BuildError(
+            "--clip goes with a stage that works clip by clip", f"add --stage {'|'.join(STAGES)}"
+        )
+    if force and not stages:
+        raise BuildError("--force needs to know which stage to compute again", "add --stage NAME")
+    if clips or force:
+        values["run"] = {"clips": list(clips), "force": list(stages) if force else []}
+
+
+@main.command()
+@config_options
+@click.option("--quarantine", is_flag=True, help="List every clip in quarantine with its reason.")
+@click.pass_context
+@friendly
+def status(
+    context: click.Context, files: tuple[Path, ...], assignments: tuple[str, ...], quarantine: bool
+) -> None:
+    """Show the stages by clips done, stale and in quarantine."""
+    from pipeline.commands.status import print_status
+
+    config = make_config(values_of(context, files, assignments))
+    print_status(config, with_quarantine=quarantine)
+
+
+@main.command()
+@config_options
+@click.option("--openface", is_flag=True, help="Also run OpenFace on a packaged face clip.")
+@click.pass_context
+@friendly
+def doctor(
+    context: click.Context, files: tuple[Path, ...], assignments: tuple[str, ...], openface: bool
+) -> None:
+    """Check the machine, the models and the corpus before hours are spent."""
+    from pipeline.commands.doctor import examine, print_checks
+
+    config = make_config(values_of(context, files, assignments))
+    checks = examine(config, with_openface=openface)
+    print_checks(checks)
+    sys.exit(1 if any(check.ok is False for check in checks) else 0)
+
+
+@main.command()
+@config_options
+@click.pass_context
+@friendly
+def report(context: click.Context, files: tuple[Path, ...], assignments: tuple[str, ...]) -> None:
+    """Write the report again from the files there are, also of a half-finished build."""
+    from pipeline.report.build import build_report
+
+    config: Config = make_config(values_of(context, files, assignments))
+    if not (config.processed / "manifest.parquet").is_file():
+        raise BuildError(
+            f"{config.processed}: nothing is built there yet, so there is nothing to report",
+            "build first: chsims-build; or name the build's folder: --set processed=FOLDER",
+        )
+    click.echo(build_report(config))
+
+
+@main.command()
+@config_options
+@click.argument("clip", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--text", required=True, callback=not_empty, help="The clip's transcript.")
+@click.option("--model", default="mlf_dnn", show_default=True, help="One of the trained models.")
+@click.option(
+    "--openface-csv",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The clip's OpenFace CSV, when openface.runtime is import.",
+)
+@click.pass_context
+@friendly
+def predict(
+    context: click.Context,
+    files: tuple[Path, ...],
+    assignments: tuple[str, ...],
+    clip: Path,
+    text: str,
+    model: str,
+    openface_csv: Path | None,
+) -> None:
+    """Extract CLIP and print the sentiments that a trained model gives it.
+
+    \b
+    Example:
+      chsims-build predict my.mp4 --text "太好了！" --model mlf_dnn
+    """
+    from pipeline.commands.predict import predict_clip
+    from pipeline.commands.status import print_prediction
+
+    config = make_config(values_of(context, files, assignments))
+    print_prediction(config, predict_clip(config, clip, text, model, openface_csv))
+
+
+@main.command(name="config")
+@config_options
+@click.pass_context
+@friendly
+def show_config(
+    context: click.Context, files: tuple[Path, ...], assignments: tuple[str, ...]
+) -> None:
+    """Print the configuration in force, every key with its help."""
+    from pipeline.commands.config_reference import as_yaml
+
+    click.echo(as_yaml(make_config(values_of(context, files, assignments))), nl=False)
+
+
+if __name__ == "__main__":
+    main()

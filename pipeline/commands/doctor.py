@@ -1,0 +1,203 @@
+"""chsims-build doctor: is this machine ready for this build, and if not, what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pipeline.commands.checks import Check
+from pipeline.config import Config, available_cores
+from pipeline.errors import BuildError
+from pipeline.manifest.sheet import sheet_rows
+from pipeline.train.experiments import TITLES, job_memory, trained_experiments, weights_mb
+
+MB_PER_SECOND = 0.85
+"""Feature files of one second of clip: 30 crops of 20 kB, 709 and 714 columns, audio, text."""
+
+MEAN_SECONDS = 3.67
+"""Mean length of a CH-SIMS clip (paper, Table 1), for the estimate before anything is probed."""
+
+
+def examine(config: Config, *, with_openface: bool = False) -> list[Check]:
+    """Run every check.
+
+    Parameters
+    ----------
+    config : Config
+        The build to check for.
+    with_openface : bool
+        Also run OpenFace on a packaged face clip, through the configured runtime.
+    """
+    checks = [
+        *_guarded("python", _python),
+        *_guarded("ffmpeg", _ffmpeg),
+        *_guarded("corpus", lambda: _corpus(config)),
+        *_guarded("disk", lambda: _disk(config)),
+        *_guarded("cores", _cores),
+        *_guarded("training", lambda: _training(config)),
+        *_guarded("gpu", _gpu),
+        *_guarded("text model", lambda: _text_model(config)),
+        *_guarded("openface", lambda: _openface_runtime(config)),
+    ]
+    if with_openface and config.openface.runtime != "import":  # whose CSVs were looked at above
+        from pipeline.commands.doctor_openface import check_openface
+
+        checks += check_openface(config)
+    return checks
+
+
+def _guarded(name: str, check: Callable[[], Check]) -> Iterable[Check]:
+    try:
+        yield check()
+    except BuildError as error:
+        yield Check(name, ok=False, found=error.problem, remedy=error.remedy)
+
+
+def _python() -> Check:
+    wanted = ("torch", "facenet-pytorch", "librosa", "transformers", "h5py", "snakemake")
+    try:
+        found = ", ".join(f"{name} {version(name)}" for name in wanted)
+    except PackageNotFoundError as error:
+        return Check(
+            "python", ok=False, found=f"package {error.name} is missing", remedy="run: make setup"
+        )
+    python = ".".join(map(str, sys.version_info[:3]))
+    return Check("python", ok=True, found=f"{python}; {found}")
+
+
+def _ffmpeg() -> Check:
+    from pipeline.media import ffmpeg_program, ffmpeg_version
+
+    return Check("ffmpeg", ok=True, found=f"{ffmpeg_version()} ({ffmpeg_program()})")
+
+
+def _corpus(config: Config) -> Check:
+    from pipeline.manifest.folders import MediaFolders
+
+    rows = sheet_rows(config)
+    folders = MediaFolders(config.raw)
+    missing = [row.clip for row in rows if not folders.candidates(row.video_id, row.clip_id)]
+    found = f"{len(rows)} clips in the sheet, media for {len(rows) - len(missing)}"
+    if not missing:
+        return Check("corpus", ok=True, found=found)
+    return Check(
+        "corpus",
+        ok=False,
+        found=f"{found}; none for {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}",
+        remedy=f"put the files below {config.raw}, or let the build quarantine these clips",
+    )
+
+
+def _disk(config: Config) -> Check:
+    seconds = len(sheet_rows(config)) * MEAN_SECONDS
+    table = config.processed / "manifest.parquet"
+    if table.is_file():
+        import pyarrow.parquet
+
+        seconds = sum(
+            pyarrow.parquet.read_table(table, columns=["duration"])["duration"].to_pylist()
+        )
+    needed = (seconds * MB_PER_SECOND + weights_mb(config.train)) / 1000
+    folder = config.processed.resolve()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 1e9
+    found = f"{free:.1f} GB free at {folder}; the build needs about {needed:.1f} GB"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Check(
+            "disk",
+            ok=False,
+            found=f"{folder} cannot be written to",
+            remedy="fix its permissions, or build elsewhere: --set processed=FOLDER",
+        )
+    enough = free > 1.2 * needed
+    remedy = "" if enough else "free space, or set processed to a larger disk: --set processed=..."
+    return Check("disk", ok=enough, found=found, remedy=remedy)
+
+
+def _cores() -> Check:
+    memory = _memory_gb()
+    cores = available_cores()
+    found = f"{cores} cores, {memory:.0f} GB of memory"
+    enough = memory / cores >= 1.5
+    remedy = "" if enough else f"use fewer cores: --cores {max(1, int(memory / 1.5))}"
+    return Check("cores", ok=enough or None, found=found, remedy=remedy)
+
+
+def _training(config: Config) -> Check:
+    """Hold the largest training job against the machine's memory."""
+    models = {m for names in trained_experiments(config.train).values() for m in names}
+    if not models:
+        return Check("training", ok=None, found="nothing is to be trained")
+    threads = min(available_cores(), len(config.train.seeds))
+    needed, model = max((job_memory(m, threads) / 1000, m) for m in models)
+    memory = _memory_gb()
+    found = f"the largest job ({TITLES[model]}) needs about {needed:.0f} GB of memory"
+    if needed <= memory:
+        return Check("training", ok=True, found=found)
+    fitting = [t for t in range(1, threads) if job_memory(model, t) / 1000 <= memory]
+    remedy = (
+        "let fewer seeds train at a time: --snakemake=--set-threads "
+        f"--snakemake=train={max(fitting)}"
+        if fitting
+        else f"leave {model} out: --set train.models=[...]"
+    )
+    return Check("training", ok=False, found=f"{found}, here are {memory:.0f}", remedy=remedy)
+
+
+def _memory_gb() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+
+
+def _gpu() -> Check:
+    if not any(Path("/dev").glob("nvidia[0-9]*")) and shutil.which("nvidia-smi") is None:
+        return Check("gpu", ok=None, found="none: faces, text and training run on the CPU")
+    import torch
+
+    if torch.cuda.is_available():
+        return Check("gpu", ok=True, found=torch.cuda.get_device_name(0))
+    return Check(
+        "gpu",
+        ok=False,
+        found="there is one, but torch cannot use it",
+        remedy="update the NVIDIA driver, or set faces.device, text.device, train.device to cpu",
+    )
+
+
+def _text_model(config: Config) -> Check:
+    from pipeline.text.extractor import DEMO, find_model
+
+    if config.text.model == DEMO:
+        return Check("text model", ok=None, found="demo: untrained, its features mean nothing")
+    return Check("text model", ok=True, found=str(find_model(config.text)))
+
+
+def _openface_runtime(config: Config) -> Check:
+    if config.openface.runtime == "import":
+        from pipeline.commands.doctor_openface import check_openface
+
+        return check_openface(config)[0]
+    from pipeline.openface.runtimes.select import select_runtime
+
+    selection = select_runtime(config.openface)
+    found = f"{selection.found.description}; {selection.reason}"
+    return Check("openface", ok=True, found=f"{found} (try it: doctor --openface)")
+
+
+def print_checks(checks: list[Check]) -> None:
+    """Print one line a check, with the remedy below what is not right."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    marks = {True: ("ok", "green"), False: ("no", "bold red"), None: ("note", "yellow")}
+    for check in checks:
+        mark, style = marks[check.ok]
+        line = Text.assemble((f"{mark:>4}", style), f"  {check.name:<12} {check.found}")
+        console.print(line, soft_wrap=True)
+        if check.remedy:
+            console.print(Text(f"      -> {check.remedy}"), soft_wrap=True)

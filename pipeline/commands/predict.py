@@ -1,0 +1,143 @@
+"""One clip through the whole extraction and a trained model: what it says of M, T, A, V."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import Config
+from pipeline.errors import BuildError, ClipError
+from pipeline.runner.run import run_stage
+from pipeline.stages import needed_for
+from pipeline.store.features import Store
+from pipeline.store.files import file_digest, read_json, write_json
+
+CLIP = "predict/clip"
+
+_NEEDED = tuple(needed_for(("vision", "audio", "text")))
+"""What the models are given, and the stages that this takes."""
+"""The clip's id in the temporary build that extracts it."""
+
+
+def predict_clip(
+    config: Config, media: Path, text: str, model: str, openface_csv: Path | None = None
+) -> dict[str, tuple[float, float]]:
+    """Extract one clip's features and let every seed of a trained model judge it.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration of the build whose models are used.
+    media : Path
+        A video file with sound.
+    text : str
+        Its transcript.
+    model : str
+        One of the trained models, e.g. ``mlf_dnn``.
+    openface_csv : Path, optional
+        The clip's OpenFace CSV, when ``openface.runtime`` is ``import``.
+
+    Returns
+    -------
+    dict of str to (float, float)
+        By task (M, T, A, V), mean and standard deviation over the seeds, in [-1, 1].
+
+    Raises
+    ------
+    BuildError
+        If the clip cannot be used, there is no such model, or the configuration would
+        extract other features than those the model was trained on.
+    """
+    trained = _trained(config.processed / "experiments" / "table2", model)
+    _check_settings(config)
+    with tempfile.TemporaryDirectory(prefix="chsims-predict-") as folder:
+        features = _extract(config, Path(folder), media, text, openface_csv)
+        from pipeline.train.load import predict_features
+
+        vision = features.read("vision", CLIP).arrays
+        return predict_features(
+            trained,
+            features.read("text", CLIP).arrays["text"],
+            features.read("audio", CLIP).arrays["audio"],
+            vision["vision"],
+            vision["valid"],
+            config.train.device,
+        )
+
+
+def _trained(folder: Path, model: str) -> Path:
+    """Return the folder of a trained model's seeds."""
+    models = sorted(path.name for path in folder.glob("*") if path.is_dir())
+    if model in models:
+        return folder / model
+    if models:
+        raise BuildError(
+            f"no trained model {model} in {folder}", f"give one of these: {', '.join(models)}"
+        )
+    raise BuildError(f"no trained model in {folder}", "train one: chsims-build --stage train")
+
+
+def _check_settings(config: Config) -> None:
+    """Refuse to extract with other settings than those that made the dataset."""
+    import h5py
+
+    path = config.processed / "dataset.h5"
+    if not path.is_file():
+        raise BuildError(f"{path} is not there", "build it first: chsims-build --stage train")
+    with h5py.File(path) as file:
+        stored = json.loads(file.attrs["config"])
+    changed = [n for n in _NEEDED if stored.get(n) != getattr(config, n).defining()]
+    if changed:
+        raise BuildError(
+            f"the settings of {', '.join(changed)} differ from those that made {path}",
+            "give the --config and --set options of that build",
+        )
+
+
+def _extract(
+    config: Config, folder: Path, media: Path, text: str, openface_csv: Path | None
+) -> Store:
+    from pipeline.manifest.probe import probe
+
+    try:
+        seconds = probe(media.resolve()).duration
+    except ClipError as error:
+        raise BuildError(f"{media}: {error.reason}", error.remedy) from error
+    name = f"{CLIP}{media.suffix.lower()}"
+    _copy(media, folder / "raw" / name)
+    settings: dict[str, Any] = {"raw": folder / "raw", "processed": folder}
+    if config.openface.runtime == "import":
+        if openface_csv is None:
+            raise BuildError(
+                "openface.runtime is import, and this clip has no CSV yet",
+                "run OpenFace on it and give its CSV: --openface-csv FILE",
+            )
+        suffix = ".csv.gz" if openface_csv.suffix == ".gz" else ".csv"
+        _copy(openface_csv, folder / "openface" / f"{CLIP}{suffix}")
+        imported = config.openface.model_copy(update={"import_folder": folder / "openface"})
+        settings["openface"] = imported
+    single = config.model_copy(update=settings)
+    shard, record = folder / "shard.json", folder / "record.json"
+    clip = {
+        "clip": CLIP,
+        "media": name,
+        "media_digest": file_digest(media),
+        "seconds": seconds,
+        "text": text,
+    }
+    write_json(shard, {"clips": [clip]})
+    warnings.simplefilter("ignore")  # librosa's remarks on short sounds; a build logs them
+    for stage in _NEEDED:
+        run_stage(single, stage, [shard], record, threads=1)
+        for entry in read_json(record)["quarantine"]:
+            raise BuildError(f"{media}, stage {stage}: {entry['reason']}", entry["remedy"])
+    return Store(folder)
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)

@@ -1,0 +1,220 @@
+"""Calling Snakemake: the same DAG and the same files as ``snakemake --cores 8 all``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.commands.status import clips_due
+from pipeline.config import Config
+from pipeline.errors import BuildError
+from pipeline.runner.costs import tell
+from pipeline.stages import STAGES
+from pipeline.store.files import digest, write_json
+
+_PATIENCE = 3
+"""The third Ctrl-C does not wait any more."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of Snakemake.
+
+    Parameters
+    ----------
+    values : dict
+        Nested settings that differ from config/config.yaml.
+    cores : int
+        Cores the build may use.
+    stages : tuple of str
+        Stages to build with what they need; without any, the whole build.
+    dry_run : bool
+        Only say what would run.
+    extra : tuple of str
+        Further options for Snakemake.
+    """
+
+    values: dict[str, Any]
+    cores: int
+    stages: tuple[str, ...] = ()
+    dry_run: bool = False
+    extra: tuple[str, ...] = ()
+
+    def command(self) -> list[str]:
+        """Return the argument list, after writing the settings where Snakemake reads them."""
+        forced = self.values.get("run", {}).get("force", ())
+        return [
+            sys.executable,
+            "-m",
+            "pipeline.commands.console",
+            "--snakefile",
+            str(find_snakefile()),
+            "--cores",
+            str(self.cores),
+            "--rerun-incomplete",
+            "--scheduler",
+            "greedy",
+            *(["--dry-run"] if self.dry_run else []),
+            *(["--forcerun", *forced] if forced else []),
+            *(["--configfile", str(_config_file(self.values))] if self.values else []),
+            *self.extra,
+            "--",
+            *([_target(stage) for stage in self.stages] or ["all"]),
+        ]
+
+
+def _config_file(values: dict[str, Any]) -> Path:
+    """Write settings into a file named by its content, for Snakemake and its jobs anywhere.
+
+    Snakemake's ``--config`` would make words of numbers that stand deep inside a value.
+    """
+    path = Path(".snakemake") / "chsims-build" / f"{digest(values)[:16]}.json"
+    if not path.is_file():
+        write_json(path, values)
+    return path
+
+
+def _target(stage: str) -> str:
+    return stage if stage == "manifest" else f"stage_{stage}"
+
+
+def find_snakefile() -> Path:
+    """Return the Snakefile of this folder, or of the checkout this package runs from.
+
+    Raises
+    ------
+    BuildError
+        If there is none.
+    """
+    for folder in (Path.cwd(), Path(__file__).resolve().parent.parent.parent):
+        if (folder / "Snakefile").is_file() and (folder / "rules").is_dir():
+            return folder / "Snakefile"
+    raise BuildError(
+        "no Snakefile here, and none beside the installed package",
+        "run chsims-build in the project's folder (where Snakefile and rules/ are)",
+    )
+
+
+def run(call: Call, config: Config) -> int:
+    """Run Snakemake and return its exit status, with progress bars on a terminal.
+
+    Ctrl-C, or an end that is asked for in another way, is handed on to Snakemake and its jobs,
+    and their end is waited for.
+    """
+    if sys.stderr.isatty() and not call.dry_run:
+        return _run_with_bars(call, config)
+    process, stopper = _started(call)
+    status = process.wait()
+    if call.dry_run and status == 0 and set(call.stages) != {"manifest"}:
+        tell(clips_due(config, call.stages))
+    return stopper.status(status)
+
+
+class _Handover:
+    """Hands the signals that end a program on to another program and all it has started."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.group = process.pid
+        self.times = 0
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+                signal.signal(number, self)
+
+    def __call__(self, number: int, frame: object) -> None:
+        self.times += 1
+        with suppress(ProcessLookupError):
+            os.killpg(self.group, signal.SIGINT if self.times < _PATIENCE else signal.SIGKILL)
+        if self.times == 1:
+            tell("stopping: the same command goes on from here")
+
+    def status(self, status: int) -> int:
+        """Return the exit status: by custom 130 where the end was asked for."""
+        if self.times:
+            return 130
+        if status < 0:
+            name = signal.Signals(-status).name
+            tell(
+                f"error: the build was ended by {name}\n"
+                "  -> run the same command again, it goes on from here; if memory ran out "
+                "(SIGKILL), with fewer --cores"
+            )
+            return 128 - status
+        return status
+
+
+def _started(call: Call, **options: Any) -> tuple[subprocess.Popen[str], _Handover]:
+    """Start Snakemake in a process group of its own, so that its jobs can be reached too."""
+    process = subprocess.Popen(
+        call.command(),
+        stdin=subprocess.DEVNULL,
+        text=True,
+        errors="replace",
+        process_group=0,
+        **options,
+    )
+    return process, _Handover(process)
+
+
+def _run_with_bars(call: Call, config: Config) -> int:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    for counter in (config.processed / "logs").glob("*/*.progress"):
+        counter.unlink()
+    process, stopper = _started(
+        call, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
+    )
+    columns = (
+        TextColumn("{task.description:>9}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("clips"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as bars:
+        reader = threading.Thread(target=_echo, args=(process, bars.console))
+        reader.start()
+        tasks: dict[str, Any] = {}
+        running = True
+        while running:
+            reader.join(0.5)
+            running = reader.is_alive()
+            for stage, (done, total) in clips_done(config.processed / "logs").items():
+                if total and stage not in tasks:
+                    tasks[stage] = bars.add_task(stage)
+                if stage in tasks:
+                    bars.update(tasks[stage], completed=done, total=total)
+    return stopper.status(process.wait())
+
+
+def _echo(process: subprocess.Popen[str], console: Any) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        console.print(line.rstrip("\n"), markup=False, highlight=False)
+
+
+def clips_done(logs: Path) -> dict[str, tuple[int, int]]:
+    """Return for each stage how many clips its jobs have computed, and how many they will."""
+    found: dict[str, tuple[int, int]] = {}
+    for stage in STAGES:
+        counts = [_count(path) for path in sorted(logs.glob(f"{stage}/*.progress"))]
+        if counts:
+            found[stage] = (sum(c[0] for c in counts), sum(c[1] for c in counts))
+    return found
+
+
+def _count(path: Path) -> tuple[int, int]:
+    try:
+        done, total = path.read_text("utf-8").split()
+        return int(done), int(total)
+    except (OSError, ValueError):  # it is being written at this moment
+        return 0, 0

@@ -1,0 +1,162 @@
+"""chsims-build status: how far each stage is, by clips; reads headers only, no torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.config import Config
+from pipeline.errors import BuildError
+from pipeline.runner.jobs import shard_names
+from pipeline.runner.plan import plan
+from pipeline.stage import Build
+from pipeline.stages import STAGES, needed_for
+from pipeline.store.files import read_json
+from pipeline.store.freshness import DECIDED_BY, PRODUCTS, is_outdated
+from pipeline.store.quarantine import QuarantineEntry
+from pipeline.store.shards import Clip, read_shard
+from pipeline.workflow.settings_files import STEPS, changed_settings
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """How the clips of one stage stand."""
+
+    stage: str
+    done: int
+    stale: int
+    quarantine: tuple[QuarantineEntry, ...]
+    problem: str = ""
+
+
+def clips_of(config: Config) -> list[Clip]:
+    """Return the clips of all shards that the manifest has written."""
+    shards = [config.processed / "shards" / f"{name}.json" for name in shard_names(config)]
+    return [clip for shard in shards if shard.is_file() for clip in read_shard(shard)]
+
+
+def stage_status(config: Config, clips: list[Clip]) -> Iterator[StageStatus]:
+    """Yield each per-clip stage's standing, in the order data takes."""
+    build = Build.of(config)
+    problems: dict[str, str] = {}
+    for stage in STAGES.values():
+        problem = next((problems[s.name] for s in stage.inputs if s.name in problems), "")
+        try:
+            steps = [] if problem else plan(build, stage, clips)
+        except BuildError as error:  # e.g. no OpenFace on this machine: its key is unknown
+            problem = str(error)
+        if problem:
+            problems[stage.name] = problem
+            yield StageStatus(stage.name, 0, 0, (), problem)
+            continue
+        states = Counter(step.state for step in steps)
+        own = [s.quarantine for s in steps if s.quarantine and s.quarantine.stage == stage.name]
+        yield StageStatus(stage.name, states["done"], states["stale"], tuple(own))
+
+
+def clips_due(config: Config, stages: Sequence[str] = ()) -> str:
+    """Say how many clips each stage would compute, of those that the manifest knows now.
+
+    Parameters
+    ----------
+    config : Config
+        Its ``run`` names the clips asked for (without any: all) and the stages to compute again.
+    stages : sequence of str
+        The stages asked for; without any, all.
+    """
+    clips, asked = clips_of(config), set(config.run.clips)
+    if not clips:
+        return "no manifest yet: how many clips each stage has to compute is known after it"
+    clips = [clip for clip in clips if not asked or clip.clip in asked]
+    needed = _needed(stages)
+    due = []
+    for row in stage_status(config, clips):
+        if row.stage in needed and (row.stale or row.problem):
+            due.append(f"{row.stage} {'?' if row.problem else row.stale}")
+    return f"clips to compute: {', '.join(due) or 'none'} (of {len(clips)})"
+
+
+def _needed(stages: Sequence[str]) -> set[str]:
+    """Return the per-clip stages that the given ones need, themselves among them."""
+    if not stages or set(stages) - set(STAGES) - {"manifest"}:
+        return set(STAGES)
+    return set(needed_for(name for name in stages if name in STAGES))
+
+
+def manifest_quarantine(config: Config) -> list[QuarantineEntry]:
+    """Return the clips the manifest left out."""
+    path = config.processed / "manifest_quarantine.json"
+    return [QuarantineEntry(**entry) for entry in read_json(path)] if path.is_file() else []
+
+
+def print_status(config: Config, *, with_quarantine: bool = False) -> None:
+    """Print a table of the stages, the products, and the clips in quarantine."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if not (config.processed / "manifest.parquet").is_file():
+        console.print(
+            f"{config.processed}: nothing is built yet; start with chsims-build --dry-run"
+        )
+        return
+    table = Table("stage", "done", "stale", "quarantined", title=str(config.processed))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    entries, clips = manifest_quarantine(config), clips_of(config)
+    table.add_row("manifest", str(len(clips)), "-", str(len(entries) or "-"))
+    problems: dict[str, str] = {}
+    for row in stage_status(config, clips):
+        if row.problem:
+            problems.setdefault(row.problem, row.stage)
+            table.add_row(row.stage, "?", "?", "?")
+            continue
+        table.add_row(
+            row.stage, str(row.done), str(row.stale or "-"), str(len(row.quarantine) or "-")
+        )
+        entries += row.quarantine
+    console.print(table)
+    for problem, stage in problems.items():
+        console.print(f"{stage}: {problem}", highlight=False, markup=False)
+    built = any((config.processed / product).is_file() for product in PRODUCTS)
+    changed = {each.step for each in changed_settings(config)} if built else set()
+    for product in PRODUCTS:
+        console.print(_product(config.processed, product, changed), highlight=False, markup=False)
+    if entries and not with_quarantine:
+        console.print(f"{len(entries)} clips in quarantine: chsims-build status --quarantine")
+    for entry in entries if with_quarantine else ():
+        console.print(
+            f"{entry.clip} ({entry.stage}): {entry.reason}\n    -> {entry.remedy}",
+            highlight=False,
+            markup=False,
+        )
+
+
+def print_prediction(config: Config, sentiments: dict[str, tuple[float, float]]) -> None:
+    """Print the sentiments a model gives to a clip, from -1 (negative) to 1 (positive)."""
+    from rich.console import Console
+    from rich.table import Table
+
+    names = {"M": "multimodal", "T": "text", "A": "audio", "V": "vision"}
+    table = Table("task", "sentiment", "spread over seeds")
+    for task, (mean, spread) in sentiments.items():
+        table.add_row(f"{task} {names[task]}", f"{mean:+.2f}", f"{spread:.2f}")
+    console = Console()
+    console.print(table)
+    if config.text.model == "demo":
+        console.print("untrained text model: demo only; these numbers mean nothing")
+
+
+def _product(processed: Path, product: str, changed: set[str]) -> str:
+    path = processed / product
+    if not path.is_file():
+        return f"{path}: not built yet"
+    size = f"{path}: {path.stat().st_size / 1e6:.1f} MB"
+    if is_outdated(processed, product):
+        return f"{size}, of an earlier build (chsims-build brings it up to date)"
+    others = [step for step in STEPS if step in changed & DECIDED_BY[product]]
+    if others:
+        return f"{size}, made with other settings of {', '.join(others)}"
+    return size

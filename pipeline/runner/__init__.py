@@ -1,0 +1,1 @@
+"""How clips run: plan, pool, workers, one job, child processes, threads, costs."""

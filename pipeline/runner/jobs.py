@@ -1,0 +1,41 @@
+"""What the Snakefile asks about the corpus before any job runs; quick, standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.config import Config
+from pipeline.errors import BuildError
+from pipeline.manifest.sheet import shard_count
+from pipeline.stages import STAGES
+from pipeline.store.files import digest
+
+
+def shard_names(config: Config) -> list[str]:
+    """Return the names of the numbered shards: ``0000``, ``0001`` ..."""
+    return [f"{number:04d}" for number in range(shard_count(config))]
+
+
+def job_names(stage: str, shards: Sequence[str]) -> list[str]:
+    """Return the names of a stage's jobs and of their records: each that of its first shard."""
+    return list(shards[:: STAGES[stage].job_shards])
+
+
+def shards_of_job(stage: str, job: str, shards: Sequence[str]) -> list[str]:
+    """Return the shards that a stage's job handles.
+
+    Raises
+    ------
+    BuildError
+        If the stage has no job of that name.
+    """
+    jobs = job_names(stage, shards)
+    if job not in jobs:
+        raise BuildError(f"the {stage} stage has no job {job}", f"ask for one of {', '.join(jobs)}")
+    first = shards.index(job)
+    return list(shards[first : first + STAGES[stage].job_shards])
+
+
+def selection_name(config: Config) -> str:
+    """Return the name of the shard that holds only the clips asked for (``--clip``)."""
+    return f"clips-{digest(sorted(config.run.clips))[:8]}"

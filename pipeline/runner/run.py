@@ -1,0 +1,138 @@
+"""One job: a stage on its shards. What is up to date stays, the rest is computed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+from pipeline.config import Config
+from pipeline.errors import BuildError
+from pipeline.runner.costs import note_run, tell
+from pipeline.runner.plan import plan
+from pipeline.runner.pool import compute
+from pipeline.runner.worker import Outcome
+from pipeline.stage import Build
+from pipeline.stages import STAGES
+from pipeline.store.files import write_json
+from pipeline.store.quarantine import QuarantineEntry
+from pipeline.store.shards import read_shard
+
+TELL_SECONDS = 10
+"""A job says how far it is this often."""
+
+ALIKE = 8
+"""So many clips, all of a job, with the same unexpected error are no accident of the clips."""
+
+log = logging.getLogger(__name__)
+
+
+def run_stage(
+    config: Config, stage_name: str, shards: Sequence[Path], record: Path, threads: int
+) -> None:
+    """Bring one stage of a job's shards up to date and write the job's record.
+
+    Parameters
+    ----------
+    config : Config
+        The checked configuration.
+    stage_name : str
+        A name in `pipeline.stages.STAGES`.
+    shards : sequence of Path
+        The shard files to read; the first gives the job its name.
+    record : Path
+        The record to write.
+    threads : int
+        Processes that run beside each other.
+
+    Raises
+    ------
+    BuildError
+        If the stage cannot run at all (a model or a program is missing, the disk is full, every
+        clip fails in the same unexpected way), or at the first bad clip with
+        ``on_bad_clip: stop``.
+    """
+    started = time.monotonic()
+    build, stage = Build.of(config), STAGES[stage_name]
+    steps = plan(build, stage, chain.from_iterable(map(read_shard, shards)))
+    stale = [step for step in steps if step.state == "stale"]
+    progress = Progress(build, stage_name, shards[0].stem, total=len(stale))
+    quarantine = [step.quarantine for step in steps if step.quarantine is not None]
+    for entry in quarantine:
+        _stop_if_asked(config, entry)
+    outcomes: list[Outcome] = []
+    for outcome in compute(build, stage, stale, threads):
+        progress.advance(outcome)
+        outcomes.append(outcome)
+        if outcome.reason:
+            clip = outcome.step.clip.clip
+            quarantine.append(QuarantineEntry(clip, stage_name, outcome.reason, outcome.remedy))
+            _stop_if_asked(config, quarantine[-1])
+    _stop_if_all_failed_alike(build, stage_name, outcomes)
+    bad = {entry.clip for entry in quarantine}
+    write_json(
+        record,
+        {
+            "clips": {s.clip.clip: s.key for s in steps if s.clip.clip not in bad},
+            "quarantine": [e.as_dict() for e in sorted(quarantine, key=lambda e: e.clip)],
+        },
+    )
+    progress.close(time.monotonic() - started, len(quarantine))
+
+
+def _stop_if_all_failed_alike(build: Build, stage: str, outcomes: list[Outcome]) -> None:
+    """Do not blame so many clips for what a setting or a library must have done."""
+    kinds = {outcome.reason.partition(":")[0] if outcome.detail else "" for outcome in outcomes}
+    if len(outcomes) < ALIKE or len(kinds) > 1 or "" in kinds:
+        return
+    for outcome in outcomes:
+        build.store.forget_failure(stage, outcome.step.clip.clip)
+    raise BuildError(
+        f"all {len(outcomes)} clips of this job failed in the same way: {outcomes[0].reason}",
+        f"check the settings of {stage}, and the job's log; these clips are not put in quarantine",
+    )
+
+
+def _stop_if_asked(config: Config, entry: QuarantineEntry) -> None:
+    if config.on_bad_clip == "stop":
+        raise BuildError(
+            f"clip {entry.clip}, stage {entry.stage}: {entry.reason}",
+            f"{entry.remedy} (on_bad_clip is 'stop'; 'quarantine' leaves such clips out)",
+        )
+
+
+class Progress:
+    """Progress of one job: lines in its log, a counter that chsims-build shows, a summary."""
+
+    def __init__(self, build: Build, stage: str, shard: str, total: int) -> None:
+        self.processed = build.store.root
+        self.counter = self.processed / "logs" / stage / f"{shard}.progress"
+        self.told = time.monotonic()
+        self.stage, self.shard, self.total, self.done = stage, shard, total, 0
+        self.counter.parent.mkdir(parents=True, exist_ok=True)
+        self._count()
+
+    def advance(self, outcome: Outcome) -> None:
+        """Count one clip, and log how it came out."""
+        self.done += 1
+        self._count()
+        clip = outcome.step.clip.clip
+        if outcome.reason:
+            log.warning("%s: quarantined: %s\n%s", clip, outcome.reason, outcome.detail)
+        else:
+            log.info("%s: done (%d of %d)", clip, self.done, self.total)
+        if self.done < self.total and time.monotonic() - self.told > TELL_SECONDS:
+            self.told = time.monotonic()
+            tell(f"{self.stage} {self.shard}: {self.done} of {self.total} clips")
+
+    def close(self, seconds: float, quarantined: int) -> None:
+        """Say what the job did, and note what it cost."""
+        note_run(self.processed, self.stage, self.shard, self.done, seconds)
+        bad = f", {quarantined} in quarantine" if quarantined else ""
+        clips = "1 clip" if self.done == 1 else f"{self.done} clips"
+        tell(f"{self.stage} {self.shard}: {clips} computed{bad} ({seconds:.1f} s)")
+
+    def _count(self) -> None:
+        self.counter.write_text(f"{self.done} {self.total}\n", "utf-8")

@@ -1,0 +1,1 @@
+"""The build folder: its layout, feature files, shards, records, quarantine, freshness."""

@@ -1,0 +1,177 @@
+"""Feature files: one a clip and stage, written whole or not at all, each with its key.
+
+A feature file is a safetensors file: a JSON header (read without touching the data),
+then plain arrays. It never executes anything when it is read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import struct
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import BuildError
+from pipeline.store.files import read_json, write_json, written_whole
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_HEADER_LIMIT = 16 * 1024 * 1024
+_PLAIN_NAME = re.compile(r"[^\x00-\x1f\x7f/\\:*?\"<>|]+")
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a stage makes of one clip.
+
+    Parameters
+    ----------
+    arrays : dict of str to ndarray
+        The features themselves.
+    info : dict
+        Quality figures and facts about the clip, plain JSON values.
+    file : Path, optional
+        A finished file that goes beside the arrays (the frames stage's video).
+    """
+
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    info: dict[str, Any] = field(default_factory=dict)
+    file: Path | None = None
+
+
+def is_plain_name(name: str) -> bool:
+    """Tell whether a name can be part of a clip id: no separator, control character, ``..``."""
+    return (
+        0 < len(name.encode("utf-8", "replace")) <= 120
+        and _PLAIN_NAME.fullmatch(name) is not None
+        and name.strip() == name
+        and not name.startswith(".")
+        and name.isprintable()
+    )
+
+
+@lru_cache(maxsize=16384)
+def _check_id(clip: str) -> None:
+    video_id, _, clip_id = clip.partition("/")
+    if not (is_plain_name(video_id) and is_plain_name(clip_id)):
+        raise ValueError(f"not a clip id: {clip!r}")
+
+
+class Store:
+    """The feature files below one ``processed`` folder.
+
+    Parameters
+    ----------
+    root : Path
+        The build's folder, ``processed/`` or ``processed/demo/``.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, stage: str, clip: str, suffix: str = ".safetensors") -> Path:
+        """Return the path of a clip's file, e.g. ``audio/video_0001/0001.safetensors``."""
+        return Path(self._place(stage, clip, suffix))
+
+    def _place(self, stage: str, clip: str, suffix: str) -> str:
+        _check_id(clip)
+        return f"{self.root}/{stage}/{clip}{suffix}"
+
+    def header(self, stage: str, clip: str) -> dict[str, Any] | None:
+        """Return ``{"key", "stage", "clip", "info"}`` of a feature file, or None without one."""
+        try:
+            path = self._place(stage, clip, ".safetensors")
+            with open(path, "rb") as stream:  # noqa: PTH123 - a str: a Path costs more than the question
+                (length,) = struct.unpack("<Q", stream.read(8))
+                if length > _HEADER_LIMIT:
+                    return None
+                meta: dict[str, Any] = json.loads(
+                    json.loads(stream.read(length))["__metadata__"]["clip"]
+                )
+                return meta
+        except (OSError, ValueError, KeyError, struct.error):
+            return None
+
+    def key(self, stage: str, clip: str) -> str | None:
+        """Return the key a clip's feature file was made with, or None without a file."""
+        header = self.header(stage, clip)
+        return None if header is None else header["key"]
+
+    def read(self, stage: str, clip: str) -> Features:
+        """Read a clip's arrays and quality figures.
+
+        Raises
+        ------
+        BuildError
+            If the file is missing or damaged.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        path = self.path(stage, clip)
+        header = self.header(stage, clip)
+        try:
+            if header is None:
+                raise FileNotFoundError(path)
+            arrays = load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise BuildError(
+                f"{path} is missing or damaged ({error})",
+                f"make it again: chsims-build --stage {stage} --clip {clip} --force",
+            ) from error
+        return Features(arrays=arrays, info=header["info"])
+
+    def write(self, stage: str, clip: str, key: str, features: Features) -> None:
+        """Store a clip's features under their key, and forget an earlier failure."""
+        import numpy as np
+        from safetensors.numpy import save
+
+        if features.file is not None:
+            features.file.replace(self.path(stage, clip, features.file.suffix))
+        meta = {"key": key, "stage": stage, "clip": clip, "info": features.info}
+        arrays = {name: np.ascontiguousarray(array) for name, array in features.arrays.items()}
+        payload = save(
+            arrays, metadata={"clip": json.dumps(meta, sort_keys=True, ensure_ascii=False)}
+        )
+        with written_whole(self.path(stage, clip)) as temporary:
+            temporary.write_bytes(payload)
+        self.forget_failure(stage, clip)
+
+    def failure(self, stage: str, clip: str) -> dict[str, Any] | None:
+        """Return ``{"key", "reason", "remedy", "passing"}`` of the last failure, or None."""
+        place = self._place(stage, clip, ".failed.json")
+        if not os.path.exists(place):  # noqa: PTH110 - asked for every clip by status
+            return None
+        try:
+            failure: dict[str, Any] = read_json(Path(place))
+            return failure if {"key", "reason", "remedy"} <= failure.keys() else None
+        except (OSError, ValueError, AttributeError):
+            return None
+
+    def write_failure(
+        self, stage: str, clip: str, key: str, reason: str, remedy: str, *, passing: bool = False
+    ) -> None:
+        """Remember that this clip failed with this key, so that it is not tried in vain.
+
+        A file made with another key stays: it is right again when what has changed since is
+        changed back. A `passing` failure is only remembered until the next build.
+        """
+        failure = {"key": key, "reason": reason, "remedy": remedy}
+        write_json(
+            self.path(stage, clip, ".failed.json"),
+            {**failure, "passing": True} if passing else failure,
+        )
+
+    def forget_failure(self, stage: str, clip: str) -> None:
+        """Let a clip be tried again."""
+        self.path(stage, clip, ".failed.json").unlink(missing_ok=True)
+
+    def discard(self, stage: str, clip: str, suffixes: tuple[str, ...] = ()) -> None:
+        """Remove a clip's feature file, and the attachments with `suffixes`."""
+        for suffix in (".safetensors", *suffixes):
+            self.path(stage, clip, suffix).unlink(missing_ok=True)

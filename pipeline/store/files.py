@@ -1,0 +1,72 @@
+"""Writing files whole or not at all, reading them back, and what identifies content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import BuildError
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of a JSON value, independent of the order of its keys."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a temporary path that becomes `path` when the block ends well.
+
+    The file is flushed to disk before it is renamed, so that a crash leaves either the
+    old file or the new one, never a part.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        descriptor = os.open(temporary, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.replace(path)
+    except OSError as error:
+        raise BuildError(
+            f"cannot write {path}: {error.strerror or error}",
+            "free disk space or fix the folder's permissions, then run the same command again",
+        ) from error
+    finally:
+        with suppress(OSError):  # a read-only folder holds none
+            temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file whole or not at all."""
+    with written_whole(path) as temporary:
+        temporary.write_text(
+            json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n", "utf-8"
+        )
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that this project wrote."""
+    return json.loads(path.read_text("utf-8"))
+
+
+def package_versions(packages: tuple[str, ...]) -> Mapping[str, str]:
+    """Return the installed version of each distribution, without importing it."""
+    from importlib.metadata import version
+
+    return {package: version(package) for package in packages}

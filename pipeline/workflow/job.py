@@ -1,0 +1,94 @@
+"""What every Snakemake job starts with: its configuration, its log, bounded threads."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pipeline.config import Config, make_config
+from pipeline.errors import BuildError
+from pipeline.runner.children import end_with_builder
+from pipeline.runner.costs import note_run, tell
+from pipeline.runner.threads import bound_threads
+from pipeline.stages import STAGES
+from pipeline.store.freshness import note_inputs
+from pipeline.workflow.closing import note_stop
+from pipeline.workflow.locks import claim_job
+
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[Config]:
+    """Run a job's body with its checked configuration.
+
+    Errors meant for the person at the keyboard end the job with their message, not with a
+    traceback; the message is also left in ``logs/stopped.txt`` for the end of the build.
+
+    Parameters
+    ----------
+    snakemake : object
+        What Snakemake gives to a ``script:``; its config, log and rule are read.
+    """
+    bound_threads()
+    config = make_config(snakemake.config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _terminated)
+    end_with_builder()
+    started = time.monotonic()
+    try:
+        _log_into(Path(snakemake.log[0]))
+        yield config
+    except BuildError as error:
+        _stop(config, snakemake.rule, error)
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        _stop(config, snakemake.rule, _disk_error(error))
+    note_inputs(config.processed, snakemake.output, snakemake.input)
+    if snakemake.rule not in STAGES:  # those say themselves how many clips they computed
+        seconds = time.monotonic() - started
+        name = " ".join([snakemake.rule, *snakemake.wildcards])
+        tell(f"{name}: done ({seconds:.1f} s)")
+        if snakemake.rule in ("manifest", "dataset"):
+            note_run(config.processed, snakemake.rule, "", 0, seconds)
+
+
+def _log_into(path: Path) -> None:
+    claim_job(path)
+    logging.basicConfig(
+        filename=path,
+        filemode="w",
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
+    logging.captureWarnings(True)
+    logging.raiseExceptions = False  # a log that cannot be written must not hide the error
+    warnings.simplefilter("default")
+
+
+def _stop(config: Config, rule: str, error: BuildError) -> NoReturn:
+    tell(f"\nERROR in {rule}: {error}\n")
+    with suppress(OSError):  # a full disk takes neither
+        logging.getLogger(__name__).error("%s", error)
+        note_stop(config, rule, error)
+    sys.exit(1)
+
+
+def _disk_error(error: OSError) -> BuildError:
+    return BuildError(
+        f"cannot write {error.filename or 'a file'}: {error.strerror}",
+        "free disk space or fix the folder's permissions, then run the same command again",
+    )
+
+
+def _terminated(number: int, frame: object) -> None:
+    sys.exit(128 + number)

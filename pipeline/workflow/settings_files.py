@@ -1,0 +1,172 @@
+"""Settings files: what each step of the DAG was told, as inputs that Snakemake compares by time.
+
+Snakemake knows a job's parameters only as long as its own notes (``.snakemake``) are there.
+A settings file is written when, and only when, it would say something else than before, so
+that a changed setting is seen without those notes too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import Config
+from pipeline.errors import BuildError
+from pipeline.manifest.folders import MediaFolders
+from pipeline.stages import STAGES
+from pipeline.store.files import digest, package_versions, read_json, write_json
+from pipeline.train.hyper import HYPER
+from pipeline.train.stored import DECIDING, VERSION
+
+Told = Callable[[Config], dict[str, Any]]
+
+
+def _manifest(config: Config) -> dict[str, Any]:
+    return {
+        "settings": config.manifest.defining(),
+        "shard_size": config.shard_size,
+        "media": media_fingerprint(config),
+    }
+
+
+def _stage(name: str) -> Told:
+    def of_stage(config: Config) -> dict[str, Any]:
+        stage = STAGES[name]
+        imported = imported_fingerprint(config) if name == "openface" else ""
+        return {
+            "settings": stage.settings(config).defining(),
+            "digest": stage.settings_digest(config),
+            **({"imported": imported} if imported else {}),
+        }
+
+    return of_stage
+
+
+def _dataset(config: Config) -> dict[str, Any]:
+    return {
+        "settings": config.dataset.defining(),
+        "rules": config.manifest.rules.defining(),
+        "preset": config.preset,
+    }
+
+
+def _train(config: Config) -> dict[str, Any]:
+    return {
+        "settings": config.train.defining(),
+        "hyper": {model: hyper.defining() for model, hyper in HYPER.items()},
+        "version": VERSION,
+        **package_versions(DECIDING),
+    }
+
+
+STEPS: dict[str, Told] = {
+    "manifest": _manifest,
+    **{name: _stage(name) for name in STAGES},
+    "dataset": _dataset,
+    "train": _train,
+    "report": lambda config: {"settings": config.report.defining()},
+}
+"""What decides the result of each step, beside the files that it reads."""
+
+
+def settings_file(config: Config, step: str) -> Path:
+    """Return the path of a step's settings file."""
+    return config.processed / "settings" / f"{step}.json"
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A step whose settings file does not say what the step is told now."""
+
+    step: str
+    content: Any
+    is_new: bool
+
+
+def changed_settings(
+    config: Config, told: Callable[[str], dict[str, Any]] | None = None
+) -> list[Changed]:
+    """Find the settings files that have to be written.
+
+    A step that cannot be told yet (its model or its program is missing) is left as it is:
+    the job that needs it says what is missing.
+
+    Parameters
+    ----------
+    config : Config
+        Names the build's folder.
+    told : callable, optional
+        Gives what `STEPS` says of a step, if that has been worked out already.
+
+    Returns
+    -------
+    list of Changed
+        The steps whose settings have changed since the last build, or are new.
+    """
+    changed = []
+    for step in STEPS:
+        try:
+            content = told(step) if told else STEPS[step](config)
+        except BuildError:
+            continue
+        content = json.loads(json.dumps(content))  # as it will be read: no tuples
+        before = _read(settings_file(config, step))
+        if before != content:
+            changed.append(Changed(step, content, before is None))
+    return changed
+
+
+def write_settings(config: Config, changed: Iterable[Changed]) -> None:
+    """Bring the settings files of changed steps up to date."""
+    for each in changed:
+        write_json(settings_file(config, each.step), each.content)
+
+
+def new_file() -> Path:
+    """Return a file newer than all others: a dry run's stand-in for what it has not done."""
+    path = Path(".snakemake") / "chsims-build" / "changed"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+def _read(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except (OSError, ValueError):
+        return None
+
+
+def media_fingerprint(config: Config) -> str:
+    """Return a digest of the media files' names, sizes and times."""
+    folders = MediaFolders(config.raw)
+    return _fingerprint(
+        folders.root,
+        (
+            path
+            for video in sorted(folders.videos)
+            for paths in folders.files(video).values()
+            for path in paths
+        ),
+    )
+
+
+def imported_fingerprint(config: Config) -> str:
+    """Return a digest of the imported OpenFace CSVs' names, sizes and times, or an empty string."""
+    folder = config.openface.import_folder
+    if config.openface.runtime != "import" or folder is None:
+        return ""
+    folder = folder.resolve()
+    return _fingerprint(folder, sorted(folder.glob("*/*.csv*")))
+
+
+def _fingerprint(root: Path, paths: Iterable[Path]) -> str:
+    """Name files as below `root`, so that the whole can be moved."""
+    files = []
+    for path in paths:
+        status = path.stat()
+        files.append([str(path.relative_to(root)), status.st_size, status.st_mtime_ns])
+    return digest(files)
