@@ -66,7 +66,6 @@ def root_attributes(
     plain = {
         "format": FORMAT,
         "preset": config.preset,
-        "split": config.dataset.split,
         "git_revision": git_revision(),
     }
     return {**plain, **{k: _json(v) for k, v in {**names, **statistics, **made}.items()}}

@@ -12,9 +12,10 @@ from pipeline.settings import Settings
 class DatasetSettings(Settings):
     """How clips are split, padded and stored."""
 
-    split: Literal["stratified", "given", "by_speaker", "by_video"] = "stratified"
-    """stratified: 6:2:2 within the five classes of M; given: the sheet's mode column;
-    by_speaker, by_video: a speaker's or a video's clips stay in one part."""
+    split: Literal["auto", "stratified", "given", "by_speaker", "by_video"] = "auto"
+    """auto: given if the sheet names a part for every clip, else stratified; stratified: 6:2:2
+    within the five classes of M; given: the sheet's mode column; by_speaker, by_video: a
+    speaker's or a video's clips stay in one part."""
     seed: int = Field(1, ge=0)
     """Seed of the shuffle before the split."""
     sigmas: float = Field(3.0, ge=0)

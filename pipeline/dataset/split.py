@@ -1,11 +1,13 @@
-"""Which clips are trained on, validated on and tested on: 6:2:2 (paper, Table 3)."""
+"""Which clips are trained on, validated on and tested on: the sheet's parts, or 6:2:2."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.corpus import CLASSES
 from pipeline.dataset.groups import assign_groups
@@ -42,9 +44,23 @@ class SplitClip:
 
 @dataclass(frozen=True)
 class Split:
-    """The part of each clip, and what a reader of the results should know about it."""
+    """The part of each clip, and what a reader of the results should know about it.
+
+    Parameters
+    ----------
+    part_of : dict of str to str
+        Part by clip id.
+    kind : {"stratified", "given", "by_speaker", "by_video"}
+        How the parts were made; never ``auto``.
+    reason : str
+        Why this kind was taken.
+    warnings : tuple of str
+        What the dataset's attribute ``warnings`` says about the split.
+    """
 
     part_of: dict[str, str]
+    kind: str
+    reason: str
     warnings: tuple[str, ...]
 
 
@@ -63,11 +79,12 @@ def split_clips(clips: Sequence[SplitClip], settings: DatasetSettings) -> Split:
     BuildError
         If the sheet lacks what the split needs, or there are too few groups.
     """
-    warnings: tuple[str, ...] = ()
-    if settings.split == "given":
+    kind, reason, warnings = _resolved(clips, settings.split)
+    if kind == "given":
         part_of = _given(clips)
-    elif settings.split == "stratified":
-        part_of, warnings = _stratified(clips, settings.seed)
+    elif kind == "stratified":
+        part_of, rare = _stratified(clips, settings.seed)
+        warnings = (*warnings, *rare)
     else:
         part_of = _grouped(clips, settings)
     counts = Counter(part_of.values())
@@ -76,7 +93,33 @@ def split_clips(clips: Sequence[SplitClip], settings: DatasetSettings) -> Split:
         for part in PARTS
         if not counts[part]
     )
-    return Split(part_of, (*warnings, *empty))
+    return Split(part_of, kind, reason, (*warnings, *empty))
+
+
+def natural_order(clip: str) -> tuple[Any, ...]:
+    """Return a sort key that compares the numbers in ids as numbers: v/2 before v/10."""
+    pieces = re.split(r"([0-9]+)", clip)
+    return (*(int(p) if i % 2 else p for i, p in enumerate(pieces)), clip)
+
+
+def _resolved(clips: Sequence[SplitClip], wanted: str) -> tuple[str, str, tuple[str, ...]]:
+    """Return the kind of split to make, why, and a warning if the sheet's parts go unused."""
+    if wanted != "auto":
+        return wanted, f"dataset.split is {wanted}", ()
+    parts = Counter(clip.mode for clip in clips if clip.mode)
+    named, lacking = parts.total(), [part for part in PARTS if not parts[part]]
+    unknown = sorted(set(parts) - set(PARTS))
+    if not named:
+        return "stratified", "the label sheet names no parts", ()
+    if named < len(clips):
+        why = f"the label sheet names a part for {named} of {len(clips)} clips only"
+    elif unknown:
+        why = f"the label sheet has parts other than train, valid and test: {', '.join(unknown)}"
+    elif lacking:
+        why = f"the label sheet names no {' and no '.join(lacking)} clips"
+    else:
+        return "given", "the label sheet names a part for every clip", ()
+    return "stratified", why, (f"{why}, so its parts are not used: clips are split 6:2:2",)
 
 
 def shuffled(names: Sequence[str], seed: int) -> list[str]:

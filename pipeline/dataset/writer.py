@@ -18,7 +18,7 @@ from pipeline.dataset.disk import new_hdf5
 from pipeline.dataset.inputs import MODALITIES, QUALITY, ClipInput, gather
 from pipeline.dataset.lengths import LengthStatistics, length_statistics
 from pipeline.dataset.provenance import root_attributes
-from pipeline.dataset.split import PARTS, SplitClip, split_clips
+from pipeline.dataset.split import PARTS, Split, SplitClip, natural_order, split_clips
 from pipeline.errors import BuildError
 from pipeline.store.features import Store
 from pipeline.store.files import written_whole
@@ -31,7 +31,7 @@ _TEXT = h5py.string_dtype("utf-8")
 _FORMAT = ("earliest", "v110")
 
 
-def build_dataset(config: Config, *, progress: bool = True) -> None:
+def build_dataset(config: Config, *, progress: bool = True) -> Split:
     """Split, pad and write all usable clips: ``dataset.h5`` and ``quarantine.csv``.
 
     The layout is described in docs/data-format.md. Peak memory does not grow with the
@@ -45,6 +45,11 @@ def build_dataset(config: Config, *, progress: bool = True) -> None:
     progress : bool
         Show a progress bar when standard error is a terminal.
 
+    Returns
+    -------
+    Split
+        The parts, and why the clips were split in this way.
+
     Raises
     ------
     BuildError
@@ -52,12 +57,14 @@ def build_dataset(config: Config, *, progress: bool = True) -> None:
         split asked for cannot be made.
     """
     clips, quarantine = gather(config)
+    clips.sort(key=lambda clip: natural_order(clip.clip))
     split = split_clips([_split_clip(clip) for clip in clips], config.dataset)
     lengths = {
         m: length_statistics([clip.steps[m] for clip in clips], config.dataset.sigmas)
         for m in MODALITIES
     }
     attributes = root_attributes(config, clips, lengths, split.warnings)
+    attributes |= {"split": split.kind, "split_reason": split.reason}
     _check_widths(config, clips, attributes)
     members = {part: [c for c in clips if split.part_of[c.clip] == part] for part in PARTS}
     shown = _shown(len(clips), progress)
@@ -74,6 +81,7 @@ def build_dataset(config: Config, *, progress: bool = True) -> None:
                 next(shown, None)
             file.attrs[f"digest_{part}"] = writer.digest.hexdigest()
     write_quarantine(config.processed, quarantine)
+    return split
 
 
 class _PartWriter:
@@ -84,7 +92,7 @@ class _PartWriter:
     group : h5py.Group
         Empty.
     clips : sequence of ClipInput
-        In the sheet's order.
+        In natural order of their ids.
     lengths : mapping of str to LengthStatistics
         Common lengths.
     config : Config

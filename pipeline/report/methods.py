@@ -168,12 +168,14 @@ def _text(build: Build, versions: Mapping[str, str]) -> tuple[str, list[str]]:
 
 def _dataset(build: Build) -> str:
     s = build.made_with.dataset
+    made = build.dataset.attributes.get("split") if build.dataset else None
     split = {
+        "auto": "as the label sheet gives it, or 6:2:2 where it names no parts",
         "stratified": f"6:2:2, stratified by five classes of the multimodal label (seed {s.seed})",
         "given": "as the label sheet gives it",
         "by_speaker": f"6:2:2 with each speaker in one part (seed {s.seed})",
         "by_video": f"6:2:2 with each video in one part (seed {s.seed})",
-    }[s.split]
+    }[made or s.split]
     lengths = ", ".join(f"{name} {steps}" for name, steps in build.padded.items())
     return (
         f"Sequences were padded with zeros or cut at their mean plus {s.sigmas:g} standard "

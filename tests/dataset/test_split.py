@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import pytest
 
 from pipeline.corpus import CLASSES, class_of
 from pipeline.dataset.settings import DatasetSettings
-from pipeline.dataset.split import PARTS, SplitClip, part_sizes, split_clips
+from pipeline.dataset.split import PARTS, SplitClip, natural_order, part_sizes, split_clips
 from pipeline.errors import BuildError
+from tests.conftest import SHARED
 
 TABLE_3 = {
     "train": [452, 290, 207, 208, 211],
@@ -38,6 +41,68 @@ def test_the_papers_class_totals_give_table_3() -> None:
     split = split_clips(clips, DatasetSettings())
     assert table(clips, split.part_of) == TABLE_3
     assert split.warnings == ()
+
+
+def test_auto_takes_the_sheets_parts_where_every_clip_has_one() -> None:
+    clips = clips_of([754, 484, 345, 346, 352])
+    part_of = split_clips(clips, DatasetSettings(seed=5)).part_of
+    given = [replace(clip, mode=part_of[clip.clip]) for clip in clips]
+    split = split_clips(given, DatasetSettings())
+    assert (split.kind, split.part_of, split.warnings) == ("given", part_of, ())
+    assert split.reason == "the label sheet names a part for every clip"
+    assert table(given, split.part_of) == TABLE_3
+    chosen = split_clips(given, DatasetSettings(split="stratified"))
+    assert chosen.kind == "stratified"
+    assert table(given, chosen.part_of) == TABLE_3
+    assert chosen.part_of != part_of
+
+
+@pytest.mark.parametrize(
+    ("modes", "words"),
+    [
+        (["train", "valid", "test", None] * 5, "names a part for 15 of 20 clips only"),
+        (["train", "valid"] * 10, "names no test clips"),
+        (["train", "valid", "test", "extra"] * 5, "other than train, valid and test: extra"),
+    ],
+)
+def test_auto_says_why_the_sheets_parts_are_not_used(modes: list[str | None], words: str) -> None:
+    clips = [SplitClip(f"v/{i}", i % 5, mode, None, "v") for i, mode in enumerate(modes)]
+    split = split_clips(clips, DatasetSettings())
+    assert split.kind == "stratified"
+    assert words in split.reason
+    assert any(words in warning for warning in split.warnings)
+
+
+def test_auto_without_parts_is_stratified_without_a_warning() -> None:
+    split = split_clips(clips_of([10] * 5), DatasetSettings())
+    assert (split.kind, split.warnings) == ("stratified", ())
+    assert split.reason == "the label sheet names no parts"
+
+
+@pytest.mark.parametrize("kind", ["auto", "stratified"])
+def test_the_real_sheet_gives_table_3_to_the_clip(kind: str) -> None:
+    sheet = SHARED / "corpus" / "ch-sims.csv"
+    if not sheet.is_file():
+        pytest.skip(f"{sheet} is not here: it is no part of the project")
+    with sheet.open(encoding="utf-8", newline="") as stream:
+        clips = [
+            SplitClip(
+                f"{row['video_id']}/{row['clip_id']}",
+                class_of(float(row["label"])),
+                row["mode"],
+                None,
+                row["video_id"],
+            )
+            for row in csv.DictReader(stream)
+        ]
+    split = split_clips(clips, DatasetSettings.model_validate({"split": kind}))
+    assert split.kind == {"auto": "given"}.get(kind, kind)
+    assert table(clips, split.part_of) == TABLE_3
+
+
+def test_natural_order_compares_numbers_as_numbers() -> None:
+    ordered = ["v1/0002", "v1/2", "v1/2_b", "v1/10", "v2/1", "v10/1", "中/1"]
+    assert sorted(sorted(ordered), key=natural_order) == ordered
 
 
 def test_part_sizes_are_the_rounded_products() -> None:
