@@ -44,7 +44,7 @@ def say(words):
 
 with told_by_snakemake():
     CONFIG = make_config(config)
-    SHARDS = layout.shard_names(CONFIG)
+    SHARDS = jobs.shard_names(CONFIG)
 
 
 @cache
@@ -74,7 +74,7 @@ if workflow.is_main_process:
             say(f"{record} does not hold any more: what it names is looked at again")
 
 PROCESSED = str(CONFIG.processed)
-SELECTED = [layout.selection_name(CONFIG)] if CONFIG.run.clips else SHARDS
+SELECTED = [jobs.selection_name(CONFIG)] if CONFIG.run.clips else SHARDS
 
 
 wildcard_constraints:
@@ -116,7 +116,7 @@ def shard_files(stage):
 
     def of_job(wildcards):
         with told_by_snakemake():
-            names = layout.shards_of_job(stage, wildcards.shard, SELECTED)
+            names = jobs.shards_of_job(stage, wildcards.shard, SELECTED)
         return expand(PROCESSED + "/shards/{shard}.json", shard=names)
 
     return of_job
@@ -127,7 +127,7 @@ def records(stage):
     return expand(
         PROCESSED + "/records/{stage}/{shard}.json",
         stage=stage,
-        shard=layout.job_names(stage, SELECTED),
+        shard=jobs.job_names(stage, SELECTED),
     )
 
 
@@ -144,8 +144,8 @@ def job_threads(stage, most):
     if not workflow.is_main_process or workflow.resource_settings.nodes is not None:
         return most  # on a cluster a job has cores of its own
     cores = workflow.resource_settings.cores
-    jobs = len(layout.job_names(stage, SELECTED))
-    return 1 if cores and jobs >= 4 * cores else most
+    count = len(jobs.job_names(stage, SELECTED))
+    return 1 if cores and count >= 4 * cores else most
 
 
 # targets that build one stage of all clips: snakemake --cores 8 stage_audio
