@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config
+from pipeline.corpus import LABELS, MODALITIES
 from pipeline.errors import BuildError
 from pipeline.manifest.build import QUARANTINE as MANIFEST_QUARANTINE
 from pipeline.manifest.build import SHARDS, read_manifest
@@ -23,8 +24,6 @@ from pipeline.store.features import Store
 from pipeline.store.files import read_json
 from pipeline.store.quarantine import Entry, merged, nothing_left
 from pipeline.store.shards import Clip, read_shard
-
-MODALITIES = ("text", "audio", "vision")
 
 _READ = (*MODALITIES, "faces", "openface")
 """Stages whose files are read: the features, and what says how good they are."""
@@ -41,7 +40,7 @@ _FIGURES = {
 }
 
 _COLUMNS = (
-    *("clip", "row", "video_id", "text", "M", "T", "A", "V"),
+    *("clip", "row", "video_id", "text", *LABELS),
     *("mode", "speaker", "gender", "age", "duration", "warnings"),
 )
 

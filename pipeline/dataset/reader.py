@@ -10,10 +10,8 @@ import h5py
 import torch
 from torch.utils.data import Dataset
 
+from pipeline.corpus import LABELS, MODALITIES
 from pipeline.errors import BuildError
-
-MODALITIES = ("text", "audio", "vision")
-LABELS = ("M", "T", "A", "V")
 
 
 def open_dataset(path: str | Path, part: str = "train") -> ClipDataset:

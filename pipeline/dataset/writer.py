@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import Config
-from pipeline.corpus import class_of
+from pipeline.corpus import LABELS, MODALITIES, class_of
 from pipeline.dataset.disk import new_hdf5
-from pipeline.dataset.inputs import MODALITIES, QUALITY, ClipInput, gather
+from pipeline.dataset.inputs import QUALITY, ClipInput, gather
 from pipeline.dataset.lengths import LengthStatistics, length_statistics
 from pipeline.dataset.provenance import root_attributes
 from pipeline.dataset.split import PARTS, Split, SplitClip, natural_order, split_clips
@@ -25,7 +25,6 @@ from pipeline.store.files import written_whole
 from pipeline.store.quarantine import write_quarantine
 
 DATASET = "dataset.h5"
-LABELS = ("M", "T", "A", "V")
 
 _TEXT = h5py.string_dtype("utf-8")
 _FORMAT = ("earliest", "v110")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Config, available_cores
+from pipeline.corpus import LABELS
 from pipeline.errors import BuildError, ClipError
 from pipeline.manifest.folders import MediaFolders
 from pipeline.manifest.media import Media, MediaReader, find_media
@@ -141,7 +142,7 @@ def _accept(row: SheetRow, media: Media | ClipError, config: Config) -> dict[str
     return {
         "clip": row.clip,
         **{name: getattr(row, name) for name in ("video_id", "clip_id", "row", "text")},
-        **{name: getattr(row, name) for name in ("M", "T", "A", "V", *_STRINGS)},
+        **{name: getattr(row, name) for name in (*LABELS, *_STRINGS)},
         "media": media.path,
         "media_digest": media.digest,
         "size": media.size,
@@ -231,7 +232,7 @@ def _manifest_schema() -> Any:
             *((name, text) for name in ("clip", "video_id", "clip_id")),
             ("row", whole),
             ("text", text),
-            *((name, number) for name in ("M", "T", "A", "V")),
+            *((name, number) for name in LABELS),
             *((name, text) for name in (*_STRINGS, "media", "media_digest")),
             ("size", whole),
             ("duration", number),

@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.corpus import LABELS
 from pipeline.manifest.folders import MediaFolders
 from pipeline.manifest.table import Record
-from pipeline.manifest.votes import MODALITIES, identity
+from pipeline.manifest.votes import identity
 
 SPELLINGS: dict[str, tuple[str, ...]] = {
     "video_id": ("video_id", "video", "videoid"),
@@ -109,7 +110,7 @@ def row_of(row: int, record: Record, folders: MediaFolders, *, labelled: bool = 
             "a transcript with a comma needs quotation marks"
         )
     labels: dict[str, Any] = {}
-    for name in MODALITIES if labelled else ():
+    for name in LABELS if labelled else ():
         value, problem = _label(record[name], name)
         labels[name] = value
         problems += [problem] if problem else []

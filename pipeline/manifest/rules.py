@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pipeline.corpus import LABELS, on_grid
 from pipeline.manifest.probe import Probe
 from pipeline.manifest.row import SheetRow
 from pipeline.manifest.settings import CorpusRules
-from pipeline.manifest.votes import MODALITIES
 from pipeline.media import LONGEST_SECONDS
 
 _EPSILON = 1e-6
@@ -69,7 +69,12 @@ def findings(row: SheetRow, probe: Probe, rules: CorpusRules) -> Iterator[Findin
     yield from _duration(probe.duration, rules)
     if not row.text:
         yield Finding("transcript", "its transcript is empty", "fill in the sheet's text column")
-    off = [f"{m} {getattr(row, m):g}" for m in MODALITIES if not on_grid(getattr(row, m))]
+    labels = {name: getattr(row, name) for name in LABELS}
+    off = [
+        f"{name} {label:g}"
+        for name, label in labels.items()
+        if not math.isnan(label) and not on_grid(label)
+    ]
     if off:
         yield Finding(
             "label_grid",
@@ -79,13 +84,6 @@ def findings(row: SheetRow, probe: Probe, rules: CorpusRules) -> Iterator[Findin
         )
     if row.vote_problems:
         yield Finding("votes", f"votes: {'; '.join(row.vote_problems)}", "complete annotations.csv")
-
-
-def on_grid(label: float) -> bool:
-    """Tell whether a label is absent or a mean of five votes in {-1, 0, 1}."""
-    if math.isnan(label):
-        return True
-    return abs(label) <= 1 + _EPSILON and abs(label * 5 - round(label * 5)) < _EPSILON
 
 
 def _streams(probe: Probe) -> Iterator[Finding]:
@@ -118,7 +116,7 @@ def unusable(row: SheetRow, probe: Probe) -> Iterator[Finding]:
     """Yield what no rule can soften: without it a clip has no place in the dataset."""
     if math.isnan(row.M):
         yield Finding("label", "it has no multimodal label (M)", "fill in the sheet's label column")
-    outside = [f"{m} {label:g}" for m in MODALITIES if abs(label := getattr(row, m)) > 1 + _EPSILON]
+    outside = [f"{m} {label:g}" for m in LABELS if abs(label := getattr(row, m)) > 1 + _EPSILON]
     if outside:
         yield Finding(
             "label",

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.corpus import LABELS
 from pipeline.errors import BuildError
 from pipeline.manifest.folders import MediaFolders
 from pipeline.manifest.row import SPELLINGS, SheetRow, row_of
 from pipeline.manifest.table import Table, read_table
-from pipeline.manifest.votes import MODALITIES, ClipVotes, Vote, flat, identity, read_votes
+from pipeline.manifest.votes import ClipVotes, Vote, flat, identity, read_votes
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -190,7 +191,7 @@ def _with_votes(row: SheetRow, clip: ClipVotes | None, labelled: bool) -> SheetR
         if labelled:
             return replace(row, vote_problems=("it has no votes",))
         return replace(row, problems=(*row.problems, "it has no votes"))
-    means = {name: clip.mean(name) for name in MODALITIES}
+    means = {name: clip.mean(name) for name in LABELS}
     if labelled:
         differing = [
             f"its label {name} is {getattr(row, name):g}, its votes' mean {mean:g}"

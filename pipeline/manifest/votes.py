@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from pipeline.corpus import LABELS
 from pipeline.manifest.folders import MediaFolders
 from pipeline.manifest.table import Record, Table
-
-MODALITIES = ("M", "T", "A", "V")
 
 _MODALITY = {
     spelling: modality
@@ -81,7 +80,7 @@ def flat(clips: dict[str, ClipVotes]) -> list[Vote]:
     return [
         Vote(name, modality, annotator, vote)
         for name, clip in clips.items()
-        for modality in MODALITIES
+        for modality in LABELS
         for annotator, vote in clip.by_modality.get(modality, {}).items()
     ]
 
@@ -117,7 +116,7 @@ def _check_panels(clips: dict[str, ClipVotes]) -> None:
     if not panels:
         return
     panel = min(panels, key=lambda p: (-panels[p], -len(p), sorted(p)))
-    voted_on = [m for m in MODALITIES if any(m in clip.by_modality for clip in clips.values())]
+    voted_on = [m for m in LABELS if any(m in clip.by_modality for clip in clips.values())]
     for clip in clips.values():
         for modality in voted_on:
             voters = clip.by_modality.get(modality, {}).keys()

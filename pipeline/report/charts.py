@@ -11,10 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.report.palette import MODALITIES, STANDINS, use_variables
-
-GRID = tuple(round(step / 5 - 1, 1) for step in range(11))
-"""The values a mean of five votes can take: -1.0, -0.8 ... 1.0."""
+from pipeline.corpus import GRID, MODALITY_OF, TITLES
+from pipeline.report.palette import STANDINS, use_variables
 
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -86,15 +84,13 @@ def _bounded(match: re.Match[str]) -> str:
     return f'{match[1]} style="max-width: {1.15 * float(match[2]):.0f}pt"'
 
 
-def label_histograms(labels: Mapping[str, NDArray[np.float64]]) -> str:
-    """Draw Fig. 2, left: how often each label value occurs, by modality."""
+def label_histograms(counts: Mapping[str, Sequence[int]]) -> str:
+    """Draw Fig. 2, left: how many clips have each value of the grid, by label."""
     with _drawing("fig2", 6.4, 3.7) as drawing:
         axes = drawing.figure.subplots(2, 2, sharex=True, sharey=True)
-        for axis, (name, values) in zip(axes.flat, labels.items(), strict=True):
-            nearest = np.rint((values[np.isfinite(values)] + 1) * 5).astype(int)
-            counts = np.bincount(np.clip(nearest, 0, 10), minlength=11)
-            axis.bar(GRID, counts, width=0.15, color=STANDINS[name.lower()])
-            axis.set_title(f"{name} · {MODALITIES[name]}")
+        for axis, (name, heights) in zip(axes.flat, counts.items(), strict=True):
+            axis.bar(GRID, heights, width=0.15, color=STANDINS[name.lower()])
+            axis.set_title(f"{name} · {TITLES[name]}")
             axis.set_xticks([-1, -0.6, -0.2, 0.2, 0.6, 1])
             axis.yaxis.get_major_locator().set_params(integer=True)
         drawing.figure.supylabel("clips", color=STANDINS["soft"], fontsize=9)
@@ -135,7 +131,7 @@ def representations(name: str, points: Sequence[Mapping[str, Any]]) -> str:
             members = [point for point in points if point["modality"] == task]
             axis.scatter(
                 [point["x"] for point in members], [point["y"] for point in members], s=size,
-                marker=mark, color=STANDINS[task.lower()], alpha=0.7, lw=0, label=MODALITIES[task],
+                marker=mark, color=STANDINS[task.lower()], alpha=0.7, lw=0, label=MODALITY_OF[task],
             )  # fmt: skip
         axis.set_xticks([])
         axis.set_yticks([])

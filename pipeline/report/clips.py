@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError
 
+from pipeline.corpus import LABELS, MODALITIES
 from pipeline.errors import BuildError
 from pipeline.openface.columns import CONFIDENCE, INTENSITY_UNITS, SUCCESS, TABLE_GROUPS
-from pipeline.report.corpus import MODALITIES, classes_of
+from pipeline.report.corpus import classes_of
 from pipeline.report.findings import Finding, findings
 from pipeline.report.signals import Detail, film_strip, fitting_detail, pack, resample
 from pipeline.report.sources import Build
@@ -55,10 +56,10 @@ def clip_rows(build: Build) -> list[ClipRow]:
         info = {stage: _info(build, stage, clip) for stage in STAGES}
         steps = _steps(build, clip)
         cut = [name for name, limit in limits.items() if steps.get(name, 0) > limit]
-        figures = {
+        figures: dict[str, Any] = {
             "part": parts.get(clip),
             "class": name,
-            **{label: _plain(entry[label]) for label in "MTAV"},
+            **{label: _plain(entry[label]) for label in LABELS},
             "seconds": _plain(entry["duration"]),
             **_quality(info),
             "faces": _faces_a_frame(build, clip),

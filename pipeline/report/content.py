@@ -5,19 +5,28 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from pipeline.corpus import CLASSES
+from pipeline.corpus import (
+    CLASS_TITLES,
+    CLASSES,
+    LABELS,
+    PAPER_TABLE1,
+    PAPER_TABLE3,
+    TITLES,
+    label_distances,
+    label_histogram,
+    table1,
+)
 from pipeline.report import charts, corpus
 from pipeline.report.clips import DETAILS_A_BLOCK, ClipRow
 from pipeline.report.findings import KINDS
 from pipeline.report.methods import methods
-from pipeline.report.palette import MODALITIES, heat_scale
-from pipeline.report.paper import CORPUS, SPLIT
+from pipeline.report.palette import heat_scale
 from pipeline.report.provenance import costs, dag, differences, edges, revision, versions
 from pipeline.report.results import Results, read_results, result_tables
 from pipeline.report.signals import ALPHABET, LEVELS
 from pipeline.report.sources import Build
 from pipeline.report.summary import build_warnings
-from pipeline.train.experiments import TITLES
+from pipeline.train.experiments import TITLES as MODEL_TITLES
 from pipeline.train.metrics import TITLES as METRIC_TITLES
 
 _REASONS_SHOWN = 3
@@ -59,8 +68,8 @@ def page_content(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
         "metric_titles": METRIC_TITLES,
         "figure4": _figure4(results),
         "reasons": _reasons(build),
-        "classes": corpus.CLASS_NAMES,
-        "modalities": MODALITIES,
+        "classes": CLASS_TITLES,
+        "label_titles": TITLES,
         "costs": costs(build.runs),
         "versions": stored_versions,
         "versions_from": versions_from,
@@ -90,11 +99,13 @@ def _corpus(build: Build, rows: list[ClipRow]) -> dict[str, Any] | None:
     clips = build.usable
     if clips.empty:
         return None
+    histogram: dict[str, list[int]] = {label: label_histogram(clips[label]) for label in LABELS}
     shown: dict[str, Any] = {
-        "table1": corpus.table1(clips),
-        "fig2": charts.label_histograms({m: clips[m].to_numpy(float) for m in corpus.LABELS}),
-        "eq1": charts.distance_matrix(corpus.label_distance(clips), corpus.LABELS),
-        "labelled": {m: int(clips[m].notna().sum()) for m in corpus.LABELS},
+        "table1": corpus.compared(table1(clips)),
+        "histogram": histogram,
+        "fig2": charts.label_histograms(histogram),
+        "eq1": charts.distance_matrix(label_distances(clips[list(LABELS)].to_numpy(float)), LABELS),
+        "labelled": {m: int(clips[m].notna().sum()) for m in LABELS},
         "lengths": [],
         "unknown": [n for row in rows if (n := row.figures["unknown"])],
         "table3": None,
@@ -108,7 +119,7 @@ def _corpus(build: Build, rows: list[ClipRow]) -> dict[str, Any] | None:
         counts = build.dataset.table3()
         rows_of = [(str(part), [int(n) for n in row]) for part, row in counts.iterrows()]
         rows_of.append(("all", [int(n) for n in counts.sum()]))
-        shown["table3"] = [(part, row, SPLIT.get(part)) for part, row in rows_of]
+        shown["table3"] = [(part, row, PAPER_TABLE3.get(part)) for part, row in rows_of]
         shown["table3_chart"] = charts.part_bars(rows_of, CLASSES)
     return shown
 
@@ -127,14 +138,14 @@ def _lengths(build: Build, rows: list[ClipRow]) -> list[tuple[corpus.Lengths, st
 
 def _incomparable(build: Build) -> str:
     """Say why scores cannot be held against the paper's; nothing when they can."""
-    if build.clips_in != CORPUS["clips"]:
+    if build.clips_in != PAPER_TABLE1.clips:
         return f"This corpus has {len(build.usable):,} that can be used."
     return "Here the text model is untrained." if build.made_with.text.model == "demo" else ""
 
 
 def _curves(results: Results) -> dict[str, Any]:
     return {
-        TITLES[name]: charts.learning_curves(name, curves)
+        MODEL_TITLES[name]: charts.learning_curves(name, curves)
         for name, curves in results.curves.items()
         if curves
     }
@@ -142,7 +153,7 @@ def _curves(results: Results) -> dict[str, Any]:
 
 def _confusions(results: Results) -> dict[str, Any]:
     return {
-        TITLES[name]: charts.confusion_matrix(name, counts, CLASSES)
+        MODEL_TITLES[name]: charts.confusion_matrix(name, counts, CLASSES)
         for name, counts in results.confusions.items()
     }
 

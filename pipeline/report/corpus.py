@@ -9,21 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.corpus import CLASSES, class_of
-from pipeline.dataset.info import characters
-from pipeline.report.paper import CORPUS
+from pipeline.corpus import CLASSES, LABELS, PAPER_TABLE1, CorpusCounts, class_of
 
-LABELS = ("M", "T", "A", "V")
-MODALITIES = ("text", "audio", "vision")
-
-
-CLASS_NAMES = dict(
-    zip(
-        CLASSES,
-        ("negative", "weakly negative", "neutral", "weakly positive", "positive"),
-        strict=True,
-    )
-)
+_ABSENT = "not in the sheet"
 
 
 def classes_of(labels: pd.Series) -> pd.Series:
@@ -34,52 +22,31 @@ def classes_of(labels: pd.Series) -> pd.Series:
 
 @dataclass(frozen=True)
 class Compared:
-    """One figure of the corpus beside the paper's."""
+    """One figure of the corpus next to the paper's; None where the sheet does not give it."""
 
     name: str
-    ours: str
-    paper: str
+    ours: float | None
+    paper: float | None
+    digits: int = 0
+    unit: str = ""
+
+    def written(self, value: float | None) -> str:
+        """Write one of the two figures for the page."""
+        return _ABSENT if value is None else f"{value:,.{self.digits}f}{self.unit}"
 
 
-def table1(clips: pd.DataFrame) -> list[Compared]:
-    """Return the rows of Table 1 for a corpus.
-
-    Parameters
-    ----------
-    clips : DataFrame
-        Rows of the manifest (``video_id, gender, speaker, duration, text``).
-    """
-    gender = clips["gender"].astype("string").str.strip().str.lower()
-    male = gender.isin(["m", "male", "男"])
-    female = gender.isin(["f", "female", "女"])
-    known = bool((male | female).any())
-    speakers = clips["speaker"].nunique()
-    absent = "not in the sheet"
+def compared(ours: CorpusCounts) -> list[Compared]:
+    """Return the rows of Table 1: a corpus next to the paper's."""
+    paper = PAPER_TABLE1
     return [
-        Compared("Videos", f"{clips['video_id'].nunique():,}", f"{CORPUS['videos']:,}"),
-        Compared("Clips", f"{len(clips):,}", f"{CORPUS['clips']:,}"),
-        Compared("– male", f"{male.sum():,}" if known else absent, f"{CORPUS['male']:,}"),
-        Compared("– female", f"{female.sum():,}" if known else absent, f"{CORPUS['female']:,}"),
-        Compared("Speakers", f"{speakers:,}" if speakers else absent, f"{CORPUS['speakers']:,}"),
-        Compared("Mean length", f"{clips['duration'].mean():.2f} s", f"{CORPUS['seconds']} s"),
-        Compared(
-            "Mean words",
-            f"{clips['text'].map(characters).mean():.1f}",
-            str(CORPUS["words"]),
-        ),
+        Compared("Videos", ours.videos, paper.videos),
+        Compared("Clips", ours.clips, paper.clips),
+        Compared("– male", ours.male, paper.male),
+        Compared("– female", ours.female, paper.female),
+        Compared("Speakers", ours.speakers, paper.speakers),
+        Compared("Mean length", ours.seconds, paper.seconds, digits=2, unit=" s"),
+        Compared("Mean words", ours.words, paper.words, digits=1),
     ]
-
-
-def label_distance(labels: pd.DataFrame) -> NDArray[np.float64]:
-    """Return D [4, 4], D[i, j] the mean over clips of (label_i - label_j)^2 (paper, eq. 1).
-
-    Clips that lack one of the two labels are left out of that pair; NaN without any.
-    """
-    values = labels[list(LABELS)].to_numpy(float)
-    squared = (values[:, :, None] - values[:, None, :]) ** 2
-    counts = np.isfinite(squared).sum(axis=0)
-    sums = np.nansum(squared, axis=0)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
 @dataclass(frozen=True)

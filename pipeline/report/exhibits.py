@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pipeline.report.clips import ClipRow
+from pipeline.report.corpus import Compared
 from pipeline.report.palette import LIGHT
 from pipeline.report.results import Table
 from pipeline.store.files import written_whole
@@ -63,7 +64,7 @@ def _figures(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _tables(content: Mapping[str, Any]) -> Iterator[tuple[str, pd.DataFrame]]:
     corpus = content["corpus"]
     if corpus is not None:
-        yield "table1", pd.DataFrame(corpus["table1"])
+        yield "table1", _compared_table(corpus["table1"])
         if corpus["table3"] is not None:
             names = ["part", "total", *content["classes"]]
             rows = [(part, *counts) for part, counts, _ in corpus["table3"]]
@@ -71,6 +72,13 @@ def _tables(content: Mapping[str, Any]) -> Iterator[tuple[str, pd.DataFrame]]:
         yield "clips", _clip_table(content["rows"])
     for table in content["tables"]:
         yield table.name.lower().replace(" ", ""), _score_table(table)
+
+
+def _compared_table(rows: Sequence[Compared]) -> pd.DataFrame:
+    """Keep the numbers numbers; one that the sheet does not give is empty."""
+    table = [(row.name.removeprefix("– "), row.unit.strip(), row.ours, row.paper) for row in rows]
+    # as objects, so that counts stay whole numbers next to means
+    return pd.DataFrame(table, columns=["item", "unit", "here", "CH-SIMS"], dtype=object)
 
 
 def _clip_table(rows: list[ClipRow]) -> pd.DataFrame:

@@ -68,8 +68,6 @@ DARK = MappingProxyType(
 STANDINS = MappingProxyType({name: f"#0000{index + 16:02x}" for index, name in enumerate(LIGHT)})
 """The colour that means a variable while matplotlib draws."""
 
-MODALITIES = MappingProxyType({"M": "multimodal", "T": "text", "A": "audio", "V": "vision"})
-
 
 def css_variables(colours: MappingProxyType[str, str]) -> str:
     """Return the palette as declarations of CSS variables."""

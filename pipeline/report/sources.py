@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from pipeline.config import Config, make_config, merge
+from pipeline.corpus import MODALITIES
 from pipeline.dataset.info import DatasetInfo
 from pipeline.errors import BuildError
 from pipeline.stages import STAGES, STEPS
@@ -105,7 +106,7 @@ class Build:
     def features(self) -> dict[str, int]:
         """How many usable clips have each modality's feature."""
         clips = set(self.usable["clip"]) if len(self.usable) else set()
-        return {name: len(clips & self.done[name]) for name in ("vision", "audio", "text")}
+        return {name: len(clips & self.done[name]) for name in MODALITIES}
 
     @property
     def parts(self) -> dict[str, str]:

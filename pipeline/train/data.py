@@ -9,10 +9,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from pipeline.corpus import MODALITIES
 from pipeline.errors import BuildError
 from pipeline.train.hyper import TASKS
 
-STREAMS = ("text", "audio", "vision")
 Form = Literal["mean", "repeated", "sequence", "padded", "aligned"]
 
 
@@ -148,7 +148,7 @@ class Part:
     def batch(self, clips: Tensor) -> Batch:
         """Gather the clips at these positions."""
         values: dict[str, Any] = {"labels": {t: label[clips] for t, label in self.labels.items()}}
-        for stream in STREAMS:
+        for stream in MODALITIES:
             held = self.streams[stream]
             if isinstance(held, Ragged) and stream == "text" and self.packed_text:
                 values["text"], values["text_lengths"] = held.packed(clips)

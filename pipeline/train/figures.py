@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import Config
+from pipeline.corpus import GRID, LABELS, MODALITY_OF, label_distances, label_histogram
 from pipeline.dataset.split import PARTS
 from pipeline.errors import BuildError
 from pipeline.train.experiments import FIGURE4, MULTITASK, TITLES
-from pipeline.train.hyper import TASKS
 from pipeline.train.load import load_model
 from pipeline.train.read import load_corpus
 from pipeline.train.trainer import pick_device, predict
 
-_GRID = tuple(round(-1 + 0.2 * i, 1) for i in range(11))
 _LEAST = 3  # t-SNE of fewer clips shows nothing
 
 
@@ -28,31 +28,25 @@ def label_figure(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     Labels that a corpus does not have leave their histogram at 0 and their differences null.
     """
     with h5py.File(path, "r") as file:
-        labels = {
-            task: np.concatenate(
-                [np.asarray(file[f"{part}/labels/{task}"][:], np.float64) for part in PARTS]
-            )
-            for task in TASKS
-        }
-    counts = {task: _histogram(values) for task, values in labels.items()}
-    difference = [[_difference(labels[i], labels[j]) for j in TASKS] for i in TASKS]
-    value = {"tasks": list(TASKS), "grid": _GRID, "counts": counts, "difference": difference}
+        labels = np.stack(
+            [
+                np.concatenate([file[f"{part}/labels/{name}"][:] for part in PARTS])
+                for name in LABELS
+            ]
+        )
+    counts = {
+        name: label_histogram(values) for name, values in zip(LABELS, labels.tolist(), strict=True)
+    }
+    difference = [
+        [round(value, 6) if isfinite(value) else None for value in row]
+        for row in label_distances(labels.T).tolist()
+    ]
+    value = {"tasks": list(LABELS), "grid": GRID, "counts": counts, "difference": difference}
     rows = [
-        {"label": edge, **{task: counts[task][i] for task in TASKS}} for i, edge in enumerate(_GRID)
+        {"label": value, **{label: counts[label][i] for label in LABELS}}
+        for i, value in enumerate(GRID)
     ]
     return value, rows
-
-
-def _histogram(values: NDArray[np.float64]) -> list[int]:
-    known = values[np.isfinite(values)]
-    nearest = np.abs(known[:, None] - np.array(_GRID)).argmin(1)
-    counts: list[int] = np.bincount(nearest, minlength=len(_GRID)).tolist()
-    return counts
-
-
-def _difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> float | None:
-    both = np.isfinite(first) & np.isfinite(second)
-    return round(float(((first - second)[both] ** 2).mean()), 6) if both.any() else None
 
 
 def representation_figure(config: Config) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -112,9 +106,9 @@ def _representations(config: Config, name: str) -> dict[str, Any]:
     by_task = predict(loaded.model, part, pick_device(settings.device), "representations")
     width = min([len(part), *(values.shape[1] for values in by_task.values())])
     return {
-        "vectors": np.concatenate([_reduced(by_task[task], width) for task in "TAV"]),
-        "modality": [task for task in "TAV" for _ in part.clips],
-        "clips": [clip for _ in "TAV" for clip in part.clips],
+        "vectors": np.concatenate([_reduced(by_task[task], width) for task in MODALITY_OF]),
+        "modality": [task for task in MODALITY_OF for _ in part.clips],
+        "clips": [clip for _ in MODALITY_OF for clip in part.clips],
     }
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from pipeline.corpus import LABELS, Label
 from pipeline.settings import Settings
 
-Task = Literal["M", "T", "A", "V"]
-TASKS: tuple[Task, ...] = ("M", "T", "A", "V")
+Task = Label
+TASKS = LABELS
+"""A task is to predict one label."""
 
 
 class Weights(Settings):

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.corpus import MODALITIES
 from pipeline.errors import BuildError
-from pipeline.train.data import STREAMS
 from pipeline.train.hyper import HYPER
 from pipeline.train.models import build_model
 from pipeline.train.models.base import SentimentModel
@@ -115,7 +115,7 @@ def predict_features(
     by_task: dict[str, list[float]] = {}
     for seed in seeds:
         loaded = load_model(seed, device)
-        for stream in STREAMS:
+        for stream in MODALITIES:
             wanted = loaded.config["dims"][stream]
             if arrays[stream].ndim != 2 or arrays[stream].shape[1] != wanted:
                 raise BuildError(

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.corpus import EDGES as CLASS_EDGES
+
 Floats = NDArray[np.floating[Any]]
 
-EDGES: dict[int, tuple[float, ...]] = {2: (0.0,), 3: (-0.1, 0.1), 5: (-0.7, -0.1, 0.1, 0.7)}
+EDGES: dict[int, tuple[float, ...]] = {2: (0.0,), 3: (-0.1, 0.1), 5: CLASS_EDGES}
 """Upper edges of all classes but the last, for 2, 3 and 5 classes."""
 METRICS = ("acc2", "acc3", "acc5", "f1", "mae", "corr")
 TITLES = {

@@ -14,11 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.corpus import MODALITIES
 from pipeline.dataset.info import digest_of_parts
 from pipeline.dataset.split import PARTS
 from pipeline.errors import BuildError
 from pipeline.store.files import digest
-from pipeline.train.data import STREAMS, Corpus, Form, Part, Ragged
+from pipeline.train.data import Corpus, Form, Part, Ragged
 from pipeline.train.hyper import TASKS
 from pipeline.train.recipe import Recipe
 
@@ -68,7 +69,7 @@ def part_of_arrays(
 ) -> Part:
     """Return a part of one clip from its unpadded features, as the dataset file would give it."""
     group: dict[str, Any] = {"id": np.array(["clip"]), "labels": {}}
-    for stream in STREAMS:
+    for stream in MODALITIES:
         rows = arrays[stream][: steps[stream]]
         padded = np.zeros((1, steps[stream], rows.shape[1]), np.float32)
         padded[0, : len(rows)] = rows
@@ -81,8 +82,8 @@ def part_of_arrays(
 
 
 def _read(file: h5py.File, form: Form, recipe: Recipe, memory_gb: float) -> Corpus:
-    steps = {stream: int(file[f"train/{stream}"].shape[1]) for stream in STREAMS}
-    dims = {stream: int(file[f"train/{stream}"].shape[2]) for stream in STREAMS}
+    steps = {stream: int(file[f"train/{stream}"].shape[1]) for stream in MODALITIES}
+    dims = {stream: int(file[f"train/{stream}"].shape[2]) for stream in MODALITIES}
     parts = {}
     held = sum(_kept_bytes(file[name], form, recipe) for name in PARTS)
     limit = memory_gb if held <= memory_gb * 1e9 else 0.0
@@ -100,7 +101,7 @@ def _read(file: h5py.File, form: Form, recipe: Recipe, memory_gb: float) -> Corp
 def _part(group: Group, form: Form, recipe: Recipe, text_steps: int, limit: float) -> Part:
     clips = tuple(_string(value) for value in group["id"][:])
     streams: dict[str, Ragged | Tensor] = {}
-    for stream in STREAMS:
+    for stream in MODALITIES:
         rows = _rows_of(group, stream, form, recipe)
         if _as_sequence(stream, form):
             streams[stream] = _ragged(group, stream, clips, rows, limit)
@@ -123,7 +124,7 @@ def _kept_bytes(group: Group, form: Form, recipe: Recipe) -> int:
     """Return what a part's sequences take in memory; means are small beside them."""
     return sum(
         int(_rows_of(group, stream, form, recipe).sum()) * int(group[stream].shape[2]) * 4
-        for stream in STREAMS
+        for stream in MODALITIES
         if _as_sequence(stream, form)
     )
 

@@ -15,7 +15,7 @@ import torch
 from torch.utils.data import DataLoader
 
 import pipeline
-from pipeline.dataset.info import DatasetInfo, characters
+from pipeline.dataset.info import DatasetInfo
 from pipeline.dataset.writer import build_dataset
 from pipeline.errors import BuildError
 from tests.dataset.features import balanced, build_folder
@@ -75,10 +75,9 @@ def test_a_wrong_part_or_file_says_what_to_do(path: Path, tmp_path: Path) -> Non
 def test_the_papers_tables(path: Path) -> None:
     info = DatasetInfo(path)
     one = info.table1()
-    assert (one["clips"], one["videos"], one["speakers"]) == (30, 3, 4)
-    assert (one["male"], one["female"]) == (20, 10)
-    assert one["mean_seconds"] == pytest.approx(2.5)
-    assert one["mean_tokens"] == pytest.approx(3.0)
+    assert (one.clips, one.videos, one.speakers) == (30, 3, 4)
+    assert (one.male, one.female) == (20, 10)
+    assert one.seconds == pytest.approx(2.5)
     three = info.table3()
     assert three.loc["train"].tolist() == [20, 4, 4, 4, 4, 4]
     assert three["total"].sum() == 30
@@ -94,10 +93,6 @@ def test_figure_2_counts_labels_and_measures_their_distance(path: Path) -> None:
     assert distances[0, 1] == 0
     assert distances[0, 2] == pytest.approx(np.mean([1, 0.16, 0, 0.16, 1]))
     assert np.isnan(distances[0, 3])
-
-
-def test_a_transcripts_characters_are_its_letters_and_digits() -> None:
-    assert characters("哈哈，真是 OK 了！3") == 8
 
 
 def test_the_facts_are_read_without_torch(path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.corpus import CLASSES, class_of
+from pipeline.corpus import CLASSES
 from pipeline.dataset.settings import DatasetSettings
 from pipeline.dataset.split import PARTS, SplitClip, natural_order, part_sizes, split_clips
 from pipeline.errors import BuildError
@@ -177,19 +177,3 @@ def test_too_few_groups_and_unknown_speakers_stop_the_build() -> None:
         split_clips(clips, DatasetSettings(split="by_video"))
     with pytest.raises(BuildError, match="by_video"):
         split_clips(clips, DatasetSettings(split="by_speaker"))
-
-
-def test_classes_are_the_papers_and_a_label_between_is_of_the_nearest() -> None:
-    grid = [-1.0, -0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    names = [CLASSES[class_of(label)] for label in grid]
-    assert names == ["NG"] * 2 + ["WN"] * 3 + ["NU"] + ["WP"] * 3 + ["PS"] * 2
-    assert [CLASSES[class_of(x)] for x in (-0.71, -0.69, 0.05, 0.33, 3.0)] == [
-        "NG",
-        "WN",
-        "NU",
-        "WP",
-        "PS",
-    ]
-    assert [CLASSES[class_of(x)] for x in (-0.7, -0.1, 0.1, 0.7)] == ["NG", "WN", "NU", "WP"]
-    with pytest.raises(ValueError, match="label M"):
-        class_of(float("nan"))

@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.audio.extractor import feature_names
 from pipeline.config import Config
-from pipeline.dataset.inputs import MODALITIES
+from pipeline.corpus import MODALITIES
 from pipeline.dataset.split import PARTS
 from pipeline.dataset.writer import build_dataset
 from pipeline.errors import BuildError

@@ -20,7 +20,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from pipeline.config import Config, make_config
-from pipeline.corpus import class_of
+from pipeline.corpus import LABEL_OF, LABELS, MODALITIES, class_of
 from pipeline.openface.columns import COLUMNS, CONFIDENCE, SUCCESS, TABLE_GROUPS
 from pipeline.store.features import Features, Store
 from pipeline.store.files import write_json
@@ -44,6 +44,8 @@ class Corpus:
     reasons: dict[str, str] = field(default_factory=dict)
     blind: Sequence[int] = (3,)
     """Clips whose face is lost for half of the time."""
+    labels: Sequence[float] = ()
+    """Labels M that clips get in turn; without any, they are drawn from the grid."""
     template: bool = False
     """Write the same arrays for all clips, for large corpora."""
 
@@ -89,7 +91,9 @@ def _manifest(corpus: Corpus, rng: np.random.Generator) -> pd.DataFrame:
     for place in range(corpus.clips):
         clip = corpus.ids.get(place, f"video_{place // 20 + 1:04d}/{place % 20 + 1:04d}")
         label = round(float(rng.integers(-5, 6)) / 5, 1)
-        labels = [round(float(np.clip(label + rng.integers(-1, 2) / 5, -1, 1)), 1) for _ in "TAV"]
+        if corpus.labels:
+            label = corpus.labels[place % len(corpus.labels)]
+        others = [float(np.clip(label + rng.integers(-1, 2) / 5, -1, 1)) for _ in MODALITIES]
         text = "".join(rng.choice(list(WORDS), int(rng.integers(5, 16)))) + "。"
         rows.append(
             {
@@ -99,7 +103,7 @@ def _manifest(corpus: Corpus, rng: np.random.Generator) -> pd.DataFrame:
                 "row": place,
                 "text": corpus.texts.get(place, text),
                 "M": label,
-                **dict(zip("TAV", labels, strict=True)),
+                **{LABEL_OF[m]: round(v, 1) for m, v in zip(MODALITIES, others, strict=True)},
                 "mode": None,
                 "speaker": f"speaker {place % 5}",
                 "gender": "male" if place % 3 else "female",
@@ -255,7 +259,7 @@ def _write_dataset(root: Path, manifest: pd.DataFrame, config: Config) -> None:
                 group[name] = np.array(rows[column], dtype=text)
             for name in ("speaker", "gender", "age"):
                 group[name] = np.array(rows[name], dtype=text)
-            for label in "MTAV":
+            for label in LABELS:
                 group[f"labels/{label}"] = rows[label].to_numpy(np.float32)
             group["class"] = np.array([class_of(label) for label in rows["M"]], np.int64)
             for name, limit in limits.items():

@@ -175,7 +175,7 @@ def test_an_old_dataset_is_not_called_built(tmp_path: Path) -> None:
     for product in PRODUCTS:
         assert is_outdated(tmp_path, product)
     text = summary_text(config)
-    assert "features: vision 3, audio 3, text 3; dataset.h5 is of an earlier build" in text
+    assert "features: text 3, audio 3, vision 3; dataset.h5 is of an earlier build" in text
     assert "1 x audio: no sound (video_0001/0002)" in text
     assert "report.html (of an earlier build)" in text
     assert "WARNING: the dataset is of an earlier build" in text

@@ -7,12 +7,11 @@ import math
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
 from pipeline.config import Config, make_config
-from pipeline.report.corpus import alpha_ordinal, label_distance, lengths
+from pipeline.report.corpus import alpha_ordinal, lengths
 from pipeline.report.findings import Finding, Info, findings
 from pipeline.report.methods import methods
 from pipeline.report.palette import DARK, LIGHT
@@ -47,15 +46,6 @@ def test_alpha_is_that_of_krippendorffs_worked_example() -> None:
 def test_alpha_is_one_when_all_agree_and_undefined_when_nothing_varies() -> None:
     assert alpha_ordinal([[1, 1], [0, 0], [-1, -1]]) == 1
     assert math.isnan(alpha_ordinal([[1, 1], [1, 1]]))
-
-
-def test_label_distance_is_equation_1_over_clips_that_have_both_labels() -> None:
-    labels = pd.DataFrame({"M": [1.0, 0.0], "T": [0.0, np.nan], "A": [1.0, 1.0], "V": [np.nan] * 2})
-    distance = label_distance(labels)
-    assert distance[0, 1] == 1.0
-    assert distance[0, 2] == 0.5
-    assert math.isnan(distance[0, 3])
-    assert (np.diag(distance)[:3] == 0).all()
 
 
 def test_the_common_length_is_the_datasets_or_that_of_the_formula() -> None:

@@ -6,12 +6,11 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from pipeline.corpus import MODALITY_OF
 from pipeline.train.data import Batch, Form, Packed
 from pipeline.train.hyper import Hyper, SubnetHyper
 from pipeline.train.recipe import Recipe
 from pipeline.train.subnets import Head, MeanSubnet, Output, TextSubnet
-
-STREAM_OF = {"T": "text", "A": "audio", "V": "vision"}
 
 
 class SentimentModel(nn.Module):
@@ -81,7 +80,7 @@ class SubnetModel(SentimentModel):
     ) -> None:
         super().__init__(hyper, dims, tasks, recipe)
         hyper = subnet_hyper(hyper)
-        used = set(STREAM_OF.values()) if "M" in tasks else {STREAM_OF[task] for task in tasks}
+        used = set(MODALITY_OF.values()) if "M" in tasks else {MODALITY_OF[task] for task in tasks}
         if "audio" in used:
             self.audio_subnet = MeanSubnet(dims["audio"], hyper.audio_hidden, hyper.audio_dropout)
         if "vision" in used:
@@ -105,7 +104,7 @@ class SubnetModel(SentimentModel):
         self.heads = nn.ModuleDict(
             {
                 task: Head(self.widths[task], heads[task], hyper.head_dropout)
-                for task in STREAM_OF
+                for task in MODALITY_OF
                 if task in tasks
             }
         )
