@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.corpus import CLASSES
+from pipeline.corpus import CLASSES, class_of
 from pipeline.dataset.settings import DatasetSettings
 from pipeline.dataset.split import PARTS, SplitClip, natural_order, part_sizes, split_clips
 from pipeline.errors import BuildError
