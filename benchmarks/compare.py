@@ -2,8 +2,8 @@
 
 python benchmarks/compare.py OLD.json NEW.json
 
-Machines differ and are shared, so what counts is the speed-up against the recipe, which was
-measured beside ours in the same minutes. Nothing here fails; it prints.
+Machines differ and are shared, so the speed-up over the recipe counts, which was measured in the
+same minutes. The script prints and never fails.
 """
 
 from __future__ import annotations

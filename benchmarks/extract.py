@@ -1,17 +1,17 @@
-"""Time each extraction stage beside the published recipe's steps, and write docs/performance.md.
+"""Compare each extraction stage with the published recipe, and write docs/performance.md.
 
     python benchmarks/extract.py --quick                    # seconds; prints, for CI
     python benchmarks/extract.py --json result.json         # the figures
-    python benchmarks/extract.py --json result.json --docs  # and the page's table and plot
-    python benchmarks/extract.py --forms                    # what frames are kept as until faces
+    python benchmarks/extract.py --json result.json --docs  # and renews the page's table and plot
+    python benchmarks/extract.py --forms                    # compares formats for the frames
 
-Both sides see the same clips on the same cores in one run, in turn, each measurement in a
-process of its own (sides.py); medians over the rounds. The recipe runs as its users run it
-(torch's default threads; on the first clip and in the first round only, for it is slow) and with
-one thread; the speed-up is against the faster of the two.
-Ours runs a process a core over the clips, as its stages do (text: a shard each); the end to end
-is Snakemake's wall time from start to exit, the recipe's the sum of its steps. Floors are one
-process divided by the cores.
+Both sides process the same clips on the same cores in one run, in turn, each measurement in its
+own process (sides.py). The figures are medians over the rounds. The recipe runs as its users run it
+(torch's default threads; only on the first clip and in the first round, because it is slow) and
+with one thread; the speed-up is relative to the faster of the two. Ours runs one process per core
+over the clips, like its stages (text: one shard each). End to end, ours is Snakemake's wall time
+from start to exit, and the recipe's is the sum of its steps. Floors are one process divided by the
+cores.
 """
 
 from __future__ import annotations
@@ -255,7 +255,7 @@ def _frames(corpus: dict[str, Any], clips: int | None = None) -> int:
 def _whole_row(
     corpus: dict[str, Any], whole: dict[str, Any], results: Any, runs: Any
 ) -> dict[str, Any]:
-    """End to end: the recipe's steps one after the other, at their cost a frame and a clip."""
+    """End to end: the recipe's steps one after the other, at their cost per frame and per clip."""
     clips, frames = len(whole["clips"]), _frames(whole)
     rows = [r for r in results if r["clips"] == corpus["name"] and r["stage"] != "text"]
     rows.append(next(r for r in results if r["stage"] == "text"))

@@ -75,7 +75,7 @@ def main() -> None:
     options = parser.parse_args()
     lines = [
         "| clip | frames | sure faces | IoU, median | IoU, 1st percentile | frames lost | CPU time "
-        "of decoding and detection, times less |",
+        "of decoding and detection, times lower |",
         "|---|---|---|---|---|---|---|",
     ]
     print("\n".join(lines))

@@ -1,11 +1,11 @@
-"""Time OpenFace's calls: one for each clip, as the recipe makes them, against batches.
+"""Compare one OpenFace call per clip, as in the recipe, with batches.
 
     python benchmarks/openface.py          # prints
     python benchmarks/openface.py --docs   # and renews the table in docs/performance.md
 
-OpenFace itself stands on no machine of this project, so the test suite's emulator takes its
-place in each runtime that is here: it takes one second to "load its models" (OpenFace: 0.3 to
-1.7). What a call costs besides is real: starting a container, the guard, reading the CSVs.
+This project's machines have no OpenFace, so the test suite's emulator takes its place in each
+available runtime. It takes one second to "load its models" (OpenFace: 0.3 to 1.7). The other costs
+of a call are real: starting a container, the guard, reading the CSVs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.openface.harness import HARNESSES, Harness
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIPS = 16
-WAYS = {"a call a clip": (1, 1), "one batch": (CLIPS, 1), "batches on two cores": (CLIPS, 2)}
+WAYS = {"one call per clip": (1, 1), "one batch": (CLIPS, 1), "batches on two cores": (CLIPS, 2)}
 """Clips that the stage hands over at once, and cores."""
 
 

@@ -13,7 +13,7 @@ MODELS = DOCS / "models.md"
 
 
 def put_into_page(page: Path, mark: str, lines: list[str]) -> None:
-    """Replace what stands between two marks of a Markdown page."""
+    """Replace the text between two marks of a Markdown page."""
     text = page.read_text("utf-8")
     head, _, rest = text.partition(f"<!-- {mark} -->")
     _, _, tail = rest.partition(f"<!-- end {mark} -->")

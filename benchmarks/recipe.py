@@ -1,9 +1,9 @@
-"""The published recipe's steps, openly slow in the recipe's way: the other side of extract.py.
+"""The steps of the published recipe, as slow as the recipe: the other side of extract.py.
 
-One clip after another: PNG files by a shell, MTCNN on one PIL image at a time, librosa call by
-call, BERT loaded for each sentence (facts: what the authors' public code does). Two things are
-not the recipe's: paths are quoted for the shell, and pYIN stands beside its zero-crossing rate,
-so that the paper's feature is compared with the paper's feature.
+One clip after another: PNG files written by a shell command, MTCNN on one PIL image at a time,
+separate librosa calls, BERT loaded again for each sentence, as in the authors' public code. Two
+things differ: paths are quoted for the shell, and pYIN is computed as well as the zero-crossing
+rate, so that both sides compute the paper's feature.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 
 def frames(media: Path, folder: Path, ffmpeg: str) -> None:
-    """Write a clip's frames at 30 Hz as PNG files, by a shell."""
+    """Write a clip's frames at 30 Hz as PNG files, through a shell."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [shlex.quote(str(p)) for p in (ffmpeg, media, folder / "%05d.png")]
     command = "{} -nostdin -loglevel error -y -i {} -r 30 {}".format(*paths)

@@ -1,17 +1,16 @@
-"""How extraction grows with clips and cores, how busy it is, what a job costs before its work.
+"""Measure how extraction scales with clips and cores, and what a job costs before it works.
 
     python benchmarks/scaling.py           # a few minutes
     python benchmarks/scaling.py --docs    # and the tables of docs/performance.md
-    python benchmarks/scaling.py --threads # only: one thread a job against four, by turns
+    python benchmarks/scaling.py --threads # only: one thread per job against four, in turn
     python benchmarks/scaling.py --quick   # only: ten clips on one core and on two, for CI
 
-Builds of the demo's features (OpenFace left out) with Snakemake, in folders of their own:
-seconds and peak memory for growing numbers of clips, all in one shard, on all cores; for the
-second of them on one core, and for the last in shards of the usual size. The share of the cores'
-time that is used, and threads that can run at one moment, sampled over the whole process tree.
-Beyond 30 clips the same ones come again, so no longer one is among them. Then
-`chsims-build --help`, `status` of 2,281 clips, and for each stage the seconds from the start of
-its job to its first clip.
+Builds the demo's features (except OpenFace's) with Snakemake in temporary folders: seconds and
+peak memory for growing numbers of clips, all in one shard, on all cores; the second of these also
+on one core, and the last also in shards of the usual size. The share of the cores' time that is
+used, and the number of threads that can run at a moment, are sampled over the whole process tree.
+Beyond 30 clips the same ones repeat, so none is longer. Then it times `chsims-build --help`,
+`status` of 2,281 clips, and for each stage the seconds from the start of a job to its first clip.
 """
 
 from __future__ import annotations
@@ -94,8 +93,8 @@ def build(
 
 
 _HEADER = (
-    "| clips | in shards of | cores | s | of the cores' time used, % | peak MB "
-    "| threads that can run, median / 99th percentile |",
+    "| clips | shard size | cores | s | cores' time used, % | peak MB "
+    "| runnable threads, median / 99th percentile |",
     "|" + "---|" * 7,
 )
 
@@ -203,7 +202,7 @@ def main() -> None:
             "`chsims-build status`, 2,281 clips": status_of(folder, 2281),
         }
         for stage in ("frames", "faces", "audio", "text"):
-            taken[f"a {stage} job, to its first clip"] = to_first_clip(stage, ROOT)
+            taken[f"{stage} job, until its first clip"] = to_first_clip(stage, ROOT)
         starts += [f"| {name} | {seconds:.2f} |" for name, seconds in taken.items()]
         print("\n".join(starts))
     if options.docs:

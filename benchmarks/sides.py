@@ -1,8 +1,8 @@
-"""One measurement in a process of its own: a stage, by our pipeline or by the recipe.
+"""One measurement in its own process: a stage, by our pipeline or by the recipe.
 
 Called by extract.py: ``python sides.py SIDE STAGE CORPUS.json`` prints one JSON line. Imports,
-loaded models and compiled functions are ready before the clock starts, on both sides; what the
-recipe loads anew for each sentence is inside, since that is its way.
+loaded models and compiled functions are ready before the clock starts, on both sides. What the
+recipe loads again for each sentence is included.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def ours(stage: str, corpus: dict[str, Any]) -> Work:
 
 
 def _in_processes(extract: Callable[[Any], Any], inputs: list[Any]) -> int:
-    """Extract every clip, one process a core, as a stage does."""
+    """Extract every clip, one process per core, as a stage does."""
     import multiprocessing
 
     _extract[:] = [extract]
