@@ -1,1 +1,1 @@
-"""faces: the speaker's face in every frame, as a box, landmarks and an aligned crop."""
+"""faces: the speaker's face in every frame, as a box, landmarks and a crop."""

@@ -13,7 +13,7 @@ Image = NDArray[np.uint8]
 TEMPLATE = np.array(
     [[0.34, 0.42], [0.66, 0.42], [0.50, 0.60], [0.37, 0.76], [0.63, 0.76]], np.float32
 )
-"""Where the eyes, the nose and the mouth corners come to lie, as fractions of the crop's side."""
+"""Positions of the eyes, nose and mouth corners in an aligned crop, as fractions of its side."""
 
 
 def crop_face(
@@ -36,16 +36,17 @@ def crop_face(
     landmarks : ndarray, shape (5, 2)
         Five points in pixels; used by ``aligned``.
     crop : {'box', 'aligned', 'recipe'}
-        Square box with a margin, five-point similarity, or facenet-pytorch's own crop.
+        A square box with a margin, a five-point similarity transform, or facenet-pytorch's
+        own crop.
     size : int
-        Side of the result, in pixels.
+        Side of the crop, in pixels.
     margin : float
         Margin on each side, as a fraction of the box's longer side; used by ``box``.
 
     Returns
     -------
     ndarray, shape (size, size, 3)
-        What lies outside the frame repeats the frame's edge.
+        RGB, 8 bits. Pixels outside the frame repeat its edge.
     """
     if crop == "aligned":
         return _aligned(frame, landmarks, size)
@@ -79,7 +80,7 @@ def _square(frame: Image, box: NDArray[np.float32], size: int, margin: float) ->
 
 def _aligned(frame: Image, landmarks: NDArray[np.float32], size: int) -> Image:
     matrix, _ = cv2.estimateAffinePartial2D(landmarks, TEMPLATE * size, method=cv2.LMEDS)
-    if matrix is None:  # five points in one place: nothing to align by
+    if matrix is None:  # all five points coincide, so no transform fits
         matrix = np.eye(2, 3, dtype=np.float64)
     warped = cv2.warpAffine(
         frame, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
@@ -96,7 +97,20 @@ def _as_facenet(frame: Image, box: NDArray[np.float32], size: int) -> Image:
 
 
 def encode_jpeg(image: Image, quality: int) -> bytes:
-    """Encode an RGB image as a JPEG without chroma subsampling."""
+    """Encode an RGB image as a JPEG without chroma subsampling.
+
+    Parameters
+    ----------
+    image : ndarray, shape (height, width, 3)
+        RGB, 8 bits.
+    quality : int
+        JPEG quality, 0 to 100.
+
+    Raises
+    ------
+    ValueError
+        If OpenCV cannot encode the image.
+    """
     options = [
         cv2.IMWRITE_JPEG_QUALITY,
         quality,

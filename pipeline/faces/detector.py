@@ -1,4 +1,4 @@
-"""Finding every face of every frame: frame by frame, or from key frame to key frame."""
+"""Find every face in every frame: frame by frame, or from key frame to key frame."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ Image = NDArray[np.uint8]
 Found = tuple[Image, Detections]
 
 SMALLEST_SHARE = 1 / 12
-"""Without a face to go by, frames between key frames are searched down to this share of the
-shorter side: 60 pixels at 720p."""
+"""While no face is known, frames between key frames are searched for faces down to this share of
+the frame's shorter side: 60 pixels at 720p."""
 MUCH_SMALLER = 0.25
-"""Beside a known face, others are looked for down to this share of its size."""
+"""While a face is known, other faces are searched for down to this share of its size."""
 CUT = 0.2
-"""Mean change of a coarse grid of grey values, of a range of 2, that is taken for a cut."""
+"""Mean change of a coarse grid of pixel values in [-1, 1] that counts as a cut."""
 GRID = (9, 16)
 
 
 class Detector(Protocol):
-    """Finds the faces of a clip's frames."""
+    """Finds the faces in a clip's frames."""
 
     def follow(self, batches: Iterable[Image]) -> Iterator[Found]:
-        """Map batches ``[B, height, width, 3]`` to each frame with its faces, in order."""
+        """Yield each frame of the batches ``[B, height, width, 3]`` with its faces, in order."""
         ...
 
 
 def make_detector(settings: FacesSettings) -> Detector:
-    """Return the detector that the settings ask for, its nets loaded."""
+    """Return the detector that the settings choose, with its nets loaded."""
     import torch
 
     device = settings.device
@@ -54,18 +54,19 @@ def make_detector(settings: FacesSettings) -> Detector:
 
 
 class FrameByFrame:
-    """facenet-pytorch's own detection, for every frame anew.
+    """facenet-pytorch's own detection, on every frame separately.
 
     Parameters
     ----------
     mtcnn : facenet_pytorch.MTCNN
+        The nets, with their thresholds and smallest face.
     """
 
     def __init__(self, mtcnn: Any) -> None:
         self.mtcnn = mtcnn
 
     def follow(self, batches: Iterable[Image]) -> Iterator[Found]:
-        """Search each frame whole."""
+        """Search each whole frame."""
         for batch in batches:
             for frame, *found in zip(batch, *self._detect(batch), strict=True):
                 boxes, probabilities, points = found
@@ -80,7 +81,7 @@ class FrameByFrame:
             found: tuple[Any, Any, Any] = self.mtcnn.detect(frames, landmarks=True)
             return found
         except RuntimeError as error:
-            # facenet-pytorch concatenates an empty list when no candidate of a whole batch
+            # facenet-pytorch concatenates an empty list if no candidate in the whole batch
             # lies inside its frame
             if "non-empty" not in str(error):
                 raise
@@ -92,19 +93,20 @@ class FrameByFrame:
 
 
 class KeyFrames:
-    """MTCNN over whole key frames, and between them only where faces were just seen.
+    """MTCNN on whole key frames; between them, only near the faces just seen.
 
-    A frame is searched whole when a window of frames begins, before and after a cut, while no
-    face is known, and when a face is lost. A face first seen then is traced back through the
-    window, so that one which enters between two key frames is in all its frames.
+    A frame is searched whole at the start of a window of frames, before and after a cut, while
+    no face is known, and when a face is lost. A face first seen in such a frame is traced back
+    through the window, so a face that enters between two key frames is found in all its frames.
 
     Parameters
     ----------
     mtcnn : facenet_pytorch.MTCNN
+        The nets, with their thresholds and smallest face.
     window : int
-        Frames from one key frame to the next.
+        Number of frames from one key frame to the next.
     sure : float
-        Probability from which a face that vanishes is worth a search of the whole frame.
+        If a face of at least this probability vanishes, the whole frame is searched.
     """
 
     def __init__(self, mtcnn: Any, window: int, sure: float) -> None:
@@ -137,7 +139,7 @@ class KeyFrames:
         yield from self._ended(held)
 
     def _ended(self, held: list[Found]) -> list[Found]:
-        """Make a scene's last frame a key frame too: a face may have come just before it."""
+        """Make a scene's last frame a key frame too: a face may have appeared just before it."""
         if len(held) > 1:
             frame, known = held.pop()
             held.append((frame, self._whole(AreaTable(frame), known, held, key=True)))
@@ -154,7 +156,7 @@ class KeyFrames:
         return self.nets.search(table, self.nets.near(table.height, table.width, known.boxes))
 
     def _parts(self, table: AreaTable, known: Detections, key: bool) -> list[Part]:
-        """Choose how small the faces are that a search of the whole frame looks for."""
+        """Return the parts to search in a whole frame; known faces limit the smallest size."""
         smallest = self.smallest
         if len(known.boxes):
             sides = (known.boxes[:, 2:] - known.boxes[:, :2]).max(1)
@@ -168,7 +170,7 @@ class KeyFrames:
         return bool((missing.probabilities >= self.sure).any())
 
     def _trace_back(self, held: list[Found], new: Detections) -> None:
-        """Add faces that appear out of nothing to the frames before, as far as they are there."""
+        """Add newly seen faces to the earlier frames of the window in which they are visible."""
         for position in range(len(held) - 1, -1, -1):
             if not len(new.boxes):
                 return
@@ -178,7 +180,7 @@ class KeyFrames:
 
 
 def _new(faces: Detections, known: Detections) -> Detections:
-    """Return the faces that overlap with none of the known ones."""
+    """Return the faces that overlap none of the known ones."""
     if not len(known.boxes) or not len(faces.boxes):
         return faces
     return faces.take(overlap(faces.boxes, known.boxes).max(1) < MIN_OVERLAP)

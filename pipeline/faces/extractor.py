@@ -1,4 +1,4 @@
-"""faces: MTCNN over the 30 Hz frames, the speaker's track, and the crops along it."""
+"""faces: MTCNN on the 30 Hz frames, the speaker's track, and the crops along the track."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.store.features import Features
 
 
 class FaceExtractor(Extractor):
-    """Detect, follow and crop the speaker's face (paper, section 3.2: MTCNN).
+    """Detect, track and crop the speaker's face (paper, section 3.2: MTCNN).
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class FaceExtractor(Extractor):
         if min(inputs.height, inputs.width) < s.min_face_size:
             raise ClipError(
                 f"its frames are {inputs.width}x{inputs.height} pixels, smaller than the smallest "
-                f"face looked for ({s.min_face_size})",
+                f"face searched for ({s.min_face_size})",
                 "lower faces.min_face_size or leave the clip out",
             )
         found: list[Detections] = []
@@ -132,7 +132,18 @@ def _gather(
 
 
 def split_crops(features: Features) -> list[bytes | None]:
-    """Return each frame's JPEG crop, None where the speaker's face was not found."""
+    """Return each frame's JPEG crop, or None if the speaker's face was not found in it.
+
+    Parameters
+    ----------
+    features : Features
+        The result of `FaceExtractor.extract` for T frames.
+
+    Returns
+    -------
+    list of bytes or None
+        T entries.
+    """
     offsets = features.arrays["crop_offsets"]
     data = features.arrays["crop_bytes"].tobytes()
     return [data[start:end] if end > start else None for start, end in pairwise(offsets)]

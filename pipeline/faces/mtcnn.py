@@ -1,8 +1,8 @@
-"""MTCNN's three nets over any parts of a frame: all of it, or only where a face was just seen.
+"""MTCNN's three nets on any part of a frame: all of it, or only the area near a known face.
 
-The nets, their weights and the arithmetic of boxes are facenet-pytorch's; what is made here
-are the pictures they look at. The pyramid's scales and the grid of a search near a face are
-those of a search of the whole frame, so both find the same box for the same face.
+The nets, their weights and the box arithmetic are facenet-pytorch's; this module prepares the
+images that the nets see. A search near a face uses the pyramid scales and the grid of a search
+of the whole frame, so both find the same box for the same face.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pipeline.faces.pictures import AreaTable
 from pipeline.faces.track import Detections
 
 CELL = 12
-"""P-Net looks at the pyramid through windows of this size, in pixels of a level."""
+"""Side of P-Net's windows, in pixels of a pyramid level."""
 STRIDE = 2
 NEAR = 0.5
-"""P-Net windows around a face have their centre no further than this from the face's centre,
-as a share of its side: a frame later it has not moved as far."""
+"""Largest distance between the centres of a face and of the P-Net windows that search for it in
+the next frame, as a share of the face's side. A face moves less than this in one frame."""
 SMALLER, LARGER = 0.3, 2.5
-"""Side of the P-Net windows that can propose a face, as a share of the face's side."""
+"""Range of P-Net window sides that can propose a face, as shares of the face's side."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ class FaceNets:
     Parameters
     ----------
     mtcnn : facenet_pytorch.MTCNN
-        Gives nets, thresholds, smallest face and the factor between pyramid levels.
+        The nets, their thresholds, the smallest face and the factor between pyramid levels.
     """
 
     def __init__(self, mtcnn: Any) -> None:
         self.mtcnn = mtcnn
 
     def everywhere(self, height: int, width: int, smallest: float) -> list[Part]:
-        """Return the levels that show faces of `smallest` pixels or more, whole."""
+        """Return the whole levels that show faces of at least `smallest` pixels."""
         return [
             Part(scale, shape, (0, shape[0]), (0, shape[1]))
             for scale, shape in self._levels(height, width)
@@ -60,7 +60,7 @@ class FaceNets:
         ]
 
     def near(self, height: int, width: int, boxes: NDArray[np.float32]) -> list[Part]:
-        """Return the parts of the levels that show faces like these, not far from them."""
+        """Return the parts of the levels that show faces near, and as large as, `boxes [n, 4]`."""
         parts = []
         for x0, y0, x1, y1 in boxes.tolist():
             side, x, y = max(x1 - x0, y1 - y0), (x0 + x1) / 2, (y0 + y1) / 2
@@ -74,7 +74,7 @@ class FaceNets:
         return parts
 
     def _levels(self, height: int, width: int) -> list[tuple[float, tuple[int, int]]]:
-        """Return scale and shape of each level of facenet-pytorch's pyramid."""
+        """Return the scale and shape of each level of facenet-pytorch's pyramid."""
         m = CELL / self.mtcnn.min_face_size
         scales, side = [m], min(height, width) * m
         while (side := side * self.mtcnn.factor) >= CELL:
@@ -82,14 +82,14 @@ class FaceNets:
         return [(s, (int(height * s + 1), int(width * s + 1))) for s in scales]
 
     def search(self, table: AreaTable, parts: list[Part]) -> Detections:
-        """Find the faces that these parts of a frame show, as MTCNN does: largest first."""
+        """Find the faces in these parts of a frame as MTCNN does, largest first."""
         with torch.inference_mode():
             boxes = self._propose(table, parts)
             boxes = self._refine(table, boxes)
             return self._decide(table, boxes)
 
     def _net(self, net: Any, pictures: NDArray[np.float32]) -> list[torch.Tensor]:
-        # seen as channels first, stored channels last: twice as fast on a CPU
+        # channels first for torch, but stored channels last: twice as fast on a CPU
         batch = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(self.mtcnn.device)
         return [output.float().cpu() for output in net(batch)]
 
@@ -113,7 +113,7 @@ class FaceNets:
         return torch.as_tensor(rerec(found[:, :4] + found[:, 5:] * sides))
 
     def _refine(self, table: AreaTable, boxes: torch.Tensor) -> torch.Tensor:
-        """Let R-Net drop boxes and mend the others."""
+        """Let R-Net reject boxes and correct the others."""
         boxes, pictures = _cut(table, boxes, 24)
         if not len(boxes):
             return boxes
@@ -124,13 +124,13 @@ class FaceNets:
         return torch.as_tensor(rerec(bbreg(boxes[pick], shift[pick])))
 
     def _decide(self, table: AreaTable, boxes: torch.Tensor) -> Detections:
-        """Let O-Net drop boxes, mend the others and find five landmarks in each."""
+        """Let O-Net reject boxes, correct the others and find five landmarks in each."""
         boxes, pictures = _cut(table, boxes, 48)
         if not len(boxes):
             return no_faces()
         shift, points, scores = self._net(self.mtcnn.onet, pictures)
         sure = scores[:, 1] > self.mtcnn.thresholds[2]
-        if not sure.any():  # nms_numpy's answer to no boxes is not a list of places
+        if not sure.any():  # without boxes, nms_numpy does not return indices
             return no_faces()
         boxes, shift, points, score = boxes[sure], shift[sure], points[sure], scores[sure, 1]
         origin = boxes[:, None, :2] - 1
@@ -144,14 +144,14 @@ class FaceNets:
 
 
 def no_faces() -> Detections:
-    """Return what a frame without a face gives."""
+    """Return the detections of a frame without a face."""
     return Detections(
         np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32)
     )
 
 
 def _aligned(low: float, high: float, length: int) -> tuple[int, int]:
-    """Cut a range out of a level so that P-Net's windows fall where they do on the whole."""
+    """Cut a range of a level so that P-Net's windows fall where they do on the whole level."""
     start = max(int(low) // STRIDE * STRIDE, 0)
     stop = start + -(-int(high - start + 1) // STRIDE) * STRIDE
     return start, min(stop, length)

@@ -1,4 +1,4 @@
-"""Area-averaged pictures of a frame, any size and part, from one summed-area table."""
+"""Area-averaged images of any part of a frame, at any size, from one summed-area table."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ Index = NDArray[np.int64]
 
 
 class AreaTable:
-    """One RGB frame, ready to be shrunk to any size at a cost that depends on that size alone.
+    """One RGB frame that can be resized to any size at a cost that depends only on that size.
 
-    MTCNN looks at a frame through hundreds of shrunk pictures: a pyramid of the whole and a
-    crop a candidate. Each output pixel is the mean of a block of the frame's pixels, as in
-    torch's area interpolation, and the sum of a block is four look-ups in the table.
+    MTCNN needs hundreds of resized images of a frame: a pyramid of the whole frame, and one
+    crop per candidate. Each output pixel is the mean of a block of the frame's pixels, as in
+    torch's area interpolation, and the sum of a block takes four look-ups in the table.
 
     Parameters
     ----------
     frame : ndarray, shape (height, width, 3)
-        RGB, 8 bits; sums fit 32 bits up to 8 million pixels, above that 64 are used.
+        RGB, 8 bits. Sums take 32 bits for up to 8 million pixels, and 64 bits above.
     """
 
     def __init__(self, frame: NDArray[np.uint8]) -> None:
         self.height, self.width = frame.shape[:2]
         wide = frame.shape[0] * frame.shape[1] * 255 >= 2**31
-        # cv2 offers 32 bits or doubles, which are exact to 2**53
+        # cv2 offers 32-bit integers or doubles, which are exact up to 2**53
         self.sums = cv2.integral(frame, sdepth=cv2.CV_64F if wide else cv2.CV_32S)
 
     def part(
         self, shape: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int]
     ) -> NDArray[np.float32]:
-        """Return a part of the frame shrunk to `shape`, without making the rest.
+        """Return a part of the frame resized to `shape`, without computing the rest.
 
         Parameters
         ----------
         shape : tuple of int
-            Height and width of the whole shrunk frame.
+            Height and width of the whole resized frame.
         rows, columns : tuple of int
-            Which of its rows and columns to make: first, and one after the last.
+            Range of its rows and columns to compute: the first, and one after the last.
 
         Returns
         -------
         ndarray, shape (1, rows, columns, 3)
-            In MTCNN's range, [-1, 1].
+            Values in MTCNN's range, [-1, 1].
         """
         top, bottom = _blocks(np.arange(*rows), np.int64(self.height), shape[0])
         left, right = _blocks(np.arange(*columns), np.int64(self.width), shape[1])
@@ -55,19 +55,19 @@ class AreaTable:
         return _scaled(sums, (bottom - top)[:, None] * (right - left))[None]
 
     def crops(self, boxes: Index, size: int) -> NDArray[np.float32]:
-        """Return boxes of the frame, each shrunk or enlarged to a square.
+        """Return boxes of the frame, each resized to a square.
 
         Parameters
         ----------
         boxes : ndarray, shape (n, 4)
-            First column and row, and one after the last, inside the frame and not empty.
+            First column and row, last column and row plus one; inside the frame, not empty.
         size : int
             Side of the squares.
 
         Returns
         -------
         ndarray, shape (n, size, size, 3)
-            In MTCNN's range, [-1, 1].
+            Values in MTCNN's range, [-1, 1].
         """
         cells = np.arange(size)[None]
         left, top = boxes[:, :1], boxes[:, 1:2]
@@ -93,5 +93,5 @@ def _scaled(sums: NDArray[Any], area: Index) -> NDArray[np.float32]:
 
 
 def _blocks(cells: Index, length: Index | np.int64, count: int) -> tuple[Index, Index]:
-    """Return where each cell's block of pixels begins and ends (torch's adaptive pooling)."""
+    """Return the start and end of each cell's block of pixels, as in torch's adaptive pooling."""
     return cells * length // count, -(-(cells + 1) * length // count)

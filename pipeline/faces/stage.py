@@ -1,4 +1,4 @@
-"""The faces stage: frames to the aligned faces of one person."""
+"""The faces stage: from frames to the face crops of one person."""
 
 from __future__ import annotations
 

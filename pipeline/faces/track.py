@@ -1,4 +1,4 @@
-"""Following the speaker's face through a clip."""
+"""Track the speaker's face through a clip."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 MIN_OVERLAP = 0.3
+"""Intersection over union from which two boxes in neighbouring frames are the same face."""
 MAX_GAP = 15
+"""Largest number of frames from one sighting of a face to the next in the same tracklet."""
 MIN_LINKED = 3
+"""Fewest frames of a tracklet that can continue the speaker's track."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Detections:
     boxes : ndarray, shape (n, 4)
         x1, y1, x2, y2 in pixels.
     probabilities : ndarray, shape (n,)
+        MTCNN's probability of a face, 0 to 1.
     landmarks : ndarray, shape (n, 5, 2)
         Left eye, right eye, nose, left and right mouth corner, in pixels.
     """
@@ -47,7 +51,7 @@ class Detections:
 
 @dataclass
 class Tracklet:
-    """One face seen in consecutive frames: frame number -> index into that frame's faces."""
+    """One face in consecutive frames: ``faces`` maps a frame to an index into its detections."""
 
     faces: dict[int, int] = field(default_factory=dict)
     box: Array = field(default_factory=lambda: np.zeros(4, np.float32))
@@ -55,7 +59,7 @@ class Tracklet:
     weight: float = 0.0
 
     def add(self, frame: int, index: int, box: Array) -> None:
-        """Append the face seen in a later frame."""
+        """Append the same face in a later frame."""
         self.faces[frame] = index
         self.box = box
         self.last = frame
@@ -77,7 +81,7 @@ def overlap(a: Array, b: Array) -> NDArray[np.float64]:
 
 
 def tracklets(frames: list[Detections]) -> list[Tracklet]:
-    """Join faces of neighbouring frames that overlap, best overlaps first."""
+    """Link overlapping faces of neighbouring frames, with the best total overlap."""
     from scipy.optimize import linear_sum_assignment
 
     done: list[Tracklet] = []
@@ -102,15 +106,20 @@ def tracklets(frames: list[Detections]) -> list[Tracklet]:
 def follow_speaker(frames: list[Detections]) -> list[int | None]:
     """Choose the speaker's face in each frame.
 
-    The speaker is the face that is large and long on the screen: the tracklet with the
-    greatest sum of box sides. After a cut or a turn away the speaker goes on as another
-    tracklet: those that never share a frame with the speaker's are joined, heaviest first.
-    A face seen beside the speaker's is somebody else's, also where it is the larger one.
+    The speaker's face is large and visible for long: it is the tracklet with the greatest sum of
+    box sides. After a cut or a turn of the head the speaker continues as another tracklet.
+    Tracklets that never share a frame with the speaker's are joined to it, largest sum first. A
+    face in the same frame as the speaker's belongs to somebody else, even if it is larger.
+
+    Parameters
+    ----------
+    frames : list of Detections
+        The faces of each of T frames.
 
     Returns
     -------
     list of int or None
-        Index into each frame's faces; None where the speaker's face was not found.
+        For each frame, the index of the speaker's face; None if it was not found.
     """
     ranked = sorted(tracklets(frames), key=lambda t: (-t.weight, min(t.faces)))
     chosen: dict[int, int] = {}
@@ -127,7 +136,18 @@ def follow_speaker(frames: list[Detections]) -> list[int | None]:
 
 
 def largest_face(frames: list[Detections]) -> list[int | None]:
-    """Choose the largest face of each frame, whoever it is (the published recipe)."""
+    """Choose the largest face of each frame, whoever it belongs to (the published recipe).
+
+    Parameters
+    ----------
+    frames : list of Detections
+        The faces of each of T frames.
+
+    Returns
+    -------
+    list of int or None
+        For each frame, the index of its largest face; None if it has no face.
+    """
     return [
         int(np.argmax([_area(box) for box in found.boxes])) if len(found.boxes) else None
         for found in frames
