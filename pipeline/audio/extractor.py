@@ -20,7 +20,17 @@ PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"
 
 @dataclass(frozen=True)
 class Sound:
-    """Decoded sound: ``samples [channels, n]`` in [-1, 1] at `rate` Hz, errors of decoding."""
+    """The decoded sound of one clip.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (channels, n)
+        Samples in [-1, 1].
+    rate : int
+        Sampling rate, in Hz.
+    errors : int
+        How many errors ffmpeg reported while decoding.
+    """
 
     samples: NDArray[np.float32]
     rate: int
@@ -40,7 +50,17 @@ class AudioExtractor(Extractor):
     Parameters
     ----------
     settings : AudioSettings
-        Sampling rate, hop and the choice for the first column.
+        Sampling rate, hop length and the content of the first column.
+
+    Examples
+    --------
+    >>> time = np.arange(22050) / 22050  # one second at 22,050 Hz
+    >>> tone = np.sin(2 * np.pi * 220 * time).astype(np.float32)
+    >>> features = AudioExtractor(AudioSettings()).extract(Sound(tone[None], rate=22050))
+    >>> features.arrays["audio"].shape
+    (44, 33)
+    >>> round(float(np.exp(features.arrays["audio"][22, 0])))  # F0, in Hz
+    220
     """
 
     version: ClassVar[int] = 2

@@ -36,9 +36,14 @@ def open_dataset(path: str | Path, part: str = "train") -> ClipDataset:
 
     Examples
     --------
-    >>> data = open_dataset("processed/demo/dataset.h5", "train")  # doctest: +SKIP
-    >>> data[0]["audio"].shape, data[0]["labels"]["M"]  # doctest: +SKIP
-    (torch.Size([236, 33]), tensor(-1.))
+    >>> train = open_dataset("processed/demo/dataset.h5", "train")
+    >>> len(train)
+    20
+    >>> clip = train[0]
+    >>> clip["audio"].shape[1], clip["vision"].shape[1], clip["text"].shape[1]
+    (33, 709, 768)
+    >>> sorted(clip["labels"])
+    ['A', 'M', 'T', 'V']
     """
     return ClipDataset(Path(path), part)
 

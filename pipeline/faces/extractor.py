@@ -23,6 +23,19 @@ class FaceExtractor(Extractor):
     ----------
     settings : FacesSettings
         Detector, track and crop.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from pipeline.media import write_constant_rate
+    >>> video = Path(tempfile.mkdtemp()) / "0001.mkv"
+    >>> shape = write_constant_rate(Path("raw/demo/video_0002/0005.mp4"), video, fps=30)[:3]
+    >>> features = FaceExtractor(FacesSettings()).extract(FrameSource(video, *shape, fps=30))
+    >>> features.arrays["box"].shape == (shape[0], 4)
+    True
+    >>> features.info["face_share"], features.info["second_face_share"]
+    (1.0, 0.0)
     """
 
     version: ClassVar[int] = 3

@@ -18,7 +18,17 @@ SHORTEST_SHARE = 0.9
 
 @dataclass(frozen=True)
 class FrameInputs:
-    """A media file, the length it announces in seconds, and where the video goes."""
+    """One clip to resample.
+
+    Parameters
+    ----------
+    media : Path
+        The clip's media file.
+    seconds : float
+        The length that the file announces.
+    target : Path
+        Where to write the video (Matroska).
+    """
 
     media: Path
     seconds: float
@@ -31,7 +41,16 @@ class FrameExtractor(Extractor):
     Parameters
     ----------
     settings : FramesSettings
-        The frame rate.
+        The frame rate, in Hz.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "0001.mkv"
+    >>> clip = FrameInputs(Path("raw/demo/video_0001/0001.mp4"), 4.2, target)
+    >>> info = FrameExtractor(FramesSettings()).extract(clip).info
+    >>> info["height"], info["width"], info["fps"], info["errors"]
+    (240, 320, 30.0, 0)
     """
 
     version: ClassVar[int] = 2
@@ -41,7 +60,18 @@ class FrameExtractor(Extractor):
         self.settings = settings
 
     def extract(self, inputs: FrameInputs) -> Features:
-        """Write the constant-rate video; the shape is in ``info``.
+        """Write the clip as a lossless video at a constant rate.
+
+        Parameters
+        ----------
+        inputs : FrameInputs
+            The media file and where to write the video.
+
+        Returns
+        -------
+        Features
+            ``file``, the video; ``info`` with ``frames``, ``height`` and ``width`` (pixels),
+            ``fps`` (Hz) and ``errors`` (how many errors ffmpeg reported while decoding).
 
         Raises
         ------

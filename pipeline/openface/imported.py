@@ -42,7 +42,15 @@ class ImportedOpenFace(Extractor):
     Parameters
     ----------
     settings : OpenFaceSettings
-        `import_by` says how rows meet frames.
+        `import_by` decides how rows are matched to frames.
+
+    Examples
+    --------
+    >>> csv = Path("raw/demo/openface/video_0001/0001.csv.gz")
+    >>> clip = ImportInputs(csv.read_bytes(), csv.name, frames=125, fps=30)
+    >>> features = ImportedOpenFace(OpenFaceSettings(runtime="import")).extract(clip)
+    >>> features.arrays["table"].shape, features.info["grid"]
+    ((125, 714), 'frame')
     """
 
     version: ClassVar[int] = 1
@@ -51,10 +59,19 @@ class ImportedOpenFace(Extractor):
         self.settings = settings
 
     def extract(self, inputs: ImportInputs) -> Features:
-        """Return ``table`` float32 [rows, 714], one row for each row of the CSV.
+        """Read and check one CSV.
 
-        The information holds ``runtime`` (``import``), ``rows``, ``grid`` (``frame`` or
-        ``timestamp``) and ``notes``.
+        Parameters
+        ----------
+        inputs : ImportInputs
+            The CSV and the clip's number of frames.
+
+        Returns
+        -------
+        Features
+            ``table [rows, 714]`` float32, one row for each row of the CSV (columns:
+            `pipeline.openface.columns.COLUMNS`). ``info`` holds ``runtime`` (``import``),
+            ``rows``, ``grid`` (``frame`` or ``timestamp``) and ``notes``.
 
         Raises
         ------

@@ -61,7 +61,7 @@ class RunOpenFace(Extractor):
     settings : OpenFaceSettings
         The runtime and its limits.
     threads : int
-        Cores; a batch is divided among as many OpenFaces beside each other.
+        Number of cores. A batch is divided among as many parallel calls of OpenFace.
 
     Notes
     -----
@@ -71,6 +71,21 @@ class RunOpenFace(Extractor):
     nothing: a clip counts when its CSV is new and whole and has one row for each image sent. What
     is good in a batch is kept; the first clip that is not (OpenFace works in order) is tried
     once more alone and then given up; the rest go on as a batch.
+
+    Examples
+    --------
+    The emulator of this project's tests stands in for OpenFace. The second of three frames has
+    no face.
+
+    >>> from pipeline.faces.crop import encode_jpeg
+    >>> from pipeline.openface.columns import SUCCESS
+    >>> program = "tests/openface/emulator/FeatureExtraction"
+    >>> settings = OpenFaceSettings(runtime="native", native_binary=program)
+    >>> face = encode_jpeg(np.full((224, 224, 3), 127, np.uint8), quality=95)
+    >>> clip = CropInputs("video_0001/0001", [face, None, face], Path(tempfile.mkdtemp()))
+    >>> table = RunOpenFace(settings).extract(clip).arrays["table"]
+    >>> table.shape, table[:, SUCCESS].tolist()
+    ((3, 714), [1.0, 0.0, 1.0])
     """
 
     version: ClassVar[int] = 1
@@ -86,22 +101,50 @@ class RunOpenFace(Extractor):
         return cls(settings, threads)
 
     def extract(self, inputs: CropInputs) -> Features:
-        """Run OpenFace on one clip; see `extract_batch`."""
+        """Run OpenFace on one clip.
+
+        Parameters
+        ----------
+        inputs : CropInputs
+            The clip's face crops, one entry per frame.
+
+        Returns
+        -------
+        Features
+            As from `extract_batch`.
+
+        Raises
+        ------
+        ClipError
+            If OpenFace fails on this clip.
+        BuildError
+            If it would fail on any clip.
+        """
         (result,) = self.extract_batch([inputs])
         if isinstance(result, Exception):
             raise result
         return result
 
     def extract_batch(self, batch: Sequence[CropInputs]) -> list[Features | Exception]:
-        """Return for each clip ``table`` float32 [frames, 714], row i for frame i, or its error.
+        """Run OpenFace on several clips.
 
-        The information holds ``runtime``, ``identity`` and ``pinned`` (the image or program),
-        ``rows``, ``grid`` (``frame``) and ``notes``.
+        Parameters
+        ----------
+        batch : sequence of CropInputs
+            The clips' face crops, one entry per frame.
+
+        Returns
+        -------
+        list of Features or Exception
+            For each clip, its error or ``table [frames, 714]`` float32, row i for frame i
+            (columns: `pipeline.openface.columns.COLUMNS`). ``info`` holds ``runtime``,
+            ``identity`` and ``pinned`` (of the image or program), ``rows``, ``grid``
+            (``frame``) and ``notes``.
 
         Raises
         ------
         BuildError
-            If the failure is no clip's fault: no runtime, no image, no models, no disk space.
+            If no clip caused the failure: no runtime, no image, no models, no disk space.
         """
         seen = [index for index, inputs in enumerate(batch) if _faces(inputs)]
         tables: dict[str, NDArray[np.float32] | ClipError] = {}

@@ -29,12 +29,21 @@ class TextExtractor(Extractor):
     Parameters
     ----------
     settings : TextSettings
-        Which model, and its pinned revision.
+        The model and its pinned revision.
 
     Raises
     ------
     BuildError
-        If the model is neither in a folder, nor in the cache, nor to be downloaded.
+        If the model is neither in a folder nor in the cache, and cannot be downloaded.
+
+    Examples
+    --------
+    >>> extractor = TextExtractor(TextSettings(model="demo"))
+    >>> features = extractor.extract("太好了！")
+    >>> features.info["tokens"]
+    ['[CLS]', '太', '好', '了', '！', '[SEP]']
+    >>> features.arrays["text"].shape
+    (6, 768)
     """
 
     version: ClassVar[int] = 2
@@ -54,7 +63,18 @@ class TextExtractor(Extractor):
         self.label = LABEL if settings.model == DEMO else settings.model
 
     def extract(self, inputs: str) -> Features:
-        """Map one transcript to ``text [n + 2, 768]`` float32."""
+        """Compute the token vectors of one transcript.
+
+        Parameters
+        ----------
+        inputs : str
+            A transcript of n tokens.
+
+        Returns
+        -------
+        Features
+            As from `extract_batch`.
+        """
         result = self.extract_batch([inputs])[0]
         if isinstance(result, Exception):
             raise result

@@ -23,7 +23,7 @@ from pipeline.train.trainer import pick_device, predict
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A trained model, its configuration and its recipe."""
+    """A trained model, its configuration (``config.json``) and its recipe."""
 
     model: SentimentModel
     config: dict[str, Any]
@@ -35,15 +35,26 @@ def load_model(path: Path | str, device: str = "auto") -> LoadedModel:
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         ``experiments/table2/mlf_dnn/seed_1``, with ``config.json`` and ``weights.safetensors``.
     device : {"auto", "cpu", "cuda"}
-        Where it goes.
+        Where the model runs; ``auto`` uses CUDA if it is available.
+
+    Returns
+    -------
+    LoadedModel
+        ``model`` (a torch module in evaluation mode), ``config`` and ``recipe``.
 
     Raises
     ------
     BuildError
         If the folder is not a trained model, or its weights do not fit its configuration.
+
+    Examples
+    --------
+    >>> loaded = load_model("processed/demo/experiments/table2/mlf_dnn/seed_1", device="cpu")
+    >>> loaded.config["model"], loaded.config["tasks"]
+    ('mlf_dnn', ['M', 'T', 'A', 'V'])
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file

@@ -23,18 +23,18 @@ def feature_names() -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class VisionInputs:
-    """What the vision feature of one clip is made from.
+    """The inputs of one clip's vision feature.
 
     Parameters
     ----------
     table : ndarray, float32 [rows, 714]
-        OpenFace's rows.
+        OpenFace's rows (columns: `pipeline.openface.columns.COLUMNS`).
     frames : int
-        Frames of the clip on the common grid.
+        Number of frames of the clip on the common grid.
     fps : float
-        Frames per second of the common grid.
+        Rate of the common grid, in Hz.
     grid : {'frame', 'timestamp'}
-        Whether row i is frame i, or rows lie at their timestamps.
+        Whether row i is frame i, or each row is placed at its timestamp.
     """
 
     table: NDArray[np.float32]
@@ -49,7 +49,7 @@ class VisionExtractor(Extractor):
     Parameters
     ----------
     settings : VisionSettings
-        What happens to frames without a face, and how many frames make a vector.
+        What happens to frames without a face, and how many frames are averaged.
 
     Notes
     -----
@@ -58,6 +58,15 @@ class VisionExtractor(Extractor):
     Groups of `pool` successive frames are averaged over their valid frames; the last group may
     be shorter. A group without a valid frame is a row of zeros with ``valid`` 0
     (``invalid: zero``), or left out (``invalid: drop``, the published recipe).
+
+    Examples
+    --------
+    >>> table = np.ones((90, 714), np.float32)
+    >>> table[10:20, SUCCESS] = 0  # no face in these frames
+    >>> inputs = VisionInputs(table, frames=90, fps=30, grid="frame")
+    >>> features = VisionExtractor(VisionSettings()).extract(inputs)
+    >>> features.arrays["vision"].shape, int(features.arrays["valid"].sum())
+    ((90, 709), 80)
     """
 
     version: ClassVar[int] = 1
@@ -66,10 +75,20 @@ class VisionExtractor(Extractor):
         self.settings = settings
 
     def extract(self, inputs: VisionInputs) -> Features:
-        """Return ``vision`` float32 [T', 709] and ``valid`` uint8 [T'].
+        """Compute the feature of one clip.
 
-        The information holds ``frames`` (on the grid), ``success_share`` (valid frames among
-        them), ``mean_confidence`` (over the valid frames; 0 without one) and ``notes``.
+        Parameters
+        ----------
+        inputs : VisionInputs
+            OpenFace's table, and the clip's grid of T frames.
+
+        Returns
+        -------
+        Features
+            ``vision [T', 709]`` float32 (see `feature_names`) and ``valid [T']`` uint8, with
+            T' = ceil(T / `pool`). ``info`` holds ``frames`` (T), ``success_share`` (share of
+            valid frames), ``mean_confidence`` (over valid frames; 0 if there are none) and
+            ``notes``.
 
         Raises
         ------
