@@ -20,6 +20,7 @@ from pipeline.dataset.lengths import LengthStatistics, length_statistics
 from pipeline.dataset.provenance import root_attributes
 from pipeline.dataset.split import PARTS, Split, SplitClip, natural_order, split_clips
 from pipeline.errors import BuildError
+from pipeline.manifest.build import sheet_notes
 from pipeline.store.features import Store
 from pipeline.store.files import written_whole
 from pipeline.store.quarantine import write_quarantine
@@ -57,12 +58,15 @@ def build_dataset(config: Config, *, progress: bool = True) -> Split:
     """
     clips, quarantine = gather(config)
     clips.sort(key=lambda clip: natural_order(clip.clip))
+    _check_labels(clips)
     split = split_clips([_split_clip(clip) for clip in clips], config.dataset)
     lengths = {
         m: length_statistics([clip.steps[m] for clip in clips], config.dataset.sigmas)
         for m in MODALITIES
     }
-    attributes = root_attributes(config, clips, lengths, split.warnings)
+    attributes = root_attributes(
+        config, clips, lengths, (*sheet_notes(config.processed), *split.warnings)
+    )
     attributes |= {"split": split.kind, "split_reason": split.reason}
     _check_widths(config, clips, attributes)
     members = {part: [c for c in clips if split.part_of[c.clip] == part] for part in PARTS}
@@ -189,6 +193,18 @@ class _PartWriter:
 def _split_clip(clip: ClipInput) -> SplitClip:
     row = clip.row
     return SplitClip(clip.clip, class_of(row["M"]), row["mode"], row["speaker"], row["video_id"])
+
+
+def _check_labels(clips: Sequence[ClipInput]) -> None:
+    """Refuse clips without the label M, which only features can be built from."""
+    lacking = [clip.clip for clip in clips if clip.row["M"] is None]
+    if lacking:
+        raise BuildError(
+            f"{len(lacking)} of {len(clips)} clips have no multimodal label (M), e.g. "
+            f"{lacking[0]}; a dataset needs one for every clip",
+            "add the column label to the label sheet, or build features alone: "
+            "chsims-build --stage vision --stage audio --stage text",
+        )
 
 
 def _check_widths(

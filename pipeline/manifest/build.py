@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,11 +15,12 @@ from pipeline.corpus import LABELS
 from pipeline.errors import BuildError, ClipError
 from pipeline.manifest.folders import MediaFolders
 from pipeline.manifest.media import Media, MediaReader, find_media
+from pipeline.manifest.parquet import STRINGS, manifest_schema, vote_schema, write_table
 from pipeline.manifest.row import SheetRow
 from pipeline.manifest.rules import judge, unusable
 from pipeline.manifest.sheet import Sheet, read_sheet
 from pipeline.store.features import is_plain_name
-from pipeline.store.files import write_json, written_whole
+from pipeline.store.files import write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,10 +30,12 @@ QUARANTINE = "manifest_quarantine.json"
 VOTES = "votes.parquet"
 SHARDS = "shards"
 
-_STRINGS = ("mode", "speaker", "gender", "age", "english")
+_SHOWN = 10
+_NOTES = "chsims_sheet_notes"
+"""Key of the notes in the metadata of ``manifest.parquet``."""
 
 
-def build_manifest(config: Config, *, progress: bool = True) -> None:
+def build_manifest(config: Config, *, progress: bool = True) -> tuple[str, ...]:
     """Read the label sheet, find and probe the media, apply the corpus rules, write it all.
 
     Writes ``manifest.parquet``, ``manifest_quarantine.json``, ``shards/*.json`` and, where
@@ -45,6 +49,11 @@ def build_manifest(config: Config, *, progress: bool = True) -> None:
     progress : bool
         Show a progress bar when standard error is a terminal.
 
+    Returns
+    -------
+    tuple of str
+        What a person should know about how the sheet was read; `sheet_notes` gives it later.
+
     Raises
     ------
     BuildError
@@ -53,32 +62,42 @@ def build_manifest(config: Config, *, progress: bool = True) -> None:
     """
     folders = MediaFolders(config.raw)
     sheet = read_sheet(config, folders)
-    refused: dict[int, ClipError] = {}
+    refused: dict[int, list[ClipError]] = {}
     paths: dict[int, Path] = {}
     doubles = Counter(row.clip for row in sheet.rows)
     for row in sheet.rows:
+        errors = _line_errors(row, sheet, doubles, config)
         try:
-            _check_line(row, sheet, doubles)
-            paths[row.row] = find_media(folders, row.video_id, row.clip_id)
+            if is_plain_name(row.video_id) and is_plain_name(row.clip_id):
+                paths[row.row] = find_media(folders, row.video_id, row.clip_id)
         except ClipError as error:
-            refused[row.row] = error
+            errors.append(error)
+        if errors:
+            refused[row.row] = errors
+            paths.pop(row.row, None)
     reader = MediaReader(folders, config.processed, available_cores())
     results = _shown(reader.read(list(paths.values())), len(paths), progress)
     accepted: list[dict[str, Any]] = []
     for row, media in zip([sheet.rows[i] for i in paths], results, strict=True):
         try:
-            accepted.append(_accept(row, media, config))
+            accepted.append(_accept(row, media, config, labelled=sheet.labelled))
         except ClipError as error:
-            refused[row.row] = error
+            refused[row.row] = [error]
     quarantine = _quarantine(sheet.rows, refused)
     if quarantine and config.on_bad_clip == "stop":
-        first = quarantine[0]
-        raise BuildError(
-            f"clip {first['clip']}: {first['reason']} (on_bad_clip is stop; "
-            f"{len(quarantine)} clip(s) cannot be used)",
-            first["remedy"],
-        )
+        raise _stop(quarantine)
     _write(config, sheet, accepted, quarantine)
+    return sheet.notes
+
+
+def _stop(quarantine: Sequence[dict[str, str]]) -> BuildError:
+    """Make one error of all clips that cannot be used."""
+    shown = "".join(f"\n  clip {e['clip']}: {e['reason']}" for e in quarantine[:_SHOWN])
+    more = f"\n  and {len(quarantine) - _SHOWN} more" if len(quarantine) > _SHOWN else ""
+    return BuildError(
+        f"{len(quarantine)} clip(s) cannot be used (on_bad_clip is stop):{shown}{more}",
+        "; ".join(dict.fromkeys(e["remedy"] for e in quarantine[:_SHOWN])),
+    )
 
 
 def read_manifest(processed: Path) -> pd.DataFrame:
@@ -87,7 +106,7 @@ def read_manifest(processed: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a clip in the sheet's order; columns as in docs/architecture.md. Missing
+        One row per clip in the sheet's order; columns as in docs/architecture.md. Missing
         strings are NaN, `warnings` are lists.
 
     Raises
@@ -101,11 +120,13 @@ def read_manifest(processed: Path) -> pd.DataFrame:
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise BuildError(
-            f"{path} cannot be read ({error})", "build it: chsims-build --stage manifest"
-        ) from error
+        raise _unreadable(path, error) from error
     table["warnings"] = pd.Series([list(w) for w in table["warnings"]], dtype=object)
     return table
+
+
+def _unreadable(path: Path, error: Exception) -> BuildError:
+    return BuildError(f"{path} cannot be read ({error})", "build it: chsims-build --stage manifest")
 
 
 def printable(name: str) -> str:
@@ -114,35 +135,52 @@ def printable(name: str) -> str:
     return safe if len(safe) <= 120 else f"{safe[:117]}..."
 
 
-def _check_line(row: SheetRow, sheet: Sheet, doubles: Counter[str]) -> None:
+def _line_errors(
+    row: SheetRow, sheet: Sheet, doubles: Counter[str], config: Config
+) -> list[ClipError]:
+    """Return everything that is wrong with a line of the sheet, its media aside."""
+    errors = []
     if not (is_plain_name(row.video_id) and is_plain_name(row.clip_id)):
-        raise ClipError(
-            f"line {row.line} of {sheet.path.name}: not an id that can be a file's name",
-            "video_id and clip_id must be plain names: no slash, no leading dot, no control or "
-            "reserved characters, 120 bytes at most",
+        errors.append(
+            ClipError(
+                "not an id that can be a file's name",
+                "video_id and clip_id must be plain names: no slash, no leading dot, no control or "
+                "reserved characters, 120 bytes at most",
+            )
         )
-    if doubles[row.clip] > 1:
+    elif doubles[row.clip] > 1:
         lines = ", ".join(str(other.line) for other in sheet.rows if other.clip == row.clip)
-        raise ClipError(
-            f"{doubles[row.clip]} lines of {sheet.path.name} have this id (lines {lines}); "
-            "none is used, since either may be wrong",
-            "keep the right line and take the others out",
+        errors.append(
+            ClipError(
+                f"{doubles[row.clip]} lines of {sheet.path.name} have this id (lines {lines}); "
+                "none is used, since either may be wrong",
+                "keep the right line and take the others out",
+            )
         )
-    if row.problems:
-        raise ClipError("; ".join(row.problems), f"correct line {row.line} of {sheet.path.name}")
+    correct = f"correct line {row.line} of {sheet.path.name}" if row.line else "correct the votes"
+    errors += [ClipError(problem, correct) for problem in row.problems]
+    if not errors:  # what cannot be read is not judged
+        found = [
+            *unusable(row, None, labelled=sheet.labelled),
+            *judge(row, None, config.manifest.rules).refusals,
+        ]
+        errors += [ClipError(finding.reason, finding.remedy) for finding in found]
+    return errors
 
 
-def _accept(row: SheetRow, media: Media | ClipError, config: Config) -> dict[str, Any]:
+def _accept(
+    row: SheetRow, media: Media | ClipError, config: Config, *, labelled: bool
+) -> dict[str, Any]:
     if isinstance(media, ClipError):
         raise media
     verdict = judge(row, media.probe, config.manifest.rules)
-    bad = [*unusable(row, media.probe), *verdict.refusals]
+    bad = [*unusable(row, media.probe, labelled=labelled), *verdict.refusals]
     if bad:
         raise ClipError("; ".join(f.reason for f in bad), "; ".join(f.remedy for f in bad))
     return {
         "clip": row.clip,
         **{name: getattr(row, name) for name in ("video_id", "clip_id", "row", "text")},
-        **{name: getattr(row, name) for name in (*LABELS, *_STRINGS)},
+        **{name: getattr(row, name) for name in (*LABELS, *STRINGS)},
         "media": media.path,
         "media_digest": media.digest,
         "size": media.size,
@@ -151,21 +189,25 @@ def _accept(row: SheetRow, media: Media | ClipError, config: Config) -> dict[str
     }
 
 
-def _quarantine(rows: Sequence[SheetRow], refused: dict[int, ClipError]) -> list[dict[str, str]]:
-    """List refused clips in the sheet's order, a doubled id once."""
+def _quarantine(
+    rows: Sequence[SheetRow], refused: dict[int, list[ClipError]]
+) -> list[dict[str, str]]:
+    """List refused clips in the sheet's order, a doubled id once, each with all its faults."""
     listed: dict[str, dict[str, str]] = {}
     for row in rows:
-        if (error := refused.get(row.row)) is None:
+        if not (errors := refused.get(row.row)):
             continue
         clip = f"{printable(row.video_id)}/{printable(row.clip_id)}"
         key = clip if is_plain_name(row.video_id) and is_plain_name(row.clip_id) else str(row.row)
+        where = f"line {row.line}: " if row.line else ""
+        reasons = "; ".join(dict.fromkeys(error.reason for error in errors))
         listed.setdefault(
             key,
             {
                 "clip": clip,
                 "stage": "manifest",
-                "reason": printable_text(error.reason),
-                "remedy": error.remedy,
+                "reason": printable_text(f"{where}{reasons}"),
+                "remedy": "; ".join(dict.fromkeys(error.remedy for error in errors)),
             },
         )
     return list(listed.values())
@@ -199,50 +241,32 @@ def _write(
     if sheet.votes is None:
         (processed / VOTES).unlink(missing_ok=True)
     else:
-        _write_table(processed / VOTES, [asdict(vote) for vote in sheet.votes], _vote_schema())
-    write_manifest(processed, accepted)
+        write_table(processed / VOTES, [asdict(vote) for vote in sheet.votes], vote_schema())
+    write_manifest(processed, accepted, sheet.notes)
 
 
-def write_manifest(processed: Path, rows: list[dict[str, Any]]) -> None:
-    """Write ``manifest.parquet`` from rows that have all its columns."""
-    _write_table(processed / MANIFEST, rows, _manifest_schema())
+def write_manifest(processed: Path, rows: list[dict[str, Any]], notes: Sequence[str] = ()) -> None:
+    """Write ``manifest.parquet`` from rows that have all its columns, and the sheet's notes."""
+    schema = manifest_schema().with_metadata({_NOTES: json.dumps(list(notes))})
+    write_table(processed / MANIFEST, rows, schema)
 
 
-def _write_table(path: Path, rows: list[dict[str, Any]], schema: Any) -> None:
-    import pyarrow as pa
+def sheet_notes(processed: Path) -> tuple[str, ...]:
+    """Return what a person should know about how the label sheet was read.
+
+    Raises
+    ------
+    BuildError
+        If the manifest has not been built.
+    """
     import pyarrow.parquet as pq
 
-    with written_whole(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
-
-
-def _vote_schema() -> Any:
-    import pyarrow as pa
-
-    names = [(name, pa.string()) for name in ("clip", "modality", "annotator")]
-    return pa.schema([*names, ("vote", pa.float64())])
-
-
-def _manifest_schema() -> Any:
-    import pyarrow as pa
-
-    text, number, whole = pa.string(), pa.float64(), pa.int64()
-    return pa.schema(
-        [
-            *((name, text) for name in ("clip", "video_id", "clip_id")),
-            ("row", whole),
-            ("text", text),
-            *((name, number) for name in LABELS),
-            *((name, text) for name in (*_STRINGS, "media", "media_digest")),
-            ("size", whole),
-            ("duration", number),
-            ("fps", number),
-            *((name, whole) for name in ("width", "height", "rotation")),
-            *((name, text) for name in ("video_codec", "audio_codec")),
-            *((name, whole) for name in ("sample_rate", "channels")),
-            ("warnings", pa.list_(text)),
-        ]
-    )
+    path = processed / MANIFEST
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    return tuple(json.loads(metadata.get(_NOTES.encode(), b"[]")))
 
 
 def _shown(

@@ -67,7 +67,7 @@ class MediaFolders:
         Returns
         -------
         video_id, clip_id : str
-            ``"1"`` or ``"1.0"`` becomes ``"0001"`` where ``0001.mp4`` exists.
+            ``"1"``, ``"1.0"`` or ``"1.mp4"`` becomes ``"0001"`` where ``0001.mp4`` exists.
         problem : str or None
             Set when more than one name has this number.
         """
@@ -76,9 +76,17 @@ class MediaFolders:
             video, problem = _padded(video_id, self.videos)
             clip = clip_id
             if problem is None:
-                clip, problem = _padded(clip_id, self.files(video))
+                files = self.files(video)
+                clip, problem = _padded(_without_extension(clip_id, files), files)
             known = self._ids[video_id, clip_id] = (video, clip, problem)
         return known
+
+
+def _without_extension(name: str, names: Mapping[str, object]) -> str:
+    """Take the extension from a clip id that is a media file's whole name."""
+    stem, dot, extension = name.rpartition(".")
+    is_media = bool(stem) and f"{dot}{extension}".lower() in EXTENSIONS
+    return stem if is_media and _composed(name) not in names else name
 
 
 def _padded(name: str, names: Mapping[str, object]) -> tuple[str, str | None]:

@@ -3,44 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.corpus import LABELS
+from pipeline.manifest.columns import MODES, SPELLINGS
 from pipeline.manifest.folders import MediaFolders
+from pipeline.manifest.numbers import not_a_number, number
+from pipeline.manifest.plausible import is_lost
 from pipeline.manifest.table import Record
 from pipeline.manifest.votes import identity
 
-SPELLINGS: dict[str, tuple[str, ...]] = {
-    "video_id": ("video_id", "video", "videoid"),
-    "clip_id": ("clip_id", "clipid"),
-    "clip": ("clip",),
-    "text": ("text", "transcript", "transcription", "text_cn", "chinese", "文本"),
-    "M": ("label", "label_m", "m"),
-    "T": ("label_t", "t"),
-    "A": ("label_a", "a"),
-    "V": ("label_v", "v"),
-    "mode": ("mode", "split", "part", "subset"),
-    "speaker": ("speaker", "speaker_id", "speakerid", "说话人"),
-    "gender": ("gender", "sex", "性别"),
-    "age": ("age", "年龄"),
-    "english": ("english", "text_en", "english_text", "text_english", "translation"),
-    "modality": ("modality", "task"),
-    "annotator": ("annotator", "annotator_id", "rater"),
-    "vote": ("vote", "votes", "rating", "score"),
-}
-"""Column names that are understood, in any case and order."""
+LONGEST_TEXT = 1000
+"""Characters of the longest transcript; BERT reads 510 tokens at most."""
 
-_MODES = {
-    "train": "train",
-    "training": "train",
-    "valid": "valid",
-    "val": "valid",
-    "validation": "valid",
-    "dev": "valid",
-    "test": "test",
-    "testing": "test",
-}
+_FILLERS = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and signs that show nothing."""
+
 _GENDERS = {
     "m": "male",
     "male": "male",
@@ -62,7 +43,7 @@ class SheetRow:
     row : int
         Position in the sheet, from 0.
     line : int
-        Line of the file, for messages.
+        Line of the label sheet, for messages; 0 for a clip that only has votes.
     video_id, clip_id : str
         As written, but for the zeros that a spreadsheet took from a number.
     text : str
@@ -75,6 +56,8 @@ class SheetRow:
         Why this line cannot be used, whatever the corpus rules say.
     vote_problems : tuple of str
         What the rule `votes` speaks about.
+    names : mapping of str to str
+        The header's own names of the columns, for messages.
     """
 
     row: int
@@ -93,6 +76,11 @@ class SheetRow:
     english: str | None = None
     problems: tuple[str, ...] = ()
     vote_problems: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    def column(self, name: str) -> str:
+        """Return what the sheet calls a column, for messages."""
+        return f"column {self.names.get(name, SPELLINGS[name][0])}"
 
     @property
     def clip(self) -> str:
@@ -100,37 +88,59 @@ class SheetRow:
         return f"{self.video_id}/{self.clip_id}"
 
 
-def row_of(row: int, record: Record, folders: MediaFolders, *, labelled: bool = True) -> SheetRow:
-    """Make a row of one line; without `labelled` its label columns are not read."""
+def row_of(
+    row: int,
+    record: Record,
+    folders: MediaFolders,
+    names: Mapping[str, str],
+    *,
+    labelled: bool = True,
+) -> SheetRow:
+    """Make a row of one line.
+
+    Parameters
+    ----------
+    row : int
+        Its position.
+    record : Record
+        The line.
+    folders : MediaFolders
+        Give numeric ids the zeros of the files' names.
+    names : mapping of str to str
+        The header's names of the columns.
+    labelled : bool
+        Read the label columns.
+    """
     video_id, clip_id, problem = folders.full_ids(*identity(record))
-    problems = [problem] if problem else []
-    if record.extra:
-        problems.append(
-            f"line {record.line} of the sheet has {record.extra} field(s) more than its header: "
-            "a transcript with a comma needs quotation marks"
-        )
-    labels: dict[str, Any] = {}
-    for name in LABELS if labelled else ():
-        value, problem = _label(record[name], name)
-        labels[name] = value
-        problems += [problem] if problem else []
-    return SheetRow(
+    made = SheetRow(
         row,
         record.line,
         video_id,
         clip_id,
         record["text"],
-        **labels,
         **_attributes(record),
-        problems=tuple(problems),
+        names=names,
     )
+    labels = {name: number(record[name]) for name in LABELS} if labelled else {}
+    problems = [
+        *([problem] if problem else []),
+        *_surplus(record),
+        *(f"{made.column('text')}: {words}" for words in _text_problems(made.text)),
+        *(
+            f"{made.column(name)}: {not_a_number(record[name])}"
+            for name, value in labels.items()
+            if value is None and not is_missing(record[name])
+        ),
+    ]
+    found: dict[str, Any] = {name: math.nan if x is None else x for name, x in labels.items()}
+    return replace(made, **found, problems=tuple(problems))
 
 
 def _attributes(record: Record) -> dict[str, Any]:
     """Return the optional columns, with one spelling for each part and gender."""
     mode, gender = record["mode"], record["gender"]
     return {
-        "mode": _MODES.get(mode.casefold(), mode) or None,
+        "mode": MODES.get(mode.casefold(), mode) or None,
         "speaker": record["speaker"] or None,
         "gender": _GENDERS.get(gender.casefold(), gender) or None,
         "age": record["age"] or None,
@@ -138,13 +148,35 @@ def _attributes(record: Record) -> dict[str, Any]:
     }
 
 
-def _label(text: str, name: str) -> tuple[float, str | None]:
-    if text.casefold() in ("", "nan", "na", "n/a", "none", "null"):
-        return math.nan, None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.inf
-    if math.isfinite(value):
-        return value, None
-    return math.nan, f"its label {name} is {text!r}, not a number"
+def _surplus(record: Record) -> Iterator[str]:
+    if record.extra:
+        yield (
+            f"{record.extra} field(s) more than the header has: a transcript with a comma, or a "
+            "decimal comma, needs quotation marks"
+        )
+
+
+def _text_problems(text: str) -> Iterator[str]:
+    """Yield why a transcript cannot be what was said; an empty one is the rules' matter."""
+    if not is_visible(text) and text:
+        yield "it holds only invisible characters"
+    if lost := next((c for c in text if is_lost(c)), None):
+        yield f"the character U+{ord(lost):04X} stands where a conversion lost another"
+    if len(text) > 1 and not text.strip("? ,.!"):
+        yield f"{text[:20]!r} stands where a conversion lost its characters"
+    if len(text) > LONGEST_TEXT:
+        yield f"a transcript of {len(text):,} characters; expected {LONGEST_TEXT:,} at most"
+
+
+def is_visible(text: str) -> bool:
+    """Tell whether a text holds a letter, number, sign or punctuation mark."""
+    return any(unicodedata.category(c)[0] in "LNSPC" and not _is_blank(c) for c in text)
+
+
+def _is_blank(c: str) -> bool:
+    return unicodedata.category(c) in ("Cf", "Cc") or c in _FILLERS
+
+
+def is_missing(text: str) -> bool:
+    """Tell whether a label was left out."""
+    return text.casefold() in ("", "nan", "na", "n/a", "none", "null")

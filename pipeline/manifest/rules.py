@@ -40,15 +40,15 @@ class Verdict:
     refusals: tuple[Finding, ...]
 
 
-def judge(row: SheetRow, probe: Probe, rules: CorpusRules) -> Verdict:
+def judge(row: SheetRow, probe: Probe | None, rules: CorpusRules) -> Verdict:
     """Apply the rules to one clip.
 
     Parameters
     ----------
     row : SheetRow
         Labels, transcript and votes.
-    probe : Probe
-        Streams and duration.
+    probe : Probe or None
+        Streams and duration; without it only what the sheet says is judged.
     rules : CorpusRules
         Each rule's action: quarantine, warn or off.
     """
@@ -63,12 +63,17 @@ def judge(row: SheetRow, probe: Probe, rules: CorpusRules) -> Verdict:
     return Verdict(tuple(warnings), tuple(refusals))
 
 
-def findings(row: SheetRow, probe: Probe, rules: CorpusRules) -> Iterator[Finding]:
+def findings(row: SheetRow, probe: Probe | None, rules: CorpusRules) -> Iterator[Finding]:
     """Yield every rule a clip breaks, whatever its action, in a fixed order."""
-    yield from _streams(probe)
-    yield from _duration(probe.duration, rules)
+    if probe is not None:
+        yield from _streams(probe)
+        yield from _duration(probe.duration, rules)
     if not row.text:
-        yield Finding("transcript", "its transcript is empty", "fill in the sheet's text column")
+        yield Finding(
+            "transcript",
+            f"{row.column('text')}: its transcript is empty",
+            "fill in the sheet's text column",
+        )
     labels = {name: getattr(row, name) for name in LABELS}
     off = [
         f"{name} {label:g}"
@@ -112,18 +117,32 @@ def _duration(seconds: float, rules: CorpusRules) -> Iterator[Finding]:
     )
 
 
-def unusable(row: SheetRow, probe: Probe) -> Iterator[Finding]:
-    """Yield what no rule can soften: without it a clip has no place in the dataset."""
-    if math.isnan(row.M):
-        yield Finding("label", "it has no multimodal label (M)", "fill in the sheet's label column")
-    outside = [f"{m} {label:g}" for m in LABELS if abs(label := getattr(row, m)) > 1 + _EPSILON]
-    if outside:
+def unusable(row: SheetRow, probe: Probe | None, *, labelled: bool = True) -> Iterator[Finding]:
+    """Yield what no rule can soften: without it a clip has no place in the dataset.
+
+    Parameters
+    ----------
+    row : SheetRow
+        Labels.
+    probe : Probe or None
+        Duration.
+    labelled : bool
+        Whether the sheet has labels at all; features can be built without.
+    """
+    if labelled and math.isnan(row.M):
         yield Finding(
             "label",
-            f"labels outside [-1, 1]: {', '.join(outside)}",
-            "correct the sheet; labels of another range must be scaled to -1 ... 1",
+            f"{row.column('M')}: it has no multimodal label (M)",
+            "fill in the sheet's label column",
         )
-    if probe.duration > LONGEST_SECONDS:
+    for name in LABELS:
+        if abs(label := getattr(row, name)) > 1 + _EPSILON:
+            yield Finding(
+                "label",
+                f"{row.column(name)}: {label:g} is outside [-1, 1]",
+                "correct the sheet; labels of another range must be scaled to -1 ... 1",
+            )
+    if probe is not None and probe.duration > LONGEST_SECONDS:
         yield Finding(
             "duration",
             f"{probe.duration:.0f} s; a clip is one utterance, {LONGEST_SECONDS:g} s at most",

@@ -50,8 +50,10 @@ class ManifestSettings(Settings):
     """How the label sheet is read and the media are found."""
 
     sheet: str | None = None
-    """Label sheet, relative to raw; without it label.csv, then annotations.csv is taken."""
-    encoding: Literal["auto", "utf-8", "gb18030"] = "auto"
-    """Text encoding of the sheet; auto takes UTF-8 (with or without BOM), else GB18030."""
+    """Label sheet, relative to raw; without it label.csv, then annotations.csv is taken (or
+    either as .tsv or .xlsx)."""
+    encoding: Literal["auto", "utf-8", "gb18030", "big5", "utf-16", "shift_jis"] = "auto"
+    """Text encoding of the sheet; auto recognises all but shift_jis and refuses what is
+    uncertain."""
     rules: CorpusRules = CorpusRules()
     """The corpus rules: quarantine, warn or off, each."""

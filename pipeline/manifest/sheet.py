@@ -1,19 +1,21 @@
-"""The label sheet: label.csv with one line a clip, or annotations.csv with one line a vote.
+"""The label sheet: label.csv with one line per clip, or annotations.csv with one line per vote.
 
-Standard library only: the Snakefile asks for the number of shards whenever it is parsed.
+Light to import: the Snakefile asks for the number of shards whenever it is parsed.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.corpus import LABELS
 from pipeline.errors import BuildError
+from pipeline.manifest.checks import has_labels, id_columns, label_faults, notes, require
 from pipeline.manifest.folders import MediaFolders
-from pipeline.manifest.row import SPELLINGS, SheetRow, row_of
+from pipeline.manifest.row import SheetRow, row_of
 from pipeline.manifest.table import Table, read_table
 from pipeline.manifest.votes import ClipVotes, Vote, flat, identity, read_votes
 
@@ -21,16 +23,33 @@ if TYPE_CHECKING:
     from pipeline.config import Config
 
 _VOTE_COLUMNS = frozenset(("modality", "annotator", "vote"))
-_TRANSCRIPT_SHEETS = ("label.csv", "transcripts.csv")
+_STEMS = ("annotations", "label", "transcripts")
+_SUFFIXES = (".csv", ".tsv", ".xlsx")
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """The sheet's rows and, where annotations.csv was read, the votes that count."""
+    """A label sheet that was read.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    rows : tuple of SheetRow
+        Its clips in order.
+    votes : tuple of Vote or None
+        The votes that count, where annotations.csv was read.
+    labelled : bool
+        Whether it has multimodal labels; without them only features can be built.
+    notes : tuple of str
+        What a person should know about how it was read.
+    """
 
     path: Path
     rows: tuple[SheetRow, ...]
     votes: tuple[Vote, ...] | None
+    labelled: bool = True
+    notes: tuple[str, ...] = ()
 
 
 def sheet_rows(config: Config) -> list[SheetRow]:
@@ -54,36 +73,56 @@ def read_sheet(config: Config, folders: MediaFolders | None = None) -> Sheet:
 
     A sheet with the columns modality, annotator and vote is averaged into labels; the
     transcripts come from its own ``text`` column, else from label.csv or transcripts.csv
-    beside it. A label.csv without a ``label`` column takes its labels from annotations.csv
-    beside it; with one, its labels stand and the votes are checked and kept.
+    next to it. A label.csv without a ``label`` column takes its labels from annotations.csv
+    next to it; with one, its labels stand and the votes are checked and kept.
     """
     folders = folders or MediaFolders(config.raw)
     path = find_sheet(config)
     encoding = config.manifest.encoding
-    table = read_table(path, encoding, SPELLINGS)
-    votes_path = _beside(path, "annotations.csv")
+    table = read_table(path, encoding)
+    if table.columns.keys() >= _VOTE_COLUMNS:
+        return _sheet_of_votes(table, encoding, folders)
+    votes_path = _find_table(path.parent, "annotations", (".csv",))
     votes: dict[str, ClipVotes] | None = None
-    if table.columns >= _VOTE_COLUMNS:
-        votes = read_votes(table, folders)
-        labelled = any("M" in clip.by_modality for clip in votes.values())
-        _require(table, labelled, "a vote on modality M")
-        rows = _rows_of_votes(votes, _transcripts(table, encoding, folders))
-    else:
-        if votes_path is not None and votes_path != path:
-            vote_table = read_table(votes_path, encoding, SPELLINGS)
-            _require_columns(vote_table, (*_id_columns(vote_table), *sorted(_VOTE_COLUMNS)))
-            votes = read_votes(vote_table, folders)
-        labels = () if votes is not None else ("M",)
-        _require_columns(table, (*_id_columns(table), "text", *labels))
-        labelled = "M" in table.columns
-        rows = [row_of(i, record, folders) for i, record in enumerate(table.records)]
-        if votes is not None:
-            rows = [_with_votes(row, votes.get(row.clip), labelled) for row in rows]
+    if votes_path is not None and votes_path != path:
+        vote_table = read_table(votes_path, encoding)
+        require(vote_table, (*id_columns(vote_table), *sorted(_VOTE_COLUMNS)))
+        votes = read_votes(vote_table, folders)
+    faults = () if votes is not None else tuple(label_faults(table))
+    require(table, (*id_columns(table), "text"), faults)
+    rows = [row_of(i, r, folders, table.columns) for i, r in enumerate(table.records)]
+    _require_rows(path, rows)
+    labelled = "M" in table.columns and has_labels(rows)
+    if votes is not None:
+        rows = [_with_votes(row, votes.get(row.clip), labelled) for row in rows]
+        labelled = True
+    return Sheet(
+        path,
+        tuple(rows),
+        None if votes is None else tuple(flat(votes)),
+        labelled,
+        tuple(notes(table, rows, labelled)),
+    )
+
+
+def _sheet_of_votes(table: Table, encoding: str, folders: MediaFolders) -> Sheet:
+    require(table, id_columns(table))
+    votes = read_votes(table, folders)
+    if not any("M" in clip.by_modality for clip in votes.values()):
+        raise BuildError(
+            f"{table.path} has no vote on modality M",
+            "add the votes on the whole clip; a label is their mean",
+        )
+    rows = _rows_of_votes(votes, _transcripts(table, encoding, folders))
+    _require_rows(table.path, rows)
+    return Sheet(table.path, tuple(rows), tuple(flat(votes)), True, tuple(table.notes))
+
+
+def _require_rows(path: Path, rows: Sequence[SheetRow]) -> None:
     if not rows:
         raise BuildError(
-            f"{table.path} has a header and no clip", "add one line a clip below the header"
+            f"{path} has a header and no clip", "add one line per clip below the header"
         )
-    return Sheet(path, tuple(rows), None if votes is None else tuple(flat(votes)))
 
 
 def find_sheet(config: Config) -> Path:
@@ -100,74 +139,51 @@ def find_sheet(config: Config) -> Path:
             return path
         wanted = f"the label sheet {path} (manifest.sheet)"
     else:
-        for name in ("label.csv", "annotations.csv"):
-            if (found := _beside(raw / name, name)) is not None:
+        for stem in ("label", "annotations"):
+            if (found := _find_table(raw, stem)) is not None:
                 return found
         wanted = f"label.csv or annotations.csv in {raw}"
-    tables = sorted(p.name for p in raw.glob("*") if p.suffix.lower() in (".csv", ".tsv", ".xlsx"))
+    tables = sorted(p.name for p in raw.glob("*") if p.suffix.lower() in _SUFFIXES)
     remedy = "put label.csv there (columns video_id, clip_id, text, label; docs/data-format.md)"
     if tables:
         remedy = f"found {', '.join(tables[:5])}: name the sheet with --set manifest.sheet=NAME"
-    elif _beside(raw.resolve().parent / "label.csv", "label.csv") is not None:
-        remedy = f"label.csv lies one folder up: --set raw={raw.resolve().parent}"
+    elif (above := _find_table(raw.resolve().parent, "label")) is not None:
+        remedy = f"{above.name} lies one folder up: --set raw={raw.resolve().parent}"
     raise BuildError(f"no label sheet: expected {wanted}", remedy)
 
 
 def sheet_files(config: Config) -> list[Path]:
     """Return every file that `read_sheet` may read, the sheet first: what a build depends on."""
     sheet = find_sheet(config)
-    names = ("annotations.csv", *_TRANSCRIPT_SHEETS)
-    others = [found for name in names if (found := _beside(sheet, name)) is not None]
-    return [sheet, *(path for path in others if path != sheet)]
+    found = [_find_table(sheet.parent, stem, (".csv",)) for stem in _STEMS]
+    return [sheet, *(path for path in found if path is not None and path != sheet)]
 
 
-def _beside(path: Path, name: str) -> Path | None:
-    """Find a file by name in a path's folder, whatever the case of its letters."""
-    same = [p for p in path.parent.glob("*.[cC][sS][vV]") if p.name.casefold() == name]
-    return min(same, default=None)
-
-
-def _id_columns(table: Table) -> tuple[str, ...]:
-    return ("clip",) if "clip" in table.columns else ("video_id", "clip_id")
-
-
-def _require_columns(table: Table, expected: tuple[str, ...]) -> None:
-    lacking = [SPELLINGS[name][0] for name in expected if name not in table.columns]
-    _require(
-        table,
-        not lacking,
-        f"the columns {', '.join(SPELLINGS[name][0] for name in expected)}",
-        f"lacks {', '.join(lacking)}",
-    )
-
-
-def _require(table: Table, satisfied: bool, expected: str, lacks: str = "has none") -> None:
-    if satisfied:
-        return
-    raise BuildError(
-        f"{table.path} {lacks}; expected {expected}; found the columns "
-        f"{', '.join(table.header) or '(none: the file is empty)'}",
-        "rename the columns in the sheet's first line (any order will do), or name another "
-        "sheet with --set manifest.sheet=NAME",
-    )
+def _find_table(folder: Path, stem: str, suffixes: Sequence[str] = _SUFFIXES) -> Path | None:
+    """Find a table by name, whatever the case of its letters; the first suffix wins."""
+    names = [f"{stem}{suffix}" for suffix in suffixes]
+    same = [p for p in sorted(folder.glob("*.*")) if p.name.casefold() in names]
+    return min(same, key=lambda p: names.index(p.name.casefold()), default=None)
 
 
 def _transcripts(table: Table, encoding: str, folders: MediaFolders) -> list[SheetRow]:
     """Return rows with the transcripts that belong to a sheet of votes."""
-    _require_columns(table, _id_columns(table))
     if "text" in table.columns:
         first: dict[tuple[str, str], SheetRow] = {}
         for record in table.records:
             key = folders.full_ids(*identity(record))[:2]
             if key not in first or (record["text"] and not first[key].text):
-                first[key] = row_of(0, record, folders, labelled=False)
+                first[key] = row_of(0, record, folders, table.columns, labelled=False)
         return list(first.values())
-    for name in _TRANSCRIPT_SHEETS:
-        path = _beside(table.path, name)
+    for stem in ("label", "transcripts"):
+        path = _find_table(table.path.parent, stem, (".csv",))
         if path is not None:
-            found = read_table(path, encoding, SPELLINGS)
-            _require_columns(found, (*_id_columns(found), "text"))
-            return [row_of(0, record, folders, labelled=False) for record in found.records]
+            found = read_table(path, encoding)
+            require(found, (*id_columns(found), "text"))
+            return [
+                row_of(0, record, folders, found.columns, labelled=False)
+                for record in found.records
+            ]
     raise BuildError(
         f"{table.path} has votes but no transcripts; found the columns {', '.join(table.header)}",
         f"add a text column, or put transcripts.csv (clip, text) into {table.path.parent}",
@@ -180,7 +196,7 @@ def _rows_of_votes(votes: dict[str, ClipVotes], transcripts: list[SheetRow]) -> 
     known = {row.clip for row in rows}
     for name, clip in votes.items():
         if name not in known:
-            bare = SheetRow(0, clip.line, clip.video_id, clip.clip_id)
+            bare = SheetRow(0, 0, clip.video_id, clip.clip_id)
             rows.append(_with_votes(bare, clip, labelled=False))
     return [replace(row, row=i) for i, row in enumerate(rows)]
 

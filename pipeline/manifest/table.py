@@ -1,21 +1,23 @@
-"""Reading a sheet: its text encoding, its delimiter, and its columns by name."""
+"""Reading a sheet: its text encoding or workbook, its delimiter, and its columns by name."""
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import BuildError
-
-Spellings = Mapping[str, tuple[str, ...]]
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
-_SAVE_AS = "save it again as CSV with the encoding UTF-8"
+from pipeline.manifest.columns import (
+    CH_SIMS,
+    disagreements,
+    is_headerless,
+    locate,
+    looks_like_a_clip,
+    value,
+)
+from pipeline.manifest.encoding import decode
+from pipeline.manifest.grid import Grid, csv_grid
+from pipeline.manifest.workbook import is_workbook, refuse_foreign, workbook_grid
 
 
 @dataclass(frozen=True)
@@ -37,70 +39,56 @@ class Table:
 
     path: Path
     header: tuple[str, ...]
-    columns: frozenset[str]
+    columns: Mapping[str, str]
+    """The columns understood, each with its name in the header."""
     records: tuple[Record, ...]
+    notes: tuple[str, ...] = ()
+    """How it was read, where a person should know."""
+    faults: tuple[str, ...] = ()
+    """Why it cannot be used: open quotation marks, cells that are not plain, columns that
+    disagree."""
+    starts_with_a_clip: bool = False
+    """No column is known and the first line has a clip's values."""
 
 
-def read_table(path: Path, encoding: str, spellings: Spellings) -> Table:
-    """Read a CSV file whose columns may come in any order and case.
+def read_table(path: Path, encoding: str) -> Table:
+    """Read a CSV file or .xlsx workbook whose columns may come in any order and case.
 
     Parameters
     ----------
     path : Path
-        The file: comma, semicolon or tab separated.
-    encoding : {"auto", "utf-8", "gb18030"}
-        auto takes UTF-8 (with or without BOM), else GB18030.
-    spellings : mapping of str to tuple of str
-        For each column the spellings that are understood, lower case, best first.
+        The file: comma, semicolon, tab or bar separated, or a workbook with one sheet.
+    encoding : str
+        A key of `pipeline.manifest.encoding.NAMES`, or auto.
 
     Raises
     ------
     BuildError
-        If the file cannot be read, decoded or split into fields.
+        If the file cannot be read or decoded.
     """
-    text = _decoded(path, encoding)
-    first = text.lstrip("\r\n").split("\n", 1)[0].split("\r", 1)[0]
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    lines: list[tuple[int, list[str]]] = []
-    try:
-        for fields in reader:
-            cleaned = [clean(field) for field in fields]
-            if any(cleaned):
-                lines.append((reader.line_num, cleaned))
-    except csv.Error as error:
-        raise BuildError(
-            f"{path}, line {reader.line_num}: not CSV ({error})",
-            "look for a quotation mark that is opened and never closed",
-        ) from error
-    header = tuple(lines[0][1]) if lines else ()
-    where = _locate(header, spellings)
-    records = tuple(
-        Record(
-            line,
-            {name: fields[i] for name, i in where.items() if i < len(fields)},
-            max(0, len(fields) - len(header)),
+    grid = _grid(path, encoding)
+    header = tuple(grid.lines[0][1]) if grid.lines else ()
+    where, lines = locate(header), grid.lines[1:]
+    if not where and is_headerless(grid.lines):
+        header, where, lines = CH_SIMS, locate(CH_SIMS), grid.lines
+        grid.notes.append(
+            f"{path.name} has no header line; its columns were read by position as "
+            f"{', '.join(CH_SIMS)}"
         )
-        for line, fields in lines[1:]
+    faults = [*grid.faults, *_cell_faults(grid, header, where)]
+    faults += disagreements(header, where, lines)
+    return Table(
+        path,
+        header,
+        {column: header[places[0]] for column, places in where.items()},
+        tuple(_record(line, fields, where, header) for line, fields in lines),
+        tuple(grid.notes),
+        tuple(faults),
+        not where and looks_like_a_clip(header),
     )
-    return Table(path, header, frozenset(where), records)
 
 
-def clean(text: str) -> str:
-    """Strip a value and turn its control characters (line breaks, NUL) into spaces."""
-    return (text if text.isprintable() else _CONTROL.sub(" ", text)).strip()
-
-
-def _locate(header: tuple[str, ...], spellings: Spellings) -> dict[str, int]:
-    lower = [name.casefold() for name in header]
-    return {
-        column: lower.index(names[0])
-        for column, accepted in spellings.items()
-        if (names := [name for name in accepted if name in lower])
-    }
-
-
-def _decoded(path: Path, encoding: str) -> str:
+def _grid(path: Path, encoding: str) -> Grid:
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -108,12 +96,27 @@ def _decoded(path: Path, encoding: str) -> str:
             f"cannot read the label sheet {path}: {error.strerror}",
             "check manifest.sheet and the file's permissions",
         ) from error
-    if data[:2] in _BOMS:
-        raise BuildError(f"{path} is {_BOMS[data[:2]]}; expected UTF-8 or GB18030", _SAVE_AS)
-    tried = {"auto": ("utf-8-sig", "gb18030"), "utf-8": ("utf-8-sig",)}.get(encoding, (encoding,))
-    for codec in tried:
-        try:
-            return data.decode(codec)
-        except UnicodeDecodeError as error:
-            at = data.count(b"\n", 0, error.start) + 1
-    raise BuildError(f"{path}, line {at}: neither {' nor '.join(tried)} text", _SAVE_AS)
+    if is_workbook(data):
+        return workbook_grid(data, path)
+    refuse_foreign(data, path)
+    decoded = decode(data, path, encoding)
+    grid = csv_grid(decoded.text, path)
+    grid.notes += decoded.notes
+    return grid
+
+
+def _cell_faults(grid: Grid, header: Sequence[str], where: Mapping[str, list[int]]) -> list[str]:
+    """Name the cells that are not plain in columns that are read."""
+    read = {place: header[place] for places in where.values() for place in places}
+    return [
+        f"line {line}, column {read[place]}: {fault}"
+        for (line, place), fault in grid.cells.items()
+        if place in read
+    ]
+
+
+def _record(
+    line: int, fields: list[str], where: Mapping[str, list[int]], header: Sequence[str]
+) -> Record:
+    values = {column: value(fields, where, column) for column in where}
+    return Record(line, values, len([field for field in fields[len(header) :] if field]))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from pipeline.corpus import LABELS
 from pipeline.manifest.folders import MediaFolders
+from pipeline.manifest.numbers import not_a_number, number
 from pipeline.manifest.table import Record, Table
 
 _MODALITY = {
@@ -52,10 +53,13 @@ class ClipVotes:
 
 def identity(record: Record) -> tuple[str, str]:
     """Return a line's video and clip id, from two columns or one ``clip`` column."""
-    if record["clip"] and not record["clip_id"]:
-        video_id, _, clip_id = record["clip"].partition("/")
-        return video_id, clip_id
-    return record["video_id"], record["clip_id"]
+    clip = record["clip"].replace("$_$", "/")  # as in the pickles of other projects
+    if record["clip_id"] or not clip:
+        return record["video_id"], record["clip_id"]
+    if "/" not in clip:
+        return record["video_id"], clip
+    video_id, _, clip_id = clip.partition("/")
+    return video_id, clip_id
 
 
 def read_votes(table: Table, folders: MediaFolders) -> dict[str, ClipVotes]:
@@ -92,10 +96,9 @@ def _count(record: Record, clip: ClipVotes) -> str | None:
         return f"modality {record['modality']!r} is none of M, T, A, V"
     if not record["annotator"]:
         return "the annotator is missing"
-    try:
-        vote = float(record["vote"])
-    except ValueError:
-        return f"the vote {record['vote']!r} is not a number"
+    vote = number(record["vote"])
+    if vote is None:
+        return f"the vote {not_a_number(record['vote'])}"
     if vote not in (-1.0, 0.0, 1.0):
         return f"the vote {record['vote']} is not -1, 0 or 1"
     votes = clip.by_modality.setdefault(modality, {})

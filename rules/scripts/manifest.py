@@ -2,5 +2,7 @@ from pipeline.workflow.job import job
 
 with job(snakemake) as config:
     from pipeline.manifest.build import build_manifest
+    from pipeline.runner.costs import tell
 
-    build_manifest(config)
+    for note in build_manifest(config):
+        tell(f"manifest: note: {note}")

@@ -79,8 +79,9 @@ def test_good_clips_go_on_and_bad_ones_are_named(corpus: Corpus) -> None:
     ]
     found = quarantine(config)
     assert list(found) == ["v/0003", "v/0004", "v/0006", "v/7", "v/8", "../v/1", "v/1\\u202e"]
-    assert found["v/0003"] == "its transcript is empty"
-    assert found["v/0004"] == "the file has no audio stream"
+    assert found["v/0003"] == "line 4: column text: its transcript is empty"
+    assert found["v/0004"] == "line 5: the file has no audio stream"
+    assert found["v/8"].startswith("line 9: column label: it has no multimodal label (M); no media")
     assert "0006.mkv, 0006.mov" in found["v/0006"]
     assert "no media file" in found["v/7"]
     assert "not an id" in found["../v/1"]
@@ -139,10 +140,12 @@ def test_votes_are_kept_as_a_table(corpus: Corpus) -> None:
     assert not (config.processed / "votes.parquet").exists()
 
 
-def test_stop_ends_at_the_first_bad_clip(corpus: Corpus) -> None:
+def test_stop_names_every_bad_clip_at_once(corpus: Corpus) -> None:
     config = corpus({}, HEADER + "v,1,好,0\nv,2,好,0\n", on_bad_clip="stop")
-    with pytest.raises(BuildError, match=r"clip v/1: no folder .*2 clip"):
+    with pytest.raises(BuildError, match=r"2 clip\(s\) cannot") as caught:
         build_manifest(config)
+    assert "clip v/1: line 2: no folder" in str(caught.value)
+    assert "clip v/2: line 3: no folder" in str(caught.value)
 
 
 def test_the_download_layout_with_a_folder_raw_is_understood(corpus: Corpus, media: Path) -> None:

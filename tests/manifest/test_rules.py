@@ -59,11 +59,13 @@ def test_the_action_decides_what_a_finding_means() -> None:
     assert (off.warnings, off.refusals) == ((), ())
 
 
-@pytest.mark.parametrize("modality", ["M", "T", "A", "V"])
-def test_no_rule_lets_a_label_outside_its_range_in(modality: str) -> None:
+@pytest.mark.parametrize(
+    ("modality", "column"), [("M", "label"), ("T", "label_t"), ("A", "label_a"), ("V", "label_v")]
+)
+def test_no_rule_lets_a_label_outside_its_range_in(modality: str, column: str) -> None:
     row = replace(ROW, **{modality: -3.0})
     (finding,) = unusable(row, PROBE)
-    assert finding.reason == f"labels outside [-1, 1]: {modality} -3"
+    assert finding.reason == f"column {column}: -3 is outside [-1, 1]"
 
 
 def test_no_label_and_a_whole_film_are_unusable_whatever_the_rules() -> None:

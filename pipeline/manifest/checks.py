@@ -1,0 +1,126 @@
+"""What is wrong with a sheet as a whole, told at once, and what a person should know of it."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterator, Sequence
+
+from pipeline.corpus import LABELS
+from pipeline.errors import BuildError
+from pipeline.manifest.columns import CH_SIMS, SPELLINGS
+from pipeline.manifest.numbers import not_a_number, number
+from pipeline.manifest.plausible import is_han
+from pipeline.manifest.row import SheetRow, is_missing
+from pipeline.manifest.table import Table
+
+_SHOWN = 10
+_MANY = 0.1
+"""Share of labels outside [-1, 1] above which they are of another scale, not mistyped."""
+
+
+def id_columns(table: Table) -> tuple[str, ...]:
+    """Return the columns that a sheet names its clips by."""
+    if "clip" in table.columns and "video_id" not in table.columns:
+        return ("clip",)
+    if "clip" in table.columns and "clip_id" not in table.columns:
+        return ("video_id", "clip")
+    return ("video_id", "clip_id")
+
+
+def require(table: Table, expected: Sequence[str], faults: Sequence[str] = ()) -> None:
+    """Refuse a sheet that has faults or lacks columns, with one error for all of them.
+
+    Parameters
+    ----------
+    table : Table
+        The sheet.
+    expected : sequence of str
+        Columns that it must have.
+    faults : sequence of str
+        Faults besides those of the table.
+
+    Raises
+    ------
+    BuildError
+        Naming everything that is wrong.
+    """
+    lacking = [SPELLINGS[name][0] for name in expected if name not in table.columns]
+    listed = [*table.faults, *faults]
+    remedy = "correct the sheet and build again"
+    if lacking:
+        found = ", ".join(filter(None, table.header)) or "(none: the file is empty)"
+        wanted = ", ".join(SPELLINGS[name][0] for name in expected)
+        listed.insert(
+            0,
+            f"lacks {', '.join(lacking)}; expected the columns {wanted}; found the columns "
+            f"{found[:300]}",
+        )
+        remedy = (
+            "rename the columns in the sheet's first line (any order will do), or name another "
+            "sheet with --set manifest.sheet=NAME"
+        )
+    if table.starts_with_a_clip:
+        remedy = (
+            "the first line is already a clip: put a line with the columns' names above it, "
+            f"e.g. {','.join(CH_SIMS)}"
+        )
+    if listed:
+        more = [f"and {len(listed) - _SHOWN} more"] if len(listed) > _SHOWN else []
+        words = "".join(f"\n  {fault}" for fault in [*listed[:_SHOWN], *more])
+        raise BuildError(f"{table.path} has {len(listed)} fault(s):{words}", remedy)
+
+
+def label_faults(table: Table) -> Iterator[str]:
+    """Yield the label columns that are no labels: another scale, another notation."""
+    if near := _misspelt_label(table):
+        yield f"it has no column label; did you mean label by {near!r}?"
+    for name in LABELS:
+        if name not in table.columns:
+            continue
+        written = [r[name] for r in table.records if not is_missing(r[name])]
+        values = [x for text in written if (x := number(text)) is not None]
+        outside = [x for x in values if abs(x) > 1 + 1e-6]
+        column = f"column {table.columns[name]}"
+        if len(written) > 1 and not values:
+            first = not_a_number(written[0])
+            yield f"{column}: none of its {len(written)} values is a label; {first}"
+        elif len(outside) > 1 and len(outside) >= _MANY * len(values):
+            yield (
+                f"{column}: {len(outside)} of {len(values)} labels lie outside [-1, 1] (they run "
+                f"from {min(values):g} to {max(values):g}); scale them to -1 ... 1"
+            )
+
+
+def notes(table: Table, rows: Sequence[SheetRow], labelled: bool) -> Iterator[str]:
+    """Yield what a person should know of a sheet that can be used."""
+    name = table.path.name
+    yield from table.notes
+    if not labelled:
+        yield (
+            f"{name} has no labels: features can be built, a dataset and models cannot (found the "
+            f"columns {', '.join(table.header)})"
+        )
+    parts = sum(1 for row in rows if row.mode)
+    if 0 < parts < len(rows):
+        yield (
+            f"{name}: the column {table.columns['mode']} is filled in for {parts} of {len(rows)} "
+            "clips only"
+        )
+    spoken = [row.text for row in rows if row.text]
+    if spoken and not any(is_han(c) for text in spoken for c in text):
+        yield f"{name}: no transcript holds a Chinese character"
+
+
+def has_labels(rows: Sequence[SheetRow]) -> bool:
+    """Tell whether any row has, or was meant to have, a multimodal label."""
+    return any(not math.isnan(row.M) or row.problems for row in rows)
+
+
+def _misspelt_label(table: Table) -> str | None:
+    """Return a header that was probably meant to be label."""
+    if "M" in table.columns:
+        return None
+    other = [h for h in table.header if h not in table.columns.values()]
+    near = difflib.get_close_matches("label", [h.casefold() for h in other], 1, 0.75)
+    return near[0] if near else None

@@ -1,0 +1,31 @@
+"""Numbers as people type them into sheets: read right, or refused with words."""
+
+from __future__ import annotations
+
+import re
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_FORMS = str.maketrans(
+    "０１２３４５６７８９．，＋－−–—‒﹣⁻",
+    "0123456789.,+-------",
+)
+"""Full-width digits and signs, and what word processors make of a minus."""
+
+
+def number(text: str) -> float | None:
+    """Return the number that a field holds, or None.
+
+    A decimal comma, a leading plus, full-width digits and a typographic minus are
+    understood. Python's own ``float`` would also take ``1_0`` and ``infinity``.
+    """
+    plain = text.translate(_FORMS).strip()
+    if _NUMBER.fullmatch(plain) is None:
+        return None
+    return float(plain.replace(",", ".")) + 0.0  # no negative zero
+
+
+def not_a_number(text: str) -> str:
+    """Say what a field holds instead of a number."""
+    if text.rstrip().endswith(("%", "％", "‰")):
+        return f"{text!r} is a percentage; expected a number from -1 to 1"
+    return f"{text!r} is not a number"
