@@ -19,11 +19,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from page import MODELS, measured_on, put_into_page
+from page import MODELS as PAGE
+from page import measured_on, put_into_page
 from planted import write_planted
 from train import SEEDS, SMALL, measure, settings_of
 
-from pipeline.train.experiments import TITLES
+from pipeline.train.registry import MODELS
 
 SIZES = (600, 200, 200)
 _SHARED = ("text_end: last_step", "text_dropout: false", "pooling: padded", "decay: adam",
@@ -77,12 +78,12 @@ def main() -> None:
                 changed = [f"train.recipe={{{change}}}"] if change else []
                 row = measure(folder, model, os.cpu_count() or 1, settings + changed)
                 unimodal = [row["unimodal"].get(task, "") for task in "TAV"]
-                cells = [TITLES[model], name, row["acc2"], row["mae"], row["corr"], *unimodal]
+                cells = [MODELS[model].title, name, row["acc2"], row["mae"], row["corr"], *unimodal]
                 lines.append(f"| {' | '.join(cells)} | {row['epochs']:.0f} |")
                 print(lines[-1], flush=True)
     if options.docs:
         where = f"Mean (deviation) of {options.seeds} seeds on the test part, in percent; "
-        put_into_page(MODELS, "effects", [*lines, "", f"{where}{measured_on()}"])
+        put_into_page(PAGE, "effects", [*lines, "", f"{where}{measured_on()}"])
 
 
 if __name__ == "__main__":

@@ -36,12 +36,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import h5py
-from page import MODELS, measured_on, put_into_page
+from page import MODELS as PAGE
+from page import measured_on, put_into_page
 from planted import write_planted
 from train import SEEDS, SLOW, measure, settings_of
 from tree import watch
 
-from pipeline.train.experiments import TITLES
+from pipeline.train.registry import MODELS
 
 WHEELS = ("MMSA==2.2.1", "easydict==1.13")
 _WORKER = """
@@ -148,7 +149,7 @@ def main() -> None:
             lines.append(row_of(folder, model, SEEDS[: options.seeds]))
             print(lines[-1], flush=True)
     if options.docs:
-        put_into_page(MODELS, "beside", [*lines, "", measured_on()])
+        put_into_page(PAGE, "beside", [*lines, "", measured_on()])
 
 
 def row_of(folder: Path, model: str, seeds: tuple[int, ...]) -> str:
@@ -161,7 +162,7 @@ def row_of(folder: Path, model: str, seeds: tuple[int, ...]) -> str:
     as_long = [t["loaded"] + len(SEEDS) * ours["epochs"] * t["epoch"] for t in theirs]
     scores = ["", ""] if slow else [f"{theirs[0]['acc2']:.1f}", ours["acc2"].split()[0]]
     cells = [
-        TITLES[model],
+        MODELS[model].title,
         *_two(f"{t['epoch']:.2f}" for t in theirs),
         f"{theirs[0]['epochs']:.1f}",
         f"{theirs[-1]['memory_gb']:.1f}",

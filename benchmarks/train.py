@@ -26,11 +26,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from page import MODELS, measured_on, put_into_page
+from page import MODELS as PAGE
+from page import measured_on, put_into_page
 from planted import write_planted
 from tree import watch
 
-from pipeline.train.experiments import TITLES
+from pipeline.train.registry import MODELS
 
 _WORKER = """
 import logging, sys, json
@@ -92,7 +93,7 @@ def main() -> None:
         "--corpus", type=Path, help="folder of a dataset.h5; made if it is not there"
     )
     parser.add_argument("--small", action="store_true", help="make a corpus of 1,000 short clips")
-    parser.add_argument("--models", nargs="+", default=list(TITLES), choices=list(TITLES))
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--preset", default="paper")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=200)
@@ -124,12 +125,12 @@ def main() -> None:
             lines.append(_line_of(row, scored=not stopped))
             print(lines[-1], flush=True)
     if options.docs:
-        put_into_page(MODELS, "trained", [*lines, "", measured_on()])
+        put_into_page(PAGE, "trained", [*lines, "", measured_on()])
 
 
 def _line_of(row: dict[str, Any], *, scored: bool) -> str:
     cells = [
-        TITLES[row["model"]],
+        MODELS[row["model"]].title,
         f"{row['parameters']:,}",
         f"{row['first_step']:.1f}",
         f"{row['epoch']:.2f}",

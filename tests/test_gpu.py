@@ -15,8 +15,8 @@ from pipeline.faces.detector import make_detector
 from pipeline.faces.settings import FacesSettings
 from pipeline.text.extractor import TextExtractor
 from pipeline.text.settings import TextSettings
-from pipeline.train.experiments import TITLES
 from pipeline.train.recipe import PAPER, PUBLISHED, Recipe
+from pipeline.train.registry import MODELS
 from tests.media import FACE
 from tests.test_media import frames_of
 from tests.train.test_models import batch_for, make
@@ -52,7 +52,7 @@ def test_text_vectors_are_the_cpus() -> None:
 # the published EF-LSTM is given sequences that were aligned when they were read
 @pytest.mark.parametrize(
     ("name", "recipe"),
-    [(n, PAPER) for n in TITLES] + [(n, PUBLISHED) for n in TITLES if n != "ef_lstm"],
+    [(n, PAPER) for n in MODELS] + [(n, PUBLISHED) for n in MODELS if n != "ef_lstm"],
 )
 def test_models_predict_and_learn_as_on_the_cpu(name: str, recipe: Recipe) -> None:
     found, batch = {}, batch_for(name, recipe)

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pipeline.config import Config, every_field
-from pipeline.train.hyper import HYPER
+from pipeline.train.registry import MODELS
 
 _HEAD = """\
 # Every key with its default. Copy what you want to change into a file of your own and give it with
@@ -100,15 +100,15 @@ def _hyper_lines() -> list[str]:
     ]
     fields = {
         name: field
-        for hyper in HYPER.values()
-        for name, field in every_field(type(hyper))
+        for info in MODELS.values()
+        for name, field in every_field(type(info.hyper))
         if not isinstance(field.default, BaseModel)
     }
     for name, field in fields.items():
         models: dict[str, list[str]] = {}
-        for model, hyper in HYPER.items():
+        for model, info in MODELS.items():
             with suppress(KeyError):
-                models.setdefault(json.dumps(_plain(hyper, name)), []).append(model)
+                models.setdefault(json.dumps(_plain(info.hyper, name)), []).append(model)
         values = "; ".join(f"{value}: {', '.join(names)}" for value, names in models.items())
         lines.append(f"| `{name}` | {_help(field)} | {values} |")
     return lines

@@ -13,7 +13,8 @@ from pipeline.commands.checks import Check
 from pipeline.config import Config, available_cores
 from pipeline.errors import BuildError
 from pipeline.manifest.sheet import sheet_rows
-from pipeline.train.experiments import TITLES, job_memory, trained_experiments, weights_mb
+from pipeline.train.experiments import job_memory, trained_experiments, weights_mb
+from pipeline.train.registry import MODELS
 
 MB_PER_SECOND = 0.85
 """Feature files of one second of clip: 30 crops of 20 kB, 709 and 714 columns, audio, text."""
@@ -136,7 +137,7 @@ def _training(config: Config) -> Check:
     threads = min(available_cores(), len(config.train.seeds))
     needed, model = max((job_memory(m, threads) / 1000, m) for m in models)
     memory = _memory_gb()
-    found = f"the largest job ({TITLES[model]}) needs about {needed:.0f} GB of memory"
+    found = f"the largest job ({MODELS[model].title}) needs about {needed:.0f} GB of memory"
     if needed <= memory:
         return Check("training", ok=True, found=found)
     fitting = [t for t in range(1, threads) if job_memory(model, t) / 1000 <= memory]

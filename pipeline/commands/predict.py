@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config
+from pipeline.corpus import MODALITIES
 from pipeline.errors import BuildError, ClipError
 from pipeline.runner.run import run_stage
 from pipeline.stages import needed_for
@@ -58,13 +59,11 @@ def predict_clip(
         features = _extract(config, Path(folder), media, text, openface_csv)
         from pipeline.train.load import predict_features
 
-        vision = features.read("vision", CLIP).arrays
+        arrays = {modality: features.read(modality, CLIP).arrays for modality in MODALITIES}
         return predict_features(
             trained,
-            features.read("text", CLIP).arrays["text"],
-            features.read("audio", CLIP).arrays["audio"],
-            vision["vision"],
-            vision["valid"],
+            {modality: held[modality] for modality, held in arrays.items()},
+            {modality: held["valid"] for modality, held in arrays.items() if "valid" in held},
             config.train.device,
         )
 

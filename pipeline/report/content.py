@@ -26,8 +26,8 @@ from pipeline.report.results import Results, read_results, result_tables
 from pipeline.report.signals import ALPHABET, LEVELS
 from pipeline.report.sources import Build
 from pipeline.report.summary import build_warnings
-from pipeline.train.experiments import TITLES as MODEL_TITLES
 from pipeline.train.metrics import TITLES as METRIC_TITLES
+from pipeline.train.registry import MODELS
 
 _REASONS_SHOWN = 3
 _UNITS = {"text": ("tokens", "t"), "audio": ("frames", "a"), "vision": ("vectors", "v")}
@@ -145,7 +145,7 @@ def _incomparable(build: Build) -> str:
 
 def _curves(results: Results) -> dict[str, Any]:
     return {
-        MODEL_TITLES[name]: charts.learning_curves(name, curves)
+        MODELS[name].title: charts.learning_curves(name, curves)
         for name, curves in results.curves.items()
         if curves
     }
@@ -153,7 +153,7 @@ def _curves(results: Results) -> dict[str, Any]:
 
 def _confusions(results: Results) -> dict[str, Any]:
     return {
-        MODEL_TITLES[name]: charts.confusion_matrix(name, counts, CLASSES)
+        MODELS[name].title: charts.confusion_matrix(name, counts, CLASSES)
         for name, counts in results.confusions.items()
     }
 

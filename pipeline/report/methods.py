@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.report.sources import Build
-from pipeline.train.experiments import TITLES
+from pipeline.train.registry import MODELS
 
 _BIBLIOGRAPHY = Path(__file__).parent / "data" / "references.bib"
 
@@ -185,7 +185,7 @@ def _dataset(build: Build) -> str:
 
 def _training(build: Build, trained: list[str]) -> str:
     s = build.made_with.train
-    names = ", ".join(TITLES[name] for name in trained)
+    names = ", ".join(MODELS[name].title for name in trained)
     how = {
         "paper": "as the paper describes it",
         "published": "as the published code computes it",

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.store.files import read_json
-from pipeline.train.experiments import MULTITASK, TITLES
 from pipeline.train.metrics import METRICS
 from pipeline.train.metrics import TITLES as METRIC_TITLES
 from pipeline.train.paper_tables import PAPER_RESULTS
+from pipeline.train.registry import MODELS
 
 Score = tuple[float, float | None]
 """Mean and standard deviation over seeds, in per cent; None where the paper prints none."""
@@ -54,7 +54,7 @@ class Results:
     @property
     def trained(self) -> list[str]:
         """Models of Table 2 with results, in the paper's order."""
-        return [name for name in TITLES if name in self.rows("table2")]
+        return [name for name in MODELS if name in self.rows("table2")]
 
     @property
     def confusions(self) -> dict[str, NDArray[np.int64]]:
@@ -69,14 +69,20 @@ class Results:
         """Paired tests of multi-task models against their single-task kin, by pair."""
         pairs: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for row in self.tables.get("table2", {}).get("comparisons", []):
-            pairs.setdefault((TITLES[row["first"]], TITLES[row["second"]]), []).append(row)
+            pairs.setdefault((MODELS[row["first"]].title, MODELS[row["second"]].title), []).append(
+                row
+            )
         return [(first, second, rows) for (first, second), rows in pairs.items()]
 
     @property
     def warnings(self) -> list[str]:
         """What the metrics had to settle by convention, by model."""
         rows = self.rows("table2").items()
-        return [f"{TITLES[name]}: {text}" for name, row in rows for text in row["test"]["warnings"]]
+        return [
+            f"{MODELS[name].title}: {text}"
+            for name, row in rows
+            for text in row["test"]["warnings"]
+        ]
 
 
 @dataclass(frozen=True)
@@ -198,7 +204,7 @@ def _trained_how(results: Results, experiment: str) -> str:
 
 def _title(experiment: str, variant: str) -> str:
     if experiment == "table2":
-        return f"{TITLES[variant]}{' *' if variant in MULTITASK else ''}"
+        return f"{MODELS[variant].title}{' *' if MODELS[variant].multitask else ''}"
     if experiment == "table4":
         task, label = variant.split("-by-")
         return f"{task}, label {label}"

@@ -1,4 +1,4 @@
-"""Alignment of audio and vision to the text's steps by connectionist temporal classification."""
+"""Alignment of a stream to the steps of another by connectionist temporal classification."""
 
 from __future__ import annotations
 

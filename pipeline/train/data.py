@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from pipeline.corpus import MODALITIES
 from pipeline.errors import BuildError
 from pipeline.train.hyper import TASKS
 
@@ -34,6 +33,10 @@ class Packed:
     rows: Tensor
     sizes: list[int]
     order: Tensor
+
+    def to(self, device: torch.device) -> Packed:
+        """Return the sequences on a device."""
+        return Packed(self.rows.to(device), self.sizes, self.order.to(device))
 
 
 @dataclass(frozen=True)
@@ -80,43 +83,76 @@ class Ragged:
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """What a dataset gives to a model.
+
+    Parameters
+    ----------
+    dims, steps : dict of str to int
+        Feature dimensions and padded length of each modality that the dataset has, in the
+        order text, audio, vision.
+    """
+
+    dims: dict[str, int]
+    steps: dict[str, int]
+
+    @property
+    def anchor(self) -> str:
+        """The modality that EF-LSTM and MFN align the others to.
+
+        Text where there is text, as in the paper. Without it, the modality with the fewest
+        steps: CTC cannot align a stream to a longer one.
+        """
+        return "text" if "text" in self.steps else min(self.steps, key=self.steps.__getitem__)
+
+    @property
+    def followers(self) -> tuple[str, ...]:
+        """The modalities that are aligned to the anchor."""
+        return tuple(modality for modality in self.steps if modality != self.anchor)
+
+
+@dataclass(frozen=True)
 class Batch:
     """What a model sees of some clips.
 
     Parameters
     ----------
-    text : Tensor ``[B, Lt, 768]``, or Packed
-        Packed beside time averages, else with zeros at the back.
-    audio, vision : Tensor ``[B, d]`` or ``[B, L, d]``
-        Time averages, or sequences with zeros at the back.
-    text_lengths, audio_lengths, vision_lengths : Tensor ``[B]``
-        True lengths (1 for averages).
+    streams : dict of str to Tensor ``[B, d]`` or ``[B, L, d]``, or Packed
+        By modality: time averages, sequences with zeros at the back, or (text next to time
+        averages) packed sequences.
+    lengths : dict of str to Tensor ``[B]``
+        True lengths by modality (1 for averages).
     labels : dict of str to Tensor ``[B]``
+        By task.
     """
 
-    text: Tensor | Packed
-    audio: Tensor
-    vision: Tensor
-    text_lengths: Tensor
-    audio_lengths: Tensor
-    vision_lengths: Tensor
+    streams: dict[str, Tensor | Packed]
+    lengths: dict[str, Tensor]
     labels: dict[str, Tensor]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.lengths.values())))
+
+    def padded(self, modality: str) -> Tensor:
+        """Return a modality's averages ``[B, d]`` or padded sequences ``[B, L, d]``."""
+        stream = self.streams[modality]
+        assert isinstance(stream, Tensor)
+        return stream
+
+    def packed(self, modality: str) -> Packed:
+        """Return a modality's packed sequences."""
+        stream = self.streams[modality]
+        assert isinstance(stream, Packed)
+        return stream
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device; lengths stay where packing wants them, on the CPU."""
         if device.type == "cpu":
             return self
-        moved = (
-            replace(self.text, rows=self.text.rows.to(device), order=self.text.order.to(device))
-            if isinstance(self.text, Packed)
-            else self.text.to(device)
-        )
-        return replace(
-            self,
-            text=moved,
-            audio=self.audio.to(device),
-            vision=self.vision.to(device),
-            labels={task: label.to(device) for task, label in self.labels.items()},
+        return Batch(
+            {modality: stream.to(device) for modality, stream in self.streams.items()},
+            self.lengths,
+            {task: label.to(device) for task, label in self.labels.items()},
         )
 
 
@@ -129,36 +165,38 @@ class Part:
     clips : tuple of str
         Clip ids.
     streams : dict of str to Ragged or Tensor
-        text, audio and vision; a Tensor ``[N, d]`` where only the mean is used.
+        By modality; a Tensor ``[N, d]`` where only the mean is used.
     labels : dict of str to Tensor ``[N]``
         M, T, A, V; NaN where a clip has none.
-    packed_text, full_text : bool
-        Give texts packed; else pad them to the file's length, not to the batch's longest.
+    packed, full : str
+        The modality that batches hold packed, and the one that they pad to the file's length
+        rather than to the batch's longest; empty for none.
     """
 
     clips: tuple[str, ...]
     streams: dict[str, Ragged | Tensor]
     labels: dict[str, Tensor]
-    packed_text: bool
-    full_text: bool
+    packed: str = ""
+    full: str = ""
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def batch(self, clips: Tensor) -> Batch:
         """Gather the clips at these positions."""
-        values: dict[str, Any] = {"labels": {t: label[clips] for t, label in self.labels.items()}}
-        for stream in MODALITIES:
-            held = self.streams[stream]
-            if isinstance(held, Ragged) and stream == "text" and self.packed_text:
-                values["text"], values["text_lengths"] = held.packed(clips)
-                continue
-            if isinstance(held, Ragged):
-                rows, lengths = held.padded(clips, full=self.full_text and stream == "text")
+        streams: dict[str, Tensor | Packed] = {}
+        lengths: dict[str, Tensor] = {}
+        for modality, held in self.streams.items():
+            if not isinstance(held, Ragged):
+                found, length = held[clips], torch.ones(len(clips), dtype=torch.long)
+                streams[modality], lengths[modality] = found, length
+            elif modality == self.packed:
+                streams[modality], lengths[modality] = held.packed(clips)
             else:
-                rows, lengths = held[clips], torch.ones(len(clips), dtype=torch.long)
-            values[stream], values[f"{stream}_lengths"] = rows, lengths
-        return Batch(**values)
+                full = modality == self.full
+                streams[modality], lengths[modality] = held.padded(clips, full=full)
+        labels = {task: label[clips] for task, label in self.labels.items()}
+        return Batch(streams, lengths, labels)
 
     def batches(self, size: int, order: Tensor | None = None) -> Iterator[Batch]:
         """Yield batches of about `size`; a last batch of one clip joins the one before it."""
@@ -175,15 +213,14 @@ class Corpus:
     ----------
     parts : dict of str to Part
         train, valid, test.
-    dims, steps : dict of str to int
-        Feature dimensions and padded lengths of text, audio and vision.
+    inputs : Inputs
+        The modalities of the dataset, their dimensions and padded lengths.
     digest : str
         Digest of the content of the three parts.
     """
 
     parts: dict[str, Part]
-    dims: dict[str, int]
-    steps: dict[str, int]
+    inputs: Inputs
     digest: str
 
     def check_labels(self, tasks: dict[str, str]) -> None:

@@ -6,30 +6,18 @@ Light to import: rules are made from it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.train.hyper import TASKS, Hyper, hyper_for, overlay
+from pipeline.corpus import MODALITIES, MODALITY_OF
+from pipeline.errors import BuildError
+from pipeline.train.hyper import Hyper, overlay
+from pipeline.train.registry import MODELS, hyper_for
 from pipeline.train.settings import TrainSettings
 
-TITLES = {
-    "ef_lstm": "EF-LSTM",
-    "mfn": "MFN",
-    "mult": "MULT",
-    "lf_dnn": "LF-DNN",
-    "mlf_dnn": "MLF-DNN",
-    "lmf": "LMF",
-    "mlmf": "MLMF",
-    "tfn": "TFN",
-    "mtfn": "MTFN",
-}
-"""Names in the paper, in the order of its Table 2."""
-MULTITASK = ("mlf_dnn", "mlmf", "mtfn")
 TABLE4 = tuple((task, label) for task in ("A", "V", "T") for label in (task, "M"))
 TABLE5 = ("M", "MT", "MA", "MV", "MTA", "MTV", "MAV", "MTAV")
-FIGURE4 = (("lf_dnn", "mlf_dnn"), ("tfn", "mtfn"), ("lmf", "mlmf"))
-"""Single-task models and their multi-task kin."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +50,10 @@ class Variant:
 
 
 def trained_experiments(settings: TrainSettings) -> dict[str, tuple[str, ...]]:
-    """Return the models that each experiment trains: one job each."""
+    """Return the models that each experiment trains, one job per model."""
     found: dict[str, tuple[str, ...]] = {}
     if {"table2", "figure4"} & set(settings.experiments):
-        found["table2"] = tuple(sorted(set(settings.models), key=list(TITLES).index))
+        found["table2"] = tuple(sorted(set(settings.models), key=list(MODELS).index))
     for table in ("table4", "table5"):
         if table in settings.experiments:
             found[table] = ("mlf_dnn",)
@@ -81,36 +69,98 @@ def results_of(settings: TrainSettings) -> tuple[str, ...]:
     return tuple(name for name in order if name in wanted)
 
 
-def variants(experiment: str, model: str, settings: TrainSettings) -> list[Variant]:
-    """Return what one job trains: every variant of `model` in `experiment`."""
+def variants(
+    experiment: str,
+    model: str,
+    settings: TrainSettings,
+    modalities: Collection[str] = MODALITIES,
+) -> list[Variant]:
+    """Return what one job trains: every variant of `model` in `experiment`.
+
+    Parameters
+    ----------
+    experiment : str
+        table2, table4, table5 or search.
+    model : str
+        A model name.
+    settings : TrainSettings
+        Seeds and hyper-parameters.
+    modalities : collection of str
+        Those that the dataset has. Tasks of a modality that it lacks are dropped from
+        multi-task models, and so are the variants of Tables 4 and 5 that name one
+        (`left_out` lists them).
+
+    Raises
+    ------
+    BuildError
+        If the experiment fuses modalities and the dataset has a single one.
+    """
+    if experiment != "table4" and len(modalities) < 2:
+        raise BuildError(
+            f"{experiment} trains models that fuse two or three modalities; the dataset has "
+            f"{' and '.join(modalities)} only",
+            "train the unimodal tasks (train.experiments=[table4]), or give features.text, "
+            "features.audio or features.vision a stage and build the dataset again",
+        )
     if experiment == "search":
-        return list(_grid(model, settings))
-    hyper = settings.resolved_hyper(model)  # type: ignore[arg-type]  # a name from the settings
-    named: list[tuple[str, dict[str, str]]]
+        return list(_grid(model, settings, modalities))
     if experiment == "table2":
-        named = [(model, _own(TASKS if model in MULTITASK else ("M",)))]
-    elif experiment == "table4":
-        named = [(f"{task}-by-{label}", {task: label}) for task, label in TABLE4]
+        named = {model: _own(tasks_of(model, modalities))}
     else:
-        named = [("-".join(tasks), _own(tuple(tasks))) for tasks in TABLE5]
+        named = {
+            name: labels
+            for name, labels in _rows_of(experiment).items()
+            if not _missing(labels, modalities)
+        }
+    hyper = settings.resolved_hyper(model)
     return [
         Variant(experiment, name, model, labels, hyper, settings.seeds, {})
-        for name, labels in named
+        for name, labels in named.items()
     ]
+
+
+def left_out(experiment: str, modalities: Collection[str]) -> list[dict[str, str]]:
+    """Return the rows of Tables 4 and 5 that a dataset cannot fill: ``variant``, ``reason``."""
+    missing = {name: _missing(tasks, modalities) for name, tasks in _rows_of(experiment).items()}
+    return [
+        {"variant": name, "reason": f"the dataset has no {' and no '.join(lacking)} features"}
+        for name, lacking in missing.items()
+        if lacking
+    ]
+
+
+def tasks_of(model: str, modalities: Collection[str]) -> tuple[str, ...]:
+    """Return the tasks that a model learns from these modalities, M first."""
+    tasks = MODELS[model].tasks
+    return tuple(task for task in tasks if MODALITY_OF.get(task, "") in ("", *modalities))
+
+
+def _rows_of(experiment: str) -> dict[str, dict[str, str]]:
+    """Return the labels of each task, by row of Table 4 or 5."""
+    if experiment == "table4":
+        return {f"{task}-by-{label}": {task: label} for task, label in TABLE4}
+    if experiment == "table5":
+        return {"-".join(tasks): _own(tuple(tasks)) for tasks in TABLE5}
+    return {}
+
+
+def _missing(tasks: Collection[str], modalities: Collection[str]) -> list[str]:
+    needed = [MODALITY_OF[task] for task in tasks if task in MODALITY_OF]
+    return [modality for modality in needed if modality not in modalities]
 
 
 def _own(tasks: tuple[str, ...]) -> dict[str, str]:
     return {task: task for task in tasks}
 
 
-def _grid(model: str, settings: TrainSettings) -> Iterator[Variant]:
-    tasks: tuple[str, ...] = TASKS if model in MULTITASK else ("M",)
+def _grid(model: str, settings: TrainSettings, modalities: Collection[str]) -> Iterator[Variant]:
+    tasks = tasks_of(model, modalities)
     # sorted: a point keeps its number however the grid is written
     asked = sorted(settings.search.values.items())
-    grid = {k: v for k, v in asked if len(tasks) > 1 or "alpha" not in k}
+    grid = {k: v for k, v in asked if not k.startswith("alpha.") or _weighs(k, tasks)}
     for number, values in enumerate(itertools.product(*grid.values())):
         choice = dict(zip(grid, values, strict=True))
-        overrides = overlay(settings.hyper.get(model, {}), choice)  # type: ignore[call-overload]  # as above
+        overrides = overlay(settings.hyper.get(model, {}), choice)
         yield Variant(
             "search",
             f"{model}-{number:03d}",
@@ -122,24 +172,20 @@ def _grid(model: str, settings: TrainSettings) -> Iterator[Variant]:
         )
 
 
-_SEED_MB = {"tfn": 1500, "mtfn": 4500, "mult": 3000, "ef_lstm": 500, "mfn": 400}
-"""What a seed's process needs in memory beside the features; the models not named, 200."""
-_LARGE = {"tfn", "mtfn", "mult"}
-
-
-_WEIGHTS_MB = {"tfn": 143, "mtfn": 564}
-"""Size of a seed's weights on disk; those of the models not named are below 8 MB."""
+def _weighs(name: str, tasks: tuple[str, ...]) -> bool:
+    """Tell whether ``alpha.TASK`` changes the loss of these tasks."""
+    return len(tasks) > 1 and name.removeprefix("alpha.") in tasks
 
 
 def weights_mb(settings: TrainSettings) -> float:
     """Return about how much disk the weights of all seeds take, in MB."""
     models = trained_experiments(settings).get("table2", ())
-    return sum(_WEIGHTS_MB.get(model, 8) for model in models) * len(settings.seeds)
+    return sum(MODELS[model].weights_mb for model in models) * len(settings.seeds)
 
 
 def job_memory(model: str, threads: int) -> int:
     """Estimate a job's memory in MB: features once, weights and activations for each seed."""
-    return 2500 + _SEED_MB.get(model, 200) * processes_for(model, threads)
+    return 2500 + MODELS[model].seed_mb * processes_for(model, threads)
 
 
 def processes_for(model: str, cores: int) -> int:
@@ -147,4 +193,4 @@ def processes_for(model: str, cores: int) -> int:
 
     They take turns (`pipeline.train.turns`), so that the cores are busy for longer.
     """
-    return cores if model in _LARGE else 2 * cores + 1
+    return cores if MODELS[model].large else 2 * cores + 1

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import Config
-from pipeline.corpus import GRID, LABELS, MODALITY_OF, label_distances, label_histogram
+from pipeline.corpus import GRID, LABELS, label_distances, label_histogram
 from pipeline.dataset.split import PARTS
 from pipeline.errors import BuildError
-from pipeline.train.experiments import FIGURE4, MULTITASK, TITLES
 from pipeline.train.load import load_model
 from pipeline.train.read import load_corpus
+from pipeline.train.registry import MODELS, kinships
 from pipeline.train.trainer import pick_device, predict
 
 _LEAST = 3  # t-SNE of fewer clips shows nothing
@@ -62,7 +62,7 @@ def representation_figure(config: Config) -> tuple[dict[str, Any], list[dict[str
         If no such pair is among ``train.models``.
     """
     models = config.train.models
-    pairs = [pair for pair in FIGURE4 if set(pair) <= set(models)]
+    pairs = [pair for pair in kinships() if set(pair) <= set(models)]
     if not pairs:
         raise BuildError(
             "figure4 compares a single-task model with its multi-task kin, and train.models has "
@@ -76,8 +76,8 @@ def representation_figure(config: Config) -> tuple[dict[str, Any], list[dict[str
         panels.append(
             {
                 "model": name,
-                "title": TITLES[name],
-                "multitask": name in MULTITASK,
+                "title": MODELS[name].title,
+                "multitask": MODELS[name].multitask,
                 "separation": _separation(points, found["modality"]),
                 "points": [
                     {
@@ -106,9 +106,9 @@ def _representations(config: Config, name: str) -> dict[str, Any]:
     by_task = predict(loaded.model, part, pick_device(settings.device), "representations")
     width = min([len(part), *(values.shape[1] for values in by_task.values())])
     return {
-        "vectors": np.concatenate([_reduced(by_task[task], width) for task in MODALITY_OF]),
-        "modality": [task for task in MODALITY_OF for _ in part.clips],
-        "clips": [clip for _ in MODALITY_OF for clip in part.clips],
+        "vectors": np.concatenate([_reduced(values, width) for values in by_task.values()]),
+        "modality": [task for task in by_task for _ in part.clips],
+        "clips": [clip for _ in by_task for clip in part.clips],
     }
 
 
@@ -137,7 +137,7 @@ def embed(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _separation(points: NDArray[np.float64], modality: list[str]) -> float:
-    """Silhouette of the three modalities in the plane: higher, further apart."""
+    """Silhouette of the modalities in the plane: higher, further apart."""
     from sklearn.metrics import silhouette_score
 
     if len(points) < 2 * _LEAST or not np.ptp(points):

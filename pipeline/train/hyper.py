@@ -1,4 +1,4 @@
-"""Hyper-parameters of the nine models: one table, overridable from the config."""
+"""Kinds of hyper-parameters; `pipeline.train.registry` holds each model's values."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Hyper(Settings):
 
 
 class SubnetHyper(Hyper):
-    """Models of three unimodal subnets and a fusion (LF-DNN, TFN, LMF and their multi-task kin)."""
+    """Models of unimodal subnets and a fusion (LF-DNN, TFN, LMF and their multi-task kin)."""
 
     text_hidden: int = Field(128, ge=1)
     """Units of the text LSTM."""
@@ -170,115 +170,6 @@ class MultHyper(Hyper):
         if self.width % self.heads:
             raise ValueError(f"heads ({self.heads}) must divide width ({self.width})")
         return self
-
-
-# values of the published code's configuration for this corpus
-HYPER: dict[str, Hyper] = {
-    "ef_lstm": EfLstmHyper(
-        batch_size=128,
-        learning_rate=5e-4,
-        decay=Decay(text=1e-3, audio=1e-3, vision=1e-3, rest=1e-3),
-    ),
-    "lf_dnn": SubnetHyper(
-        batch_size=128,
-        learning_rate=5e-3,
-        decay=Decay(text=5e-3, audio=5e-3, vision=5e-3, rest=5e-3),
-    ),
-    "mfn": MfnHyper(),
-    "lmf": RankHyper(
-        batch_size=64,
-        learning_rate=2e-3,
-        factor_rate=5e-4,
-        decay=Decay(text=5e-3, audio=5e-3, vision=5e-3, rest=5e-3),
-        text_hidden=64,
-        audio_hidden=16,
-        vision_hidden=64,
-        text_out=32,
-        text_dropout=0.2,
-        audio_dropout=0.2,
-        vision_dropout=0.2,
-        head_dropout=0.2,
-        rank=4,
-    ),
-    "tfn": SubnetHyper(
-        learning_rate=5e-4,
-        text_dropout=0.4,
-        audio_dropout=0.4,
-        vision_dropout=0.4,
-        head_dropout=0.4,
-    ),
-    "mult": MultHyper(batch_size=16, accumulate=8, learning_rate=2e-3, clip=0.6),
-    "mlf_dnn": SubnetHyper(
-        learning_rate=2e-3,
-        decay=Decay(text=1e-4, audio=1e-3, vision=1e-4),
-        alpha=Weights(M=0.6, T=0.2, A=0.8, V=0.8),
-        text_hidden=64,
-        vision_hidden=64,
-        text_out=32,
-    ),
-    "mlmf": RankHyper(
-        batch_size=128,
-        learning_rate=1e-3,
-        factor_rate=1e-3,
-        decay=Decay(text=1e-4, audio=0.0, vision=1e-4, rest=5e-3),
-        alpha=Weights(M=0.2, T=1.0, A=0.4, V=0.8),
-        text_hidden=256,
-        vision_hidden=256,
-        text_out=128,
-        head_dropout=0.4,
-        text_head=8,
-        rank=3,
-    ),
-    "mtfn": SubnetHyper(
-        batch_size=64,
-        learning_rate=5e-3,
-        decay=Decay(text=1e-3, audio=1e-4, vision=1e-5),
-        alpha=Weights(M=0.6, T=0.4, A=0.0, V=1.0),
-        text_hidden=256,
-        vision_hidden=256,
-        text_dropout=0.2,
-        audio_dropout=0.2,
-        vision_dropout=0.2,
-        head_dropout=0.2,
-        fusion_head=64,
-        text_head=64,
-        vision_head=8,
-    ),
-}
-
-# the published values that contradict the paper: a task of weight 0 is not learned, and
-# eq. 4 has L2 on the three subnets alone
-_PAPER: dict[str, dict[str, Any]] = {
-    "lf_dnn": {"decay": {"rest": 0.0}},
-    "lmf": {"decay": {"rest": 0.0}},
-    "mlmf": {"decay": {"rest": 0.0}},
-    "mtfn": {"alpha": {"A": 0.4}},
-}
-
-
-def hyper_for(model: str, preset: str, overrides: dict[str, Any] | None = None) -> Hyper:
-    """Return a model's hyper-parameters: the table, the preset's changes, then `overrides`.
-
-    Parameters
-    ----------
-    model : str
-        A model name, e.g. ``mlf_dnn``.
-    preset : {"paper", "published"}
-        The preset in force.
-    overrides : dict, optional
-        Fields to replace; groups may be given in part, e.g. ``{"alpha": {"A": 0.1}}``.
-
-    Raises
-    ------
-    pydantic.ValidationError
-        For an unknown field or a value out of range.
-    """
-    values = HYPER[model].model_dump()
-    for changes in (_PAPER.get(model, {}) if preset == "paper" else {}, overrides or {}):
-        for name, value in changes.items():
-            old = values.get(name)
-            values[name] = {**old, **value} if isinstance(old, dict) else value
-    return type(HYPER[model]).model_validate(values)
 
 
 def overlay(overrides: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any]:

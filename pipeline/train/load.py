@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,21 +14,23 @@ from numpy.typing import NDArray
 
 from pipeline.corpus import MODALITIES
 from pipeline.errors import BuildError
-from pipeline.train.hyper import HYPER
+from pipeline.train.data import Inputs
 from pipeline.train.models import build_model
 from pipeline.train.models.base import SentimentModel
 from pipeline.train.read import part_of_arrays
 from pipeline.train.recipe import Recipe
+from pipeline.train.registry import MODELS
 from pipeline.train.trainer import pick_device, predict
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A trained model, its configuration (``config.json``) and its recipe."""
+    """A trained model, its configuration (``config.json``), its recipe, and what it reads."""
 
     model: SentimentModel
     config: dict[str, Any]
     recipe: Recipe
+    inputs: Inputs
 
 
 def load_model(path: Path | str, device: str = "auto") -> LoadedModel:
@@ -63,16 +66,23 @@ def load_model(path: Path | str, device: str = "auto") -> LoadedModel:
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
         recipe = Recipe.model_validate(config["recipe"])
-        hyper = type(HYPER[config["model"]]).model_validate(config["hyper"])
-        dims = {**config["dims"], "text_steps": config["steps"]["text"]}
-        model = build_model(config["model"], hyper, dims, tuple(config["tasks"]), recipe)
+        hyper = type(MODELS[config["model"]].hyper).model_validate(config["hyper"])
+        inputs = _inputs(config)
+        model = build_model(config["model"], hyper, inputs, tuple(config["tasks"]), recipe)
         model.load_state_dict(load_file(folder / "weights.safetensors"))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise BuildError(
             f"{folder} is not a trained model: {error}",
             "name a folder like processed/experiments/table2/mlf_dnn/seed_1",
         ) from error
-    return LoadedModel(model.to(pick_device(device)).eval(), config, recipe)
+    return LoadedModel(model.to(pick_device(device)).eval(), config, recipe, inputs)
+
+
+def _inputs(config: dict[str, Any]) -> Inputs:
+    """Read the modalities in the order in which models were built over them."""
+    present = [modality for modality in MODALITIES if modality in config["dims"]]
+    dims, steps = config["dims"], config["steps"]
+    return Inputs({m: int(dims[m]) for m in present}, {m: int(steps[m]) for m in present})
 
 
 def _listed_seeds(folder: Path) -> list[Path]:
@@ -90,10 +100,8 @@ def _listed_seeds(folder: Path) -> list[Path]:
 
 def predict_features(
     folder: Path | str,
-    text: NDArray[np.float32],
-    audio: NDArray[np.float32],
-    vision: NDArray[np.float32],
-    vision_valid: NDArray[Any] | None = None,
+    features: Mapping[str, NDArray[np.float32]],
+    valid: Mapping[str, NDArray[Any]] | None = None,
     device: str = "auto",
 ) -> dict[str, tuple[float, float]]:
     """Predict one clip's sentiments by all seeds of a model.
@@ -102,10 +110,11 @@ def predict_features(
     ----------
     folder : Path
         A variant's folder, ``experiments/table2/mlf_dnn``, with its ``seed_*``.
-    text, audio, vision : ndarray ``[L, 768]``, ``[L, 33]``, ``[L, 709]``
-        The clip's features, unpadded; cut at the lengths of the dataset trained on.
-    vision_valid : ndarray ``[L]``, optional
-        Vision rows that hold a face; all by default.
+    features : mapping of str to ndarray ``[L, d]``
+        The clip's features by modality (text, audio, vision), unpadded; cut at the lengths of
+        the dataset trained on. Modalities that this dataset lacks are ignored.
+    valid : mapping of str to ndarray ``[L]``, optional
+        By modality, the rows that count (vision: those that show a face); all by default.
     device : {"auto", "cpu", "cuda"}
         Where to compute.
 
@@ -117,28 +126,34 @@ def predict_features(
     Raises
     ------
     BuildError
-        If there is no trained seed, or a feature has other dimensions than those trained on.
+        If there is no trained seed, or a modality is missing or has other dimensions than
+        those trained on.
     """
     seeds = _listed_seeds(Path(folder))
     if not seeds:
         raise BuildError(f"{folder} has no trained seed", "train first: chsims-build --stage train")
-    arrays = {"text": text, "audio": audio, "vision": vision}
     by_task: dict[str, list[float]] = {}
     for seed in seeds:
         loaded = load_model(seed, device)
-        for stream in MODALITIES:
-            wanted = loaded.config["dims"][stream]
-            if arrays[stream].ndim != 2 or arrays[stream].shape[1] != wanted:
-                raise BuildError(
-                    f"{seed} was trained on {stream} features of {wanted} dimensions, found "
-                    f"an array of shape {arrays[stream].shape}",
-                    "extract the clip with the settings that made the training dataset",
-                )
+        _check_features(seed, features, loaded.inputs)
         form = type(loaded.model).form(loaded.recipe)
-        part = part_of_arrays(arrays, vision_valid, loaded.config["steps"], form, loaded.recipe)
+        part = part_of_arrays(features, valid or {}, loaded.inputs, form, loaded.recipe)
         torch.set_num_threads(1)
         for task, values in predict(loaded.model, part, pick_device(device)).items():
             by_task.setdefault(task, []).append(float(np.clip(values[0], -1, 1)))
     return {
         task: (float(np.mean(values)), float(np.std(values))) for task, values in by_task.items()
     }
+
+
+def _check_features(
+    seed: Path, features: Mapping[str, NDArray[np.float32]], inputs: Inputs
+) -> None:
+    for modality, wanted in inputs.dims.items():
+        found = features.get(modality)
+        if found is None or found.ndim != 2 or found.shape[1] != wanted:
+            shape = "none" if found is None else f"an array of shape {found.shape}"
+            raise BuildError(
+                f"{seed} was trained on {modality} features of {wanted} dimensions, found {shape}",
+                "extract the clip with the settings that made the training dataset",
+            )

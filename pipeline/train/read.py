@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from pipeline.dataset.info import digest_of_parts
 from pipeline.dataset.split import PARTS
 from pipeline.errors import BuildError
 from pipeline.store.files import digest
-from pipeline.train.data import Corpus, Form, Part, Ragged
+from pipeline.train.data import Corpus, Form, Inputs, Part, Ragged
 from pipeline.train.hyper import TASKS
 from pipeline.train.recipe import Recipe
 
@@ -36,9 +38,9 @@ def load_corpus(path: Path, form: Form, recipe: Recipe, memory_gb: float = 4.0) 
     path : Path
         ``dataset.h5``.
     form : {"mean", "repeated", "sequence", "padded", "aligned"}
-        Audio and vision as time averages beside packed texts, as averages that the model
+        Audio and vision as time averages next to packed texts, as averages that the model
         repeats, as sequences of true rows, as sequences with their padding, or as one row
-        a text step.
+        per step of the modality that they are aligned to (`Inputs.anchor`).
     recipe : Recipe
         Decides what counts as a row: valid ones (paper), or all, padding included.
     memory_gb : float
@@ -50,9 +52,64 @@ def load_corpus(path: Path, form: Form, recipe: Recipe, memory_gb: float = 4.0) 
         If the file is missing, not a dataset, or holds a part without clips, or a
         feature that is NaN or infinite.
     """
+    with _opened(path) as file:
+        return _read(file, form, recipe, memory_gb)
+
+
+def modalities_of(path: Path) -> tuple[str, ...]:
+    """Return the modalities that a dataset file has features of.
+
+    Raises
+    ------
+    BuildError
+        If the file is missing or not a dataset.
+    """
+    with _opened(path) as file:
+        return tuple(_inputs(file).dims)
+
+
+def part_of_arrays(
+    arrays: Mapping[str, NDArray[np.float32]],
+    valid: Mapping[str, NDArray[Any]],
+    inputs: Inputs,
+    form: Form,
+    recipe: Recipe,
+) -> Part:
+    """Return a part of one clip from its unpadded features, as the dataset file would give it.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray ``[L, d]``
+        Features by modality; cut at the padded lengths of `inputs`.
+    valid : mapping of str to ndarray ``[L]``
+        Which rows count, for the modalities that have a mask.
+    inputs : Inputs
+        Of the dataset that the model was trained on.
+    form : Form
+        How the model wants its inputs.
+    recipe : Recipe
+        Decides what counts as a row.
+    """
+    group: dict[str, Any] = {"id": np.array(["clip"]), "labels": {}}
+    for modality, steps in inputs.steps.items():
+        rows = arrays[modality][:steps]
+        padded = np.zeros((1, steps, rows.shape[1]), np.float32)
+        padded[0, : len(rows)] = rows
+        group[modality], group[f"{modality}_lengths"] = padded, np.array([len(rows)])
+        if modality in valid:
+            mask = np.zeros((1, steps), bool)
+            kept = np.asarray(valid[modality][:steps], bool)
+            mask[0, : len(kept)] = kept
+            group[f"{modality}_valid"] = mask
+    return _part(group, _View(inputs, form, recipe), limit=4.0)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    """Open a dataset file; what cannot be read in it is an error that says so."""
     try:
         with h5py.File(path, "r") as file:
-            return _read(file, form, recipe, memory_gb)
+            yield file
     except (OSError, KeyError) as error:
         raise BuildError(
             f"{path} is not a readable dataset: {error}",
@@ -60,32 +117,55 @@ def load_corpus(path: Path, form: Form, recipe: Recipe, memory_gb: float = 4.0) 
         ) from error
 
 
-def part_of_arrays(
-    arrays: dict[str, NDArray[np.float32]],
-    vision_valid: NDArray[Any] | None,
-    steps: dict[str, int],
-    form: Form,
-    recipe: Recipe,
-) -> Part:
-    """Return a part of one clip from its unpadded features, as the dataset file would give it."""
-    group: dict[str, Any] = {"id": np.array(["clip"]), "labels": {}}
-    for stream in MODALITIES:
-        rows = arrays[stream][: steps[stream]]
-        padded = np.zeros((1, steps[stream], rows.shape[1]), np.float32)
-        padded[0, : len(rows)] = rows
-        group[stream], group[f"{stream}_lengths"] = padded, np.array([len(rows)])
-    if vision_valid is not None:
-        valid = np.zeros((1, steps["vision"]), bool)
-        valid[0, : len(vision_valid)] = np.asarray(vision_valid[: steps["vision"]], bool)
-        group["vision_valid"] = valid
-    return _part(group, form, recipe, steps["text"], limit=4.0)
+def _inputs(file: h5py.File) -> Inputs:
+    """Read which modalities the file has; a group that is absent was set to none."""
+    shapes = {m: file["train"][m].shape for m in MODALITIES if m in file["train"]}
+    if not shapes:
+        raise BuildError(
+            f"{file.filename} has no features: {', '.join(MODALITIES)} are all absent",
+            "give features.text, features.audio or features.vision a stage, then run "
+            "chsims-build --stage dataset",
+        )
+    dims = {modality: int(shape[2]) for modality, shape in shapes.items()}
+    return Inputs(dims, {modality: int(shape[1]) for modality, shape in shapes.items()})
+
+
+@dataclass(frozen=True)
+class _View:
+    """How a model sees a dataset: its form decides which streams are sequences."""
+
+    inputs: Inputs
+    form: Form
+    recipe: Recipe
+
+    @property
+    def averaged(self) -> bool:
+        return self.form in ("mean", "repeated")
+
+    @property
+    def anchor(self) -> str:
+        """The stream whose true rows are kept whatever becomes of the others."""
+        return "text" if self.form in ("mean", "padded") else self.inputs.anchor
+
+    def is_sequence(self, modality: str) -> bool:
+        return modality == self.anchor or self.form in ("sequence", "padded")
+
+    def rows(self, group: Group, modality: str) -> NDArray[np.bool_]:
+        """Say which rows count, ``[N, L]``: true and valid ones, or all of them."""
+        shape = group[modality].shape[:2]
+        padded = self.recipe.pooling == "padded" if self.averaged else self.form != "sequence"
+        if padded and modality != self.anchor:
+            return np.ones(shape, bool)
+        rows = np.arange(shape[1]) < np.asarray(group[f"{modality}_lengths"][:])[:, None]
+        if f"{modality}_valid" in group:
+            rows &= np.asarray(group[f"{modality}_valid"][:], bool)
+        return rows
 
 
 def _read(file: h5py.File, form: Form, recipe: Recipe, memory_gb: float) -> Corpus:
-    steps = {stream: int(file[f"train/{stream}"].shape[1]) for stream in MODALITIES}
-    dims = {stream: int(file[f"train/{stream}"].shape[2]) for stream in MODALITIES}
+    view = _View(_inputs(file), form, recipe)
     parts = {}
-    held = sum(_kept_bytes(file[name], form, recipe) for name in PARTS)
+    held = sum(_kept_bytes(file[name], view) for name in PARTS)
     limit = memory_gb if held <= memory_gb * 1e9 else 0.0
     for name in PARTS:
         group = file[name]
@@ -94,22 +174,23 @@ def _read(file: h5py.File, form: Form, recipe: Recipe, memory_gb: float) -> Corp
                 f"the {name} part of {file.filename} has {len(group['id'])} clip(s): too few",
                 "add clips, or change dataset.split so that each part has some",
             )
-        parts[name] = _part(group, form, recipe, steps["text"], limit)
-    return Corpus(parts, dims, steps, _digest(file))
+        parts[name] = _part(group, view, limit)
+    return Corpus(parts, view.inputs, _digest(file))
 
 
-def _part(group: Group, form: Form, recipe: Recipe, text_steps: int, limit: float) -> Part:
+def _part(group: Group, view: _View, limit: float) -> Part:
     clips = tuple(_string(value) for value in group["id"][:])
     streams: dict[str, Ragged | Tensor] = {}
-    for stream in MODALITIES:
-        rows = _rows_of(group, stream, form, recipe)
-        if _as_sequence(stream, form):
-            streams[stream] = _ragged(group, stream, clips, rows, limit)
-        elif form in ("mean", "repeated"):
-            streams[stream] = _reduced(group, stream, clips, rows, lambda kept: kept.mean(0))
+    steps = view.inputs.steps.get(view.anchor, 0)
+    for modality in view.inputs.dims:
+        rows = view.rows(group, modality)
+        if view.is_sequence(modality):
+            streams[modality] = _ragged(group, modality, clips, rows, limit)
+        elif view.averaged:
+            streams[modality] = _reduced(group, modality, clips, rows, lambda kept: kept.mean(0))
         else:
-            streams[stream] = _reduced(
-                group, stream, clips, rows, lambda kept: in_blocks(kept, text_steps, recipe)
+            streams[modality] = _reduced(
+                group, modality, clips, rows, lambda kept: in_blocks(kept, steps, view.recipe)
             )
     labels: dict[str, Tensor] = {
         task: torch.from_numpy(np.asarray(group["labels"][task][:], dtype=np.float32))
@@ -117,61 +198,45 @@ def _part(group: Group, form: Form, recipe: Recipe, text_steps: int, limit: floa
         else torch.full((len(clips),), torch.nan)
         for task in TASKS
     }
-    return Part(clips, streams, labels, form == "mean", recipe.full_text)
+    packed = "text" if view.form == "mean" else ""
+    return Part(clips, streams, labels, packed, view.anchor if view.recipe.full_text else "")
 
 
-def _kept_bytes(group: Group, form: Form, recipe: Recipe) -> int:
-    """Return what a part's sequences take in memory; means are small beside them."""
+def _kept_bytes(group: Group, view: _View) -> int:
+    """Return what a part's sequences take in memory; means are small next to them."""
     return sum(
-        int(_rows_of(group, stream, form, recipe).sum()) * int(group[stream].shape[2]) * 4
-        for stream in MODALITIES
-        if _as_sequence(stream, form)
+        int(view.rows(group, modality).sum()) * dim * 4
+        for modality, dim in view.inputs.dims.items()
+        if view.is_sequence(modality)
     )
 
 
-def _as_sequence(stream: str, form: Form) -> bool:
-    return stream == "text" or form in ("sequence", "padded")
-
-
-def _rows_of(group: Group, stream: str, form: Form, recipe: Recipe) -> NDArray[np.bool_]:
-    """Say which rows count, ``[N, L]``: true ones (valid ones for vision), or all of them."""
-    shape = group[stream].shape[:2]
-    averaged = form in ("mean", "repeated")
-    padded = recipe.pooling == "padded" if averaged else form != "sequence"
-    if padded and stream != "text":
-        return np.ones(shape, bool)
-    rows = np.arange(shape[1]) < np.asarray(group[f"{stream}_lengths"][:])[:, None]
-    if stream == "vision" and "vision_valid" in group:
-        rows &= np.asarray(group["vision_valid"][:], bool)
-    return rows
-
-
 def _blocks(
-    group: Group, stream: str, clips: tuple[str, ...]
+    group: Group, modality: str, clips: tuple[str, ...]
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    dataset = group[stream]
+    dataset = group[modality]
     for start in range(0, len(clips), _BLOCK):
         block = np.asarray(dataset[start : start + _BLOCK], dtype=np.float32)
         bad = ~np.isfinite(block).all((1, 2))
         if bad.any():
             clip = clips[start + int(bad.argmax())]
             raise BuildError(
-                f"the {stream} feature of clip {clip} holds NaN or infinite values",
-                f"make it again: chsims-build --stage {stream} --clip {clip} --force",
+                f"the {modality} feature of clip {clip} holds NaN or infinite values",
+                f"make it again: chsims-build --stage {modality} --clip {clip} --force",
             )
         yield start, block
 
 
 def _reduced(
     group: Group,
-    stream: str,
+    modality: str,
     clips: tuple[str, ...],
     rows: NDArray[np.bool_],
     reduce: Callable[[NDArray[np.float32]], NDArray[np.float32]],
 ) -> Tensor:
     """Map each clip's rows to an array of one shape; a clip without a valid row is all zeros."""
     results = []
-    for start, block in _blocks(group, stream, clips):
+    for start, block in _blocks(group, modality, clips):
         for i, clip_rows in enumerate(block):
             kept = clip_rows[rows[start + i]]
             results.append(reduce(kept if len(kept) else np.zeros_like(clip_rows[:1])))
@@ -180,15 +245,15 @@ def _reduced(
 
 def _ragged(
     group: Group,
-    stream: str,
+    modality: str,
     clips: tuple[str, ...],
     rows: NDArray[np.bool_],
     limit: float,
 ) -> Ragged:
     lengths = np.maximum(rows.sum(1), 1)
     starts = np.concatenate([[0], lengths.cumsum()[:-1]])
-    values = _room(int(lengths.sum()), int(group[stream].shape[2]), limit)
-    for start, block in _blocks(group, stream, clips):
+    values = _room(int(lengths.sum()), int(group[modality].shape[2]), limit)
+    for start, block in _blocks(group, modality, clips):
         for i, clip_rows in enumerate(block):
             at = starts[start + i]
             kept = clip_rows[rows[start + i]]
@@ -197,7 +262,7 @@ def _ragged(
         torch.from_numpy(values),
         torch.from_numpy(starts),
         torch.from_numpy(lengths),
-        int(group[stream].shape[1]),
+        int(group[modality].shape[1]),
     )
 
 

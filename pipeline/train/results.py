@@ -11,17 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import Config
+from pipeline.corpus import MODALITIES
 from pipeline.errors import BuildError
 from pipeline.store.files import read_json, write_json, written_whole
 from pipeline.train.experiments import (
-    FIGURE4,
-    TITLES,
     Variant,
+    left_out,
     trained_experiments,
     variants,
 )
 from pipeline.train.metrics import METRICS, intervals, paired_test
 from pipeline.train.paper_tables import PAPER_RESULTS
+from pipeline.train.read import modalities_of
+from pipeline.train.registry import MODELS, kinships
 
 
 def write_results(config: Config, experiment: str) -> Path:
@@ -66,13 +68,18 @@ def write_results(config: Config, experiment: str) -> Path:
 
 def _table(config: Config, experiment: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     settings = config.train
+    modalities = modalities_of(config.processed / "dataset.h5")
     found: list[Variant] = [
         variant
         for model in trained_experiments(settings)[experiment]
-        for variant in variants(experiment, model, settings)
+        for variant in variants(experiment, model, settings, modalities)
     ]
     root = config.processed / "experiments" / experiment
     rows = [row for variant in found for row in _rows(root, variant, settings.resamples)]
+    if len(modalities) < len(MODALITIES):
+        for row in rows:
+            if "M" in row["tasks"]:  # the paper's numbers are of models of all modalities
+                row["paper"] = {}
     value: dict[str, Any] = {
         "experiment": experiment,
         "preset": settings.preset,
@@ -81,6 +88,8 @@ def _table(config: Config, experiment: str) -> tuple[dict[str, Any], list[dict[s
         "metrics": list(METRICS),
         "seeds": sorted({seed for variant in found for seed in variant.seeds}),
         "settings": settings.defining(),
+        "modalities": list(modalities),
+        "left_out": left_out(experiment, modalities),
         "dataset": _dataset_of(root / found[0].name / f"seed_{found[0].seeds[0]}"),
         "rows": rows,
     }
@@ -100,7 +109,7 @@ def _rows(root: Path, variant: Variant, resamples: int) -> Iterable[dict[str, An
         row = {
             "variant": variant.name,
             "model": variant.model,
-            "title": TITLES[variant.model],
+            "title": MODELS[variant.model].title,
             "multitask": len(variant.labels) > 1,
             "tasks": list(variant.labels),
             "task": task,
@@ -193,7 +202,7 @@ def _comparisons(root: Path, found: list[Variant], resamples: int) -> list[dict[
     by_name = {variant.name: variant for variant in found}
     experiment = found[0].experiment if found else ""
     if experiment == "table2":
-        pairs = [(multi, single) for single, multi in FIGURE4]
+        pairs = [(multi, single) for single, multi in kinships()]
     elif experiment == "table5":
         pairs = [(variant.name, "M") for variant in found if variant.name != "M"]
     else:

@@ -23,9 +23,9 @@ from pipeline.config import Config
 from pipeline.runner.children import end_children, end_with_parent
 from pipeline.store.files import write_json
 from pipeline.train.data import Corpus
-from pipeline.train.experiments import processes_for, variants
+from pipeline.train.experiments import left_out, processes_for, variants
 from pipeline.train.lstm import load_kernel
-from pipeline.train.models import MODELS, build_model
+from pipeline.train.models import build_model, network_of
 from pipeline.train.progress import EpochBars
 from pipeline.train.read import load_corpus
 from pipeline.train.seed import Seed, remove_parts, seed_of, write_seed
@@ -62,14 +62,16 @@ def train_model(config: Config, experiment: str, model: str, jobs: int = 1) -> d
     """
     settings = config.train
     recipe = settings.resolved_recipe()
-    form = MODELS[model].form(recipe)
+    form = network_of(model).form(recipe)
     corpus = load_corpus(config.processed / "dataset.h5", form, recipe, settings.memory_gb)
     root = config.processed / "experiments"
     seeds = [
         seed_of(variant, seed, corpus, config, root)
-        for variant in variants(experiment, model, settings)
+        for variant in variants(experiment, model, settings, corpus.inputs.dims)
         for seed in variant.seeds
     ]
+    for row in left_out(experiment, corpus.inputs.dims):
+        log.info("%s: %s is left out: %s", experiment, row["variant"], row["reason"])
     for labels in {tuple(seed.plan.labels.items()) for seed in seeds}:
         corpus.check_labels(dict(labels))
     todo = [seed for seed in seeds if stored_key(seed.folder) != seed.key]
@@ -164,8 +166,9 @@ def train_seed(
     """Train one seed and write its folder whole."""
     plan = seed.plan
     seed_everything(plan.seed)
-    dims = {**corpus.dims, "text_steps": corpus.steps["text"]}
-    model = build_model(seed.variant.model, plan.hyper, dims, tuple(plan.labels), plan.recipe)
+    model = build_model(
+        seed.variant.model, plan.hyper, corpus.inputs, tuple(plan.labels), plan.recipe
+    )
     model.to(device)
     began = time.time()
     fitted = fit(model, corpus, plan, device, on_epoch)

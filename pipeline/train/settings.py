@@ -7,10 +7,10 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from pipeline.settings import Settings, explain, operational
-from pipeline.train.hyper import HYPER, Hyper, hyper_for, overlay
+from pipeline.train.hyper import Hyper, overlay
 from pipeline.train.recipe import PAPER, PUBLISHED, Recipe
+from pipeline.train.registry import MODELS, ModelName, hyper_for
 
-ModelName = Literal["ef_lstm", "lf_dnn", "mfn", "lmf", "tfn", "mult", "mlf_dnn", "mlmf", "mtfn"]
 ExperimentName = Literal["table2", "table4", "table5", "figure2", "figure4", "search"]
 Number = int | float
 
@@ -78,10 +78,10 @@ class TrainSettings(Settings):
             where = "recipe"
             self.resolved_recipe()
             for model in self.hyper:
-                where, known = f"hyper.{model}", list(type(HYPER[model]).model_fields)
+                where, known = f"hyper.{model}", list(type(MODELS[model].hyper).model_fields)
                 self.resolved_hyper(model)
             for model in self.search.models:
-                where, known = "search.grid", list(type(HYPER[model]).model_fields)
+                where, known = "search.grid", list(type(MODELS[model].hyper).model_fields)
                 self._try_grid(model)
         except ValidationError as error:
             raise ValueError(f"{where}.{explain(error.errors()[0], known)}") from None

@@ -213,9 +213,10 @@ def _groups(batches: list[Tensor], size: int, recipe: Recipe) -> list[list[Tenso
 def _by_length(group: list[Tensor], part: Part, size: int) -> list[Tensor]:
     """Cut one step's clips into batches of like length, which saves padding and nothing else."""
     clips = torch.cat(group)
-    audio = part.streams["audio"]
-    if isinstance(audio, Ragged):
-        clips = clips[audio.lengths[clips].argsort(stable=True)]
+    for modality in ("audio", "vision", "text"):  # the longest that there is
+        stream = part.streams.get(modality)
+        if isinstance(stream, Ragged):
+            return chunks(clips[stream.lengths[clips].argsort(stable=True)], size)
     return chunks(clips, size)
 
 

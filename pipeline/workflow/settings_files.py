@@ -18,7 +18,7 @@ from pipeline.errors import BuildError
 from pipeline.manifest.folders import MediaFolders
 from pipeline.stages import STAGES
 from pipeline.store.files import digest, package_versions, read_json, write_json
-from pipeline.train.hyper import HYPER
+from pipeline.train.registry import MODELS
 from pipeline.train.stored import DECIDING, VERSION
 
 Told = Callable[[Config], dict[str, Any]]
@@ -56,7 +56,7 @@ def _dataset(config: Config) -> dict[str, Any]:
 def _train(config: Config) -> dict[str, Any]:
     return {
         "settings": config.train.defining(),
-        "hyper": {model: hyper.defining() for model, hyper in HYPER.items()},
+        "hyper": {model: info.hyper.defining() for model, info in MODELS.items()},
         "version": VERSION,
         **package_versions(DECIDING),
     }

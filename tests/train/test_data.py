@@ -27,10 +27,10 @@ def test_means_are_over_true_and_valid_rows_only(copied: Path) -> None:
         whole = file["train/audio"][1].mean(0)
     part = load_corpus(copied, "mean", PAPER).parts["train"]
     batch = part.batch(torch.tensor([0, 1]))
-    assert torch.all(batch.vision[0] == 7.0)
-    np.testing.assert_allclose(batch.audio[1], audio, atol=1e-5)
+    assert torch.all(batch.streams["vision"][0] == 7.0)
+    np.testing.assert_allclose(batch.streams["audio"][1], audio, atol=1e-5)
     published = load_corpus(copied, "mean", PUBLISHED).parts["train"].batch(torch.tensor([1]))
-    np.testing.assert_allclose(published.audio[0], whole, atol=1e-5)
+    np.testing.assert_allclose(published.streams["audio"][0], whole, atol=1e-5)
 
 
 def test_a_clip_without_a_valid_row_is_zeros(copied: Path) -> None:
@@ -38,8 +38,8 @@ def test_a_clip_without_a_valid_row_is_zeros(copied: Path) -> None:
         file["test/vision_valid"][2] = 0
     for form in ("mean", "sequence"):
         batch = load_corpus(copied, form, PAPER).parts["test"].batch(torch.tensor([2]))
-        assert int(batch.vision_lengths[0]) == 1
-        assert not batch.vision.any()
+        assert int(batch.lengths["vision"][0]) == 1
+        assert not batch.streams["vision"].any()
 
 
 @pytest.mark.parametrize(
@@ -61,11 +61,11 @@ def test_sequences_are_padded_to_the_longest_of_the_batch(tiny: Path) -> None:
     with h5py.File(tiny) as file:
         texts, lengths = file["train/text"][:3], file["train/text_lengths"][:3]
     batch = load_corpus(tiny, "sequence", PAPER).parts["train"].batch(torch.tensor([0, 1, 2]))
-    assert batch.text.shape[1] == lengths.max() == batch.text_lengths.max()
-    np.testing.assert_array_equal(batch.text, texts[:, : lengths.max()])
+    assert batch.streams["text"].shape[1] == lengths.max() == batch.lengths["text"].max()
+    np.testing.assert_array_equal(batch.streams["text"], texts[:, : lengths.max()])
     whole = load_corpus(tiny, "padded", PUBLISHED).parts["train"].batch(torch.tensor([0]))
-    assert whole.text.shape[1] == texts.shape[1]
-    assert whole.audio.shape[1] == 30
+    assert whole.streams["text"].shape[1] == texts.shape[1]
+    assert whole.streams["audio"].shape[1] == 30
 
 
 def test_streamed_features_equal_those_in_memory(tiny: Path) -> None:

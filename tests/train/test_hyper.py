@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.train.experiments import MULTITASK, TITLES
-from pipeline.train.hyper import HYPER, hyper_for
+from pipeline.train.registry import MODELS, hyper_for
 
 
 def _one(text: float, audio: float, vision: float, rest: float) -> dict[str, float]:
@@ -101,14 +100,14 @@ PAPER: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", TITLES)
+@pytest.mark.parametrize("name", MODELS)
 def test_the_published_hyper_parameters_are_those_of_the_published_configuration(name: str) -> None:
     found = hyper_for(name, "published").model_dump()
     assert {field: found[field] for field in PUBLISHED[name]} == PUBLISHED[name]
-    assert ("alpha" in PUBLISHED[name]) == (name in MULTITASK)
+    assert ("alpha" in PUBLISHED[name]) == MODELS[name].multitask
 
 
-@pytest.mark.parametrize("name", TITLES)
+@pytest.mark.parametrize("name", MODELS)
 def test_the_papers_hyper_parameters_differ_from_the_published_where_the_paper_says_so(
     name: str,
 ) -> None:
@@ -117,7 +116,7 @@ def test_the_papers_hyper_parameters_differ_from_the_published_where_the_paper_s
     assert changed == PAPER.get(name, {})
 
 
-@pytest.mark.parametrize("name", TITLES)
+@pytest.mark.parametrize("name", MODELS)
 def test_what_only_our_paper_preset_needs_is_as_it_was_when_its_results_were_made(
     name: str,
 ) -> None:
@@ -126,7 +125,7 @@ def test_what_only_our_paper_preset_needs_is_as_it_was_when_its_results_were_mad
 
 
 def test_the_tables_cover_every_model() -> None:
-    assert set(PUBLISHED) == set(OURS) == set(HYPER) == set(TITLES)
+    assert set(PUBLISHED) == set(OURS) == set(MODELS)
 
 
 def test_overrides_change_what_they_name_and_nothing_else() -> None:

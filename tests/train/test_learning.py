@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from pipeline.train.data import Corpus
-from pipeline.train.experiments import MULTITASK
-from pipeline.train.hyper import TASKS, hyper_for
+from pipeline.train.hyper import TASKS
 from pipeline.train.metrics import scores
-from pipeline.train.models import MODELS, build_model
+from pipeline.train.models import build_model, network_of
 from pipeline.train.read import load_corpus
 from pipeline.train.recipe import PAPER
+from pipeline.train.registry import MODELS, hyper_for
 from pipeline.train.trainer import Plan, fit, predict, seed_everything
 
 STEPS = {"text": 10, "audio": 24, "vision": 12}
@@ -40,8 +40,7 @@ def learned(
     chosen = hyper_for(model, "paper", hyper)
     plan = Plan({task: task for task in tasks}, chosen, PAPER, seed, epochs, 8)
     seed_everything(seed)
-    dims = {**corpus.dims, "text_steps": corpus.steps["text"]}
-    network = build_model(model, chosen, dims, tasks, PAPER)
+    network = build_model(model, chosen, corpus.inputs, tasks, PAPER)
     fit(network, corpus, plan, CPU)
     part = corpus.parts["test"]
     return scores(predict(network, part, CPU)["M"], part.labels["M"].numpy())
@@ -58,8 +57,8 @@ def clear(planted: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.mark.parametrize("model", MODELS)
 def test_each_model_learns_what_its_inputs_tell(model: str, clear: Path) -> None:
-    corpus = load_corpus(clear, MODELS[model].form(PAPER), PAPER)
-    tasks = TASKS if model in MULTITASK else ("M",)
+    corpus = load_corpus(clear, network_of(model).form(PAPER), PAPER)
+    tasks = MODELS[model].tasks
     hyper = QUICK.get(model, {**SMALL, "text_out": 8, "batch_size": 32})
     found = learned(corpus, model, tasks, 1, EPOCHS.get(model, 60), **hyper)
     truth = corpus.parts["test"].labels["M"].numpy()

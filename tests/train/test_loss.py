@@ -6,14 +6,16 @@ import pytest
 import torch
 
 from pipeline.train.adam import Adam, Group
-from pipeline.train.hyper import TASKS, hyper_for
+from pipeline.train.data import Inputs
+from pipeline.train.hyper import TASKS
 from pipeline.train.loss import decay_terms, make_optimizer, task_losses, total_loss
 from pipeline.train.models import build_model
 from pipeline.train.models.base import SentimentModel
 from pipeline.train.recipe import PAPER, PUBLISHED
+from pipeline.train.registry import hyper_for
 from pipeline.train.subnets import Output
 
-DIMS = {"text": 6, "audio": 3, "vision": 4, "text_steps": 5}
+INPUTS = Inputs({"text": 6, "audio": 3, "vision": 4}, {"text": 5, "audio": 9, "vision": 7})
 OUTPUT = Output({"M": torch.tensor([0.5, -0.5]), "T": torch.tensor([1.0, 0.0])}, {})
 LABELS = {"M": torch.tensor([0.0, 0.0]), "T": torch.tensor([0.0, 0.2])}
 
@@ -22,7 +24,7 @@ def model_of(name: str, preset: str = "paper") -> SentimentModel:
     torch.manual_seed(0)
     recipe = PAPER if preset == "paper" else PUBLISHED
     tasks = TASKS if name.startswith("ml") else ("M",)
-    return build_model(name, hyper_for(name, preset), DIMS, tasks, recipe)
+    return build_model(name, hyper_for(name, preset), INPUTS, tasks, recipe)
 
 
 def test_each_task_has_the_mean_absolute_error() -> None:

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from pipeline.train.align import CtcAlignment
-from pipeline.train.data import Batch, Packed, Ragged
-from pipeline.train.experiments import MULTITASK, TITLES
-from pipeline.train.hyper import HYPER, TASKS, MultHyper, hyper_for
-from pipeline.train.models import MODELS, build_model, tfn
+from pipeline.train.data import Batch, Inputs, Packed, Ragged
+from pipeline.train.hyper import MultHyper
+from pipeline.train.models import build_model, network_of, tfn
 from pipeline.train.models.base import SentimentModel
 from pipeline.train.models.mfn import Mfn
 from pipeline.train.models.tfn import Tfn
 from pipeline.train.recipe import PAPER, PUBLISHED, Recipe
-from pipeline.train.settings import ModelName
+from pipeline.train.registry import MODELS, hyper_for
 from pipeline.train.subnets import TextSubnet, keep_mask
 from pipeline.train.transformer import Encoder, EncoderLayer, attend
 
-DIMS = {"text": 768, "audio": 33, "vision": 709, "text_steps": 39}
-SMALL = {"text": 10, "audio": 5, "vision": 7, "text_steps": 12}
+PAPERS = Inputs({"text": 768, "audio": 33, "vision": 709}, {"text": 39, "audio": 400, "vision": 55})
+SMALL = Inputs({"text": 10, "audio": 5, "vision": 7}, {"text": 12, "audio": 24, "vision": 14})
 PARAMETERS = {
     "lf_dnn": 635_821,
     "mlf_dnn": 283_388,
@@ -42,7 +40,7 @@ def make(name: str, recipe: Recipe, **overrides: object) -> SentimentModel:
     torch.manual_seed(0)
     if name not in ("ef_lstm", "mfn", "mult"):
         overrides = {**SHRUNK, **overrides}
-    tasks = TASKS if name in MULTITASK else ("M",)
+    tasks = MODELS[name].tasks
     preset = "paper" if recipe is PAPER else "published"
     model = build_model(name, hyper_for(name, preset, overrides), SMALL, tasks, recipe)
     for parameter in model.parameters():  # biases of 0 would hide mistakes
@@ -54,16 +52,16 @@ def batch_for(model: str, recipe: Recipe, count: int = 5) -> Batch:
     torch.manual_seed(1)
     lengths = {s: torch.randint(2, 12, (count,)) for s in ("text", "audio", "vision")}
     lengths["audio"] += 11  # at least as long as any text, so that CTC can align
-    form = MODELS[model].form(recipe)
-    values = {}
+    form = network_of(model).form(recipe)
+    streams: dict[str, Tensor | Packed] = {}
     for stream, found in lengths.items():
-        x = torch.randn(count, int(found.max()), SMALL[stream])
+        x = torch.randn(count, int(found.max()), SMALL.dims[stream])
         x *= torch.arange(x.shape[1])[:, None] < found[:, None, None]
         averaged = form in ("mean", "repeated") and stream != "text"
-        values[stream] = x.sum(1) / found[:, None] if averaged else x
-    if form == "mean":
-        values["text"] = packed(values["text"], lengths["text"])
-    return Batch(**values, **{f"{s}_lengths": n for s, n in lengths.items()}, labels={})
+        streams[stream] = x.sum(1) / found[:, None] if averaged else x
+        if form == "mean" and stream == "text":
+            streams[stream] = packed(x, found)
+    return Batch(streams, lengths, {})
 
 
 def packed(x: Tensor, lengths: Tensor) -> Packed:
@@ -80,54 +78,45 @@ def unpacked(text: Packed) -> Tensor:
     return x
 
 
-def test_every_model_is_declared_wherever_it_is_needed() -> None:
-    """The list of docs/extending.md: a model that lacks one would be trained or shown nowhere."""
-    assert {*MODELS} == {*TITLES} == {*HYPER} == {*get_args(ModelName)}
-    assert {name: model.title for name, model in MODELS.items()} == TITLES
-    assert {name for name, model in MODELS.items() if model.multitask} == {*MULTITASK}
-
-
-@pytest.mark.parametrize("name", TITLES)
+@pytest.mark.parametrize("name", MODELS)
 def test_the_published_models_have_the_published_sizes(name: str) -> None:
-    tasks = TASKS if name in MULTITASK else ("M",)
+    tasks = MODELS[name].tasks
     with torch.device("meta"):
-        model = build_model(name, hyper_for(name, "published"), DIMS, tasks, PUBLISHED)
+        model = build_model(name, hyper_for(name, "published"), PAPERS, tasks, PUBLISHED)
     assert sum(p.numel() for p in model.parameters()) == PARAMETERS[name]
 
 
-@pytest.mark.parametrize("name", TITLES)
+@pytest.mark.parametrize("name", MODELS)
 def test_a_clip_is_predicted_the_same_alone_and_beside_longer_ones(name: str) -> None:
     model, batch = make(name, PAPER), batch_for(name, PAPER)
     together = model(batch).predictions
     for i in range(5):
-        alone = {}
-        for stream in ("text", "audio", "vision"):
-            length = int(getattr(batch, f"{stream}_lengths")[i])
-            whole = getattr(batch, stream)
+        streams: dict[str, Tensor | Packed] = {}
+        for modality, whole in batch.streams.items():
+            length = batch.lengths[modality][i : i + 1]
             x = (unpacked(whole) if isinstance(whole, Packed) else whole)[i : i + 1]
-            alone[stream] = x[:, :length] if x.ndim == 3 else x
-            if isinstance(whole, Packed):
-                alone[stream] = packed(alone[stream], torch.tensor([length]))
-            alone[f"{stream}_lengths"] = torch.tensor([length])
-        for task, value in model(replace(batch, **alone)).predictions.items():
+            x = x[:, : int(length)] if x.ndim == 3 else x
+            streams[modality] = packed(x, length) if isinstance(whole, Packed) else x
+        lengths = {modality: found[i : i + 1] for modality, found in batch.lengths.items()}
+        for task, value in model(Batch(streams, lengths, {})).predictions.items():
             torch.testing.assert_close(value[0], together[task][i], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", TITLES)
+@pytest.mark.parametrize("name", MODELS)
 def test_every_stream_matters_to_m(name: str) -> None:
     model, batch = make(name, PAPER), batch_for(name, PAPER)
     before = model(batch).predictions["M"]
     for stream in ("text", "audio", "vision"):
-        x = getattr(batch, stream)
+        x = batch.streams[stream]
         if isinstance(x, Packed):
             louder = replace(x, rows=x.rows + 20 * torch.randn_like(x.rows))
         else:
             louder = x + 20 * (x != 0) * torch.randn_like(x)
-        changed = replace(batch, **{stream: louder})
+        changed = replace(batch, streams={**batch.streams, stream: louder})
         assert not torch.equal(model(changed).predictions["M"], before)
 
 
-@pytest.mark.parametrize("name", TITLES)
+@pytest.mark.parametrize("name", MODELS)
 def test_every_learned_parameter_gets_a_gradient_in_the_paper_preset(name: str) -> None:
     model, batch = make(name, PAPER), batch_for(name, PAPER, 16)
     model.train()
@@ -156,7 +145,7 @@ def test_tensor_fusion_equals_the_outer_product_written_out() -> None:
     t1, a1, v1 = (torch.cat([torch.ones(3, 1), x], dim=1) for x in (t, a, v))
     z = torch.einsum("ba,bv,bt->bavt", a1, v1, t1).flatten(1)
     expected = 6 * torch.sigmoid(model.fusion(z)) - 3
-    torch.testing.assert_close(model.fuse(t, a, v), expected)
+    torch.testing.assert_close(model.fuse({"T": t, "A": a, "V": v}), expected)
 
 
 def test_dropout_of_product_cells_keeps_the_expectation() -> None:
@@ -166,10 +155,10 @@ def test_dropout_of_product_cells_keeps_the_expectation() -> None:
     sums: list[Tensor] = []
     model.fusion.after_first = lambda first: sums.append(first) or first[:, 0]  # type: ignore
     with torch.no_grad():
-        model.eval().fuse(t, a, v)
+        model.eval().fuse({"T": t, "A": a, "V": v})
         model.train()
         for _ in range(4000):
-            model.fuse(t, a, v)
+            model.fuse({"T": t, "A": a, "V": v})
     expected, *draws = sums
     assert not torch.equal(draws[0], draws[1])
     torch.testing.assert_close(torch.stack(draws).mean(0), expected, atol=0.05, rtol=0.05)
@@ -224,20 +213,20 @@ def test_low_rank_fusion_equals_the_tensor_it_factors() -> None:
         model.rank_weights[0], model.audio_factor, model.vision_factor, model.text_factor,
     )  # fmt: skip
     expected = torch.einsum("ba,bv,bt,avt->b", a1, v1, t1, tensor) + model.fusion_bias[0]
-    torch.testing.assert_close(model.fuse(t, a, v), expected)
+    torch.testing.assert_close(model.fuse({"T": t, "A": a, "V": v}), expected)
 
 
 def test_mfn_equals_its_equations_step_by_step() -> None:
     model, batch = make("mfn", PUBLISHED), batch_for("mfn", PUBLISHED)
     assert isinstance(model, Mfn)
     cells = (model.text_cell, model.audio_cell, model.vision_cell)
-    count = len(batch.text)
+    count = len(batch.streams["text"])
     h = [torch.zeros(count, cell.hidden_size) for cell in cells]
     c = [torch.zeros(count, cell.hidden_size) for cell in cells]
     u = torch.zeros(count, 64)
-    for step in range(batch.text.shape[1]):
+    for step in range(batch.streams["text"].shape[1]):
         before = torch.cat(c, 1)
-        inputs = (batch.text[:, step], batch.audio, batch.vision)
+        inputs = (batch.streams["text"][:, step], batch.streams["audio"], batch.streams["vision"])
         state = [
             cell(x, s) for cell, x, s in zip(cells, inputs, zip(h, c, strict=True), strict=True)
         ]

@@ -16,15 +16,15 @@ from torch import Tensor, nn
 
 from pipeline.config import Config
 from pipeline.train.data import Batch, Packed
-from pipeline.train.hyper import hyper_for
 from pipeline.train.loss import total_loss
-from pipeline.train.models import MODELS, build_model
+from pipeline.train.models import build_model, network_of
 from pipeline.train.models.base import SubnetModel
 from pipeline.train.models.ef_lstm import EfLstm
 from pipeline.train.models.mult import Mult
 from pipeline.train.models.tfn import Tfn
 from pipeline.train.read import load_corpus
 from pipeline.train.recipe import PAPER, PUBLISHED, Recipe
+from pipeline.train.registry import hyper_for
 from pipeline.train.run import train_model
 from tests.train.test_models import SMALL, batch_for, make, unpacked
 
@@ -35,14 +35,15 @@ STREAMS = ("text", "audio", "vision")
 def padded_batch(*, aligned: bool, count: int = 4) -> Batch:
     """Zero-padded streams; aligned ones have the text's steps, rows beyond its end included."""
     torch.manual_seed(2)
-    values: dict[str, Any] = {}
+    streams: dict[str, Tensor | Packed] = {}
+    true: dict[str, Tensor] = {}
     for stream, longest in (("text", 12), ("audio", 12 if aligned else 15), ("vision", 12)):
         lengths = torch.randint(5, longest, (count,))
-        x = torch.randn(count, longest, SMALL[stream])
+        x = torch.randn(count, longest, SMALL.dims[stream])
         if stream == "text" or not aligned:
             x *= (torch.arange(longest) < lengths[:, None])[:, :, None]
-        values |= {stream: x, f"{stream}_lengths": lengths}
-    return Batch(**values, labels={})
+        streams[stream], true[stream] = x, lengths
+    return Batch(streams, true, {})
 
 
 def lstm_by_hand(rnn: nn.LSTM, x: Tensor) -> Tensor:
@@ -61,9 +62,8 @@ def lstm_by_hand(rnn: nn.LSTM, x: Tensor) -> Tensor:
 
 def ef_lstm_by_hand(model: EfLstm, batch: Batch, recipe: Recipe) -> Tensor:
     """M of each clip from aligned streams, by the batch's own statistics."""
-    assert isinstance(batch.text, Tensor)
-    x = torch.cat([batch.text, batch.audio, batch.vision], dim=-1)
-    lengths = batch.text_lengths.tolist()
+    x = torch.cat([batch.padded(stream) for stream in STREAMS], dim=-1)
+    lengths = batch.lengths["text"].tolist()
     normed = torch.zeros_like(x)
     if recipe.ef_norm == "step":  # channels are time steps
         for step in range(x.shape[1]):
@@ -105,14 +105,14 @@ def test_the_presets_name_these_forms_of_ef_lstm() -> None:
 @pytest.mark.parametrize("name", ["ef_lstm", "mfn"])
 def test_the_weighted_ctc_losses_of_both_streams_are_part_of_the_loss(name: str) -> None:
     batch = batch_for(name, PAPER)
-    assert isinstance(batch.text, Tensor)
+    assert isinstance(batch.streams["text"], Tensor)
     model: Any = make(name, PAPER, ctc_weight=0.3)
-    steps = batch.text.shape[1]
+    steps = batch.streams["text"].shape[1]
     expected = 0.0
     for stream in ("audio", "vision"):
-        align, x = getattr(model, f"align_{stream}"), getattr(batch, stream)
-        lengths = getattr(batch, f"{stream}_lengths")
-        loss = align(x, lengths, batch.text_lengths, steps)[1].item()
+        align, x = getattr(model, f"align_{stream}"), batch.streams[stream]
+        lengths = batch.lengths[stream]
+        loss = align(x, lengths, batch.lengths["text"], steps)[1].item()
         assert loss > 0
         expected += 0.3 * loss
     extra = model(batch).extra
@@ -177,12 +177,12 @@ def encoder_by_hand(encoder: Any, x: Tensor, other: Tensor | None, heads: int, r
 def mult_by_hand(model: Mult, batch: Batch, heads: int, recipe: Recipe) -> Tensor:
     """M, clip by clip: where padding is masked a clip ends at its last true step."""
     found = []
-    for clip in range(len(batch.text_lengths)):
+    for clip in range(len(batch.lengths["text"])):
         z = {}
         for stream in STREAMS:
-            x = getattr(batch, stream)[clip]
+            x = batch.streams[stream][clip]
             if recipe.mult_mask == "padding":
-                x = x[: int(getattr(batch, f"{stream}_lengths")[clip])]
+                x = x[: int(batch.lengths[stream][clip])]
             kernel: Any = model.project[stream].weight
             size = kernel.shape[2]
             windows = [x[i : i + size] for i in range(len(x) - size + 1)]
@@ -231,9 +231,9 @@ def test_mult_sees_the_files_whole_padded_axis_as_published_and_true_steps_in_th
         true = {stream: int(file[f"train/{stream}_lengths"][clip]) for stream in STREAMS}
     assert all(true[stream] < steps[stream] for stream in STREAMS)
     for recipe, lengths in ((PAPER, true), (PUBLISHED, steps)):
-        part = load_corpus(tiny, MODELS["mult"].form(recipe), recipe).parts["train"]
+        part = load_corpus(tiny, network_of("mult").form(recipe), recipe).parts["train"]
         batch = part.batch(torch.tensor([clip]))
-        assert {stream: getattr(batch, stream).shape[1] for stream in STREAMS} == lengths
+        assert {stream: batch.streams[stream].shape[1] for stream in STREAMS} == lengths
 
 
 @pytest.mark.parametrize("name", ["lf_dnn", "tfn", "lmf", "mlf_dnn"])
@@ -243,11 +243,11 @@ def test_the_text_representation_is_read_at_the_last_token_or_after_the_padding(
 ) -> None:
     model, batch = make(name, recipe), batch_for(name, recipe)
     assert isinstance(model, SubnetModel)
-    assert isinstance(batch.text, Packed)
-    rows = unpacked(batch.text)
-    texts = nn.functional.pad(rows, (0, 0, 0, SMALL["text_steps"] - rows.shape[1]))
+    assert isinstance(batch.streams["text"], Packed)
+    rows = unpacked(batch.streams["text"])
+    texts = nn.functional.pad(rows, (0, 0, 0, SMALL.steps["text"] - rows.shape[1]))
     ends = []
-    for text, length in zip(texts, batch.text_lengths.tolist(), strict=True):
+    for text, length in zip(texts, batch.lengths["text"].tolist(), strict=True):
         states = lstm_by_hand(model.text_subnet.rnn, text)
         ends.append(states[-1] if recipe is PUBLISHED else states[length - 1])
     expected = model.text_subnet.linear(torch.stack(ends))
@@ -260,9 +260,9 @@ def test_text_dropout_is_applied_in_the_paper_preset_and_dead_as_published(recip
     model = make("lf_dnn", recipe, text_dropout=0.9)
     assert isinstance(model, SubnetModel)
     batch = batch_for("lf_dnn", recipe, 20)
-    assert isinstance(batch.text, Packed)
-    still = model.text_subnet.eval()(batch.text)
-    first, second = (model.text_subnet.train()(batch.text) for _ in range(2))
+    assert isinstance(batch.streams["text"], Packed)
+    still = model.text_subnet.eval()(batch.streams["text"])
+    first, second = (model.text_subnet.train()(batch.streams["text"]) for _ in range(2))
     assert torch.equal(first, still) == torch.equal(first, second) == (recipe is PUBLISHED)
 
 
@@ -279,7 +279,7 @@ def test_m_of_tensor_fusion_is_squashed_as_published_and_linear_in_the_paper(
     output = model.fusion(z)
     expected = 6 / (1 + torch.exp(-output)) - 3 if recipe is PUBLISHED else output
     assert output.abs().max() > 3
-    torch.testing.assert_close(model.fuse(t, a, v), expected)
+    torch.testing.assert_close(model.fuse({"T": t, "A": a, "V": v}), expected)
 
 
 @BOTH
@@ -293,8 +293,8 @@ def test_dropout_of_tensor_fusion_falls_on_the_factors_or_on_each_cell(recipe: R
     model.fusion.layer_2.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     t, a, v = (torch.rand(8, size) + 0.1 for size in (6, 4, 5))
     with torch.no_grad():
-        model.fuse(t, a, v)
-        model.train().fuse(t, a, v)
+        model.fuse({"T": t, "A": a, "V": v})
+        model.train().fuse({"T": t, "A": a, "V": v})
     whole, dropped = (z.view(8, 5, 6, 7) for z in seen)
     kept = dropped > 0
     factors = [kept.any(other) for other in ((2, 3), (1, 3), (1, 2))]
@@ -331,7 +331,7 @@ def test_the_papers_low_rank_fusion_neither_vanishes_nor_explodes_at_its_start()
     fused: list[Tensor] = []
     model.fusion.register_forward_pre_hook(lambda _, inputs: fused.append(inputs[0]))
     with torch.no_grad():
-        model.fuse(torch.randn(500, 32), torch.randn(500, 16), torch.randn(500, 64))
+        model.fuse({t: torch.randn(500, w) for t, w in (("T", 32), ("A", 16), ("V", 64))})
     assert 0.5 < fused[0].std().item() < 2
 
 

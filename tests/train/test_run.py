@@ -20,12 +20,14 @@ import psutil
 import pytest
 
 from pipeline.config import Config
+from pipeline.corpus import MODALITIES
 from pipeline.errors import BuildError
 from pipeline.train.load import load_model, predict_features
 from pipeline.train.run import train_model
 
 FILES = {"metrics.json", "predictions.csv", "curve.csv", "weights.safetensors", "config.json"}
 MakeConfig = Callable[..., Config]
+DIMS = {"text": 768, "audio": 33, "vision": 709}
 
 
 def seed_folder(config: Config, model: str, seed: int) -> Path:
@@ -183,10 +185,8 @@ def test_a_loaded_model_predicts_a_clip_as_the_training_did(
         train_model(config, "table2", model)
         with h5py.File(copied) as file:
             test, clip = file["test"], file["test/id"][2].decode()
-            arrays = [
-                test[s][2, : int(test[f"{s}_lengths"][2])] for s in ("text", "audio", "vision")
-            ]
-        found = predict_features(seed_folder(config, model, 1).parent, *arrays)
+            arrays = {s: test[s][2, : int(test[f"{s}_lengths"][2])] for s in MODALITIES}
+        found = predict_features(seed_folder(config, model, 1).parent, arrays)
         rows = []
         for seed in (1, 12):
             path = seed_folder(config, model, seed) / "predictions.csv"
@@ -205,8 +205,8 @@ def test_seeds_that_are_no_longer_asked_for_do_not_predict(
     config = config_for(copied, seeds=[1], max_epochs=2)
     train_model(config, "table2", "lf_dnn")
     assert seed_folder(config, "lf_dnn", 12).is_dir()
-    arrays = [np.ones((3, d), np.float32) for d in (768, 33, 709)]
-    (_, spread) = predict_features(seed_folder(config, "lf_dnn", 1).parent, *arrays)["M"]
+    arrays = {m: np.ones((3, d), np.float32) for m, d in DIMS.items()}
+    (_, spread) = predict_features(seed_folder(config, "lf_dnn", 1).parent, arrays)["M"]
     assert spread == 0
 
 
@@ -241,9 +241,13 @@ def test_every_model_trains_on_a_demo_sized_corpus(copied: Path, config_for: Mak
 def test_feature_of_another_size_is_refused(copied: Path, config_for: MakeConfig) -> None:
     config = config_for(copied, seeds=[1])
     train_model(config, "table2", "lf_dnn")
-    text, audio, vision = (np.zeros((3, d), np.float32) for d in (768, 20, 709))
-    with pytest.raises(BuildError, match="audio features of 33 dimensions"):
-        predict_features(seed_folder(config, "lf_dnn", 1).parent, text, audio, vision)
+    folder = seed_folder(config, "lf_dnn", 1).parent
+    arrays = {m: np.zeros((3, d), np.float32) for m, d in DIMS.items()}
+    with pytest.raises(BuildError, match=r"audio features of 33 dimensions, found .*\(3, 20\)"):
+        predict_features(folder, {**arrays, "audio": np.zeros((3, 20), np.float32)})
+    del arrays["vision"]
+    with pytest.raises(BuildError, match="vision features of 709 dimensions, found none"):
+        predict_features(folder, arrays)
 
 
 def test_a_folder_that_is_no_model_is_said_so(tmp_path: Path) -> None:

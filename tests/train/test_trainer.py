@@ -15,19 +15,20 @@ from torch import Tensor, nn
 
 from pipeline.config import Config
 from pipeline.train.adam import Adam
-from pipeline.train.data import Batch, Corpus, Part, Ragged
-from pipeline.train.experiments import MULTITASK
-from pipeline.train.hyper import TASKS, Hyper, hyper_for
+from pipeline.train.data import Batch, Corpus, Inputs, Part, Ragged
+from pipeline.train.hyper import TASKS, Hyper
 from pipeline.train.metrics import intervals
 from pipeline.train.models import build_model
 from pipeline.train.models.base import SentimentModel
 from pipeline.train.recipe import PAPER, PUBLISHED, Recipe
+from pipeline.train.registry import MODELS, hyper_for
 from pipeline.train.run import train_model
 from pipeline.train.trainer import Fit, Plan, fit, seed_everything
 
 CPU = torch.device("cpu")
 STEPS = {"text": 8, "audio": 9, "vision": 7}
-DIMS = {"text": 6, "audio": 3, "vision": 4, "text_steps": STEPS["text"]}
+DIMS = {"text": 6, "audio": 3, "vision": 4}
+INPUTS = Inputs(DIMS, STEPS)
 VALID = 7
 NO_DROPOUT = {
     "mult": {
@@ -51,7 +52,7 @@ class Step:
 
     @property
     def clips(self) -> int:
-        return sum(len(batch.text_lengths) for batch in self.batches)
+        return sum(len(batch.lengths["text"]) for batch in self.batches)
 
 
 @dataclass
@@ -88,7 +89,8 @@ def part_of(count: int, name: str, recipe: Recipe) -> Part:
     labels = {task: 2 * torch.rand(count, generator=generator) - 1 for task in "TAV"}
     labels["M"] = torch.linspace(-1, 1, count)
     clips = tuple(str(i) for i in range(count))
-    return Part(clips, streams, labels, name != "mult", recipe.full_text)
+    packed, full = "" if name == "mult" else "text", "text" if recipe.full_text else ""
+    return Part(clips, streams, labels, packed, full)
 
 
 @pytest.fixture
@@ -103,12 +105,12 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
             "paper" if recipe is PAPER else "published",
             {**NO_DROPOUT.get(name, NO_DROPOUT[""]), **hyper},
         )
-        tasks = TASKS if name in MULTITASK else ("M",)
+        tasks = MODELS[name].tasks
         torch.manual_seed(0)
-        model = build_model(name, chosen, DIMS, tasks, recipe)
+        model = build_model(name, chosen, INPUTS, tasks, recipe)
         seen = Watched(copy.deepcopy(model), model, chosen)
         parts = {"train": part_of(clips, name, recipe), "valid": part_of(VALID, name, recipe)}
-        corpus = Corpus(parts, DIMS, STEPS, "")
+        corpus = Corpus(parts, INPUTS, "")
         taken = 0
 
         def before_forward(module: nn.Module, inputs: tuple[Batch]) -> None:
@@ -172,7 +174,7 @@ def test_a_paper_step_has_the_mean_gradient_over_its_clips_clipped_by_norm(
 ) -> None:
     seen = watch(name, PAPER, 9, batch_size=2, accumulate=2, clip=clip)
     assert [step.clips for step in seen.steps] == [4, 5]
-    assert [len(b.text_lengths) for b in seen.steps[1].batches] == [2, 3]  # of unequal weight
+    assert [len(b.lengths["text"]) for b in seen.steps[1].batches] == [2, 3]  # of unequal weight
     for step in seen.steps:
         seen.start.load_state_dict(step.weights)
         expected = gradient(seen.start.train(), step.batches, step.clips)
@@ -192,7 +194,7 @@ def test_a_published_step_of_mult_sums_batch_gradients_clipped_by_value(
         total: dict[str, Tensor] = {}
         clipped = False
         for batch in step.batches:
-            for n, g in gradient(seen.start.train(), [batch], len(batch.text_lengths)).items():
+            for n, g in gradient(seen.start.train(), [batch], len(batch.lengths["text"])).items():
                 total[n] = (total.get(n, 0.0) + g).clamp(-clip, clip)
                 clipped |= bool((total[n].abs() == clip).any())
         assert clipped == (clip == 0.01)
@@ -258,7 +260,7 @@ def test_the_first_weights_follow_the_seed() -> None:
     found = []
     for seed in (1, 1, 2):
         seed_everything(seed)
-        model = build_model("lf_dnn", hyper, DIMS, ("M",), PAPER)
+        model = build_model("lf_dnn", hyper, INPUTS, ("M",), PAPER)
         found.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])
@@ -291,7 +293,7 @@ def test_published_early_stopping_watches_the_rounded_mean_of_batches_of_weighte
     seen = watch("mlf_dnn", PUBLISHED, 12, batch_size=2)
     assert seen.fit is not None
     # 2, 2 and 3 clips, each batch of the same weight
-    assert [len(batch.text_lengths) for batch in seen.valid[0]] == [2, 2, 3]
+    assert [len(batch.lengths["text"]) for batch in seen.valid[0]] == [2, 2, 3]
     clips = torch.linspace(-1, 1, VALID).tolist()
     assert sorted(seen.order("valid")) == clips
     assert seen.order("valid") != clips

@@ -1,35 +1,25 @@
-"""The nine models, one file each."""
+"""The networks. Multi-task models share the network of their single-task kin."""
 
 from __future__ import annotations
 
+from importlib import import_module
+
+from pipeline.train.data import Inputs
 from pipeline.train.hyper import Hyper
 from pipeline.train.models.base import SentimentModel
-from pipeline.train.models.ef_lstm import EfLstm
-from pipeline.train.models.lf_dnn import LfDnn
-from pipeline.train.models.lmf import Lmf
-from pipeline.train.models.mfn import Mfn
-from pipeline.train.models.mlf_dnn import MlfDnn
-from pipeline.train.models.mlmf import Mlmf
-from pipeline.train.models.mtfn import Mtfn
-from pipeline.train.models.mult import Mult
-from pipeline.train.models.tfn import Tfn
 from pipeline.train.recipe import Recipe
+from pipeline.train.registry import MODELS
 
-MODELS: dict[str, type[SentimentModel]] = {
-    "ef_lstm": EfLstm,
-    "lf_dnn": LfDnn,
-    "mfn": Mfn,
-    "lmf": Lmf,
-    "tfn": Tfn,
-    "mult": Mult,
-    "mlf_dnn": MlfDnn,
-    "mlmf": Mlmf,
-    "mtfn": Mtfn,
-}
+
+def network_of(name: str) -> type[SentimentModel]:
+    """Import the network of a model, e.g. of ``mlf_dnn``."""
+    module, _, network = MODELS[name].network.partition(":")
+    found: type[SentimentModel] = getattr(import_module(f"{__name__}.{module}"), network)
+    return found
 
 
 def build_model(
-    name: str, hyper: Hyper, dims: dict[str, int], tasks: tuple[str, ...], recipe: Recipe
+    name: str, hyper: Hyper, inputs: Inputs, tasks: tuple[str, ...], recipe: Recipe
 ) -> SentimentModel:
     """Build a model with fresh weights from torch's current random state.
 
@@ -38,12 +28,13 @@ def build_model(
     name : str
         E.g. ``mlf_dnn``.
     hyper : Hyper
-        Of the model's own kind (`pipeline.train.hyper.HYPER`).
-    dims : dict of str to int
-        Feature dimensions of text, audio and vision, and ``text_steps``, the text's padded length.
+        Of the model's own kind (`pipeline.train.registry`).
+    inputs : Inputs
+        The dataset's modalities, their dimensions and padded lengths: two or three
+        modalities where M is among the tasks, else one or more.
     tasks : tuple of str
         Which of M, T, A, V it learns.
     recipe : Recipe
         Paper or published behaviour.
     """
-    return MODELS[name](hyper, dims, tasks, recipe)
+    return network_of(name)(hyper, inputs, tasks, recipe)

@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from pipeline.corpus import MODALITY_OF
-from pipeline.train.data import Batch, Form, Packed
+from pipeline.train.data import Batch, Form, Inputs
 from pipeline.train.hyper import Hyper, SubnetHyper
 from pipeline.train.recipe import Recipe
 from pipeline.train.subnets import Head, MeanSubnet, Output, TextSubnet
@@ -18,10 +18,6 @@ class SentimentModel(nn.Module):
 
     Attributes
     ----------
-    title : str
-        The paper's name.
-    multitask : bool
-        Learns T, A, V beside M by default.
     clips_by_value : bool
         The published training clips its gradients by value.
     free_batches : bool
@@ -31,13 +27,11 @@ class SentimentModel(nn.Module):
         How it wants audio and vision.
     """
 
-    title: ClassVar[str]
-    multitask: ClassVar[bool] = False
     clips_by_value: ClassVar[bool] = False
     free_batches: ClassVar[bool] = False
 
     def __init__(
-        self, hyper: Hyper, dims: dict[str, int], tasks: tuple[str, ...], recipe: Recipe
+        self, hyper: Hyper, inputs: Inputs, tasks: tuple[str, ...], recipe: Recipe
     ) -> None:
         super().__init__()
         self.tasks, self.recipe = tasks, recipe
@@ -48,7 +42,7 @@ class SentimentModel(nn.Module):
         return "mean"
 
     def shared(self) -> dict[str, list[nn.Module]]:
-        """Return the modules whose weights W_t, W_a, W_v eq. 4 regularises, by stream."""
+        """Return the modules whose weights W_t, W_a, W_v eq. 4 regularises, by modality."""
         return {}
 
     def forward(self, batch: Batch) -> Output:
@@ -61,14 +55,14 @@ class SentimentModel(nn.Module):
 
 
 class SubnetModel(SentimentModel):
-    """Three unimodal subnets, a fusion of their representations, a head a task.
+    """Unimodal subnets, a fusion of their representations, a head per task.
 
     Parameters
     ----------
     hyper : Hyper
         Widths and dropouts, a `SubnetHyper`.
-    dims : dict of str to int
-        Feature dimensions of text, audio, vision.
+    inputs : Inputs
+        The dataset's modalities: one subnet each.
     tasks : tuple of str
         Which of M, T, A, V are learned. Without M only the subnets of the named tasks exist.
     recipe : Recipe
@@ -76,64 +70,65 @@ class SubnetModel(SentimentModel):
     """
 
     def __init__(
-        self, hyper: Hyper, dims: dict[str, int], tasks: tuple[str, ...], recipe: Recipe
+        self, hyper: Hyper, inputs: Inputs, tasks: tuple[str, ...], recipe: Recipe
     ) -> None:
-        super().__init__(hyper, dims, tasks, recipe)
+        super().__init__(hyper, inputs, tasks, recipe)
         hyper = subnet_hyper(hyper)
-        used = set(MODALITY_OF.values()) if "M" in tasks else {MODALITY_OF[task] for task in tasks}
-        if "audio" in used:
-            self.audio_subnet = MeanSubnet(dims["audio"], hyper.audio_hidden, hyper.audio_dropout)
-        if "vision" in used:
-            self.vision_subnet = MeanSubnet(
-                dims["vision"], hyper.vision_hidden, hyper.vision_dropout
-            )
-        if "text" in used:
-            self.text_subnet = TextSubnet(
-                dims["text"],
-                hyper.text_hidden,
-                hyper.text_out,
-                hyper.text_dropout if recipe.text_dropout else 0.0,
-                steps=dims["text_steps"],
-                to_last_token=recipe.text_end == "last_token",
-            )
-        self.used = used
-        self.widths = {"T": hyper.text_out, "A": hyper.audio_hidden, "V": hyper.vision_hidden}
+        present = {task: m for task, m in MODALITY_OF.items() if m in inputs.dims}
+        self.used = {m for task, m in present.items() if task in tasks or "M" in tasks}
+        for modality in ("audio", "vision", "text"):
+            if modality in self.used:
+                self.add_module(f"{modality}_subnet", self._subnet(modality, hyper, inputs))
+        widths = {"T": hyper.text_out, "A": hyper.audio_hidden, "V": hyper.vision_hidden}
+        self.widths = {task: widths[task] for task, m in present.items() if m in self.used}
         if "M" in tasks:
             self.make_fusion(hyper)
         heads = {"T": hyper.text_head, "A": hyper.audio_head, "V": hyper.vision_head}
         self.heads = nn.ModuleDict(
             {
                 task: Head(self.widths[task], heads[task], hyper.head_dropout)
-                for task in MODALITY_OF
+                for task in present
                 if task in tasks
             }
+        )
+
+    def _subnet(self, modality: str, hyper: SubnetHyper, inputs: Inputs) -> nn.Module:
+        dim = inputs.dims[modality]
+        if modality == "audio":
+            return MeanSubnet(dim, hyper.audio_hidden, hyper.audio_dropout)
+        if modality == "vision":
+            return MeanSubnet(dim, hyper.vision_hidden, hyper.vision_dropout)
+        return TextSubnet(
+            dim,
+            hyper.text_hidden,
+            hyper.text_out,
+            hyper.text_dropout if self.recipe.text_dropout else 0.0,
+            steps=inputs.steps["text"],
+            to_last_token=self.recipe.text_end == "last_token",
         )
 
     def make_fusion(self, hyper: Hyper) -> None:
         """Build what `fuse` needs."""
         raise NotImplementedError
 
-    def fuse(self, t: Tensor, a: Tensor, v: Tensor) -> Tensor:
-        """Map the three representations to M ``[B]``."""
+    def fuse(self, representations: dict[str, Tensor]) -> Tensor:
+        """Map two or three representations ``[B, d]``, by T, A, V, to M ``[B]``."""
         raise NotImplementedError
 
     def shared(self) -> dict[str, list[nn.Module]]:
         """Return the subnets."""
-        return {stream: [getattr(self, f"{stream}_subnet")] for stream in sorted(self.used)}
+        return {m: [self.get_submodule(f"{m}_subnet")] for m in sorted(self.used)}
 
     def forward(self, batch: Batch) -> Output:
         """Predict a batch's sentiments."""
         representations = {}
-        if "text" in self.used:
-            assert isinstance(batch.text, Packed)
-            representations["T"] = self.text_subnet(batch.text)
-        if "audio" in self.used:
-            representations["A"] = self.audio_subnet(batch.audio)
-        if "vision" in self.used:
-            representations["V"] = self.vision_subnet(batch.vision)
+        for task, modality in MODALITY_OF.items():
+            if modality in self.used:
+                subnet = self.get_submodule(f"{modality}_subnet")
+                representations[task] = subnet(batch.streams[modality])
         predictions = {}
         if "M" in self.tasks:
-            predictions["M"] = self.fuse(*(representations[task] for task in "TAV"))
+            predictions["M"] = self.fuse(representations)
         for task, head in self.heads.items():
             predictions[task] = head(representations[task])
         return Output(predictions, representations)
@@ -143,9 +138,3 @@ def subnet_hyper(hyper: Hyper) -> SubnetHyper:
     """Narrow the type of a model's hyper-parameters."""
     assert isinstance(hyper, SubnetHyper)
     return hyper
-
-
-def padded_text(batch: Batch) -> Tensor:
-    """Narrow the type of a batch's text ``[B, L, 768]``."""
-    assert isinstance(batch.text, Tensor)
-    return batch.text

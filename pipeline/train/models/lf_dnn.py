@@ -1,4 +1,4 @@
-"""LF-DNN and its multi-task kin MLF-DNN: late fusion by concatenation."""
+"""LF-DNN and its multi-task kin MLF-DNN: late fusion by concatenation (Fig. 3)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pipeline.train.subnets import Head
 class LfDnn(SubnetModel):
     """LF-DNN: the unimodal representations side by side, then a three-layer head.
 
-    F_m = [F_a; F_v; F_t] and y_m = DNN(F_m) (paper, section 4).
+    F_m = [F_a; F_v; F_t] and y_m = DNN(F_m) (paper, section 4). In MLF-DNN the subnets also
+    feed y_s = DNN_s(F_s) for s in {t, a, v}.
     """
-
-    title = "LF-DNN"
 
     def make_fusion(self, hyper: Hyper) -> None:
         """Build the head on the concatenation."""
         hyper = subnet_hyper(hyper)
         self.fusion = Head(sum(self.widths.values()), hyper.fusion_head, hyper.head_dropout)
 
-    def fuse(self, t: Tensor, a: Tensor, v: Tensor) -> Tensor:
+    def fuse(self, representations: dict[str, Tensor]) -> Tensor:
         """Concatenate and predict."""
-        output: Tensor = self.fusion(torch.cat([a, v, t], dim=-1))
+        present = [representations[task] for task in "AVT" if task in representations]
+        output: Tensor = self.fusion(torch.cat(present, dim=-1))
         return output

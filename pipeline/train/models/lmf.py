@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from pipeline.corpus import MODALITY_OF
 from pipeline.train.hyper import Hyper, RankHyper
 from pipeline.train.models.base import SubnetModel
 from pipeline.train.subnets import Head
@@ -18,23 +19,21 @@ class Lmf(SubnetModel):
     a single number, y_m itself.
     """
 
-    title = "LMF"
-
     def make_fusion(self, hyper: Hyper) -> None:
         """Build factors, rank weights and, in the paper preset, the head."""
         assert isinstance(hyper, RankHyper)
         direct = self.recipe.rank_output == "direct"
         out = 1 if direct else hyper.fusion_out
-        shape = {task: (hyper.rank, self.widths[task] + 1, out) for task in "AVT"}
-        self.audio_factor = nn.Parameter(torch.empty(shape["A"]))
-        self.vision_factor = nn.Parameter(torch.empty(shape["V"]))
-        self.text_factor = nn.Parameter(torch.empty(shape["T"]))
+        self.fused = [task for task in "AVT" if task in self.widths]
+        for task in self.fused:
+            factor = torch.empty(hyper.rank, self.widths[task] + 1, out)
+            self.register_parameter(f"{MODALITY_OF[task]}_factor", nn.Parameter(factor))
         self.rank_weights = nn.Parameter(torch.empty(1, hyper.rank))
         self.fusion_bias = nn.Parameter(torch.zeros(out))
         for parameter in (*self.factors(), self.rank_weights):
             if direct:
                 nn.init.xavier_normal_(parameter)
-            else:  # Xavier's fans are wrong for a stack of ranks: products of three would vanish
+            else:  # Xavier's fans are wrong for a stack of ranks: their product would vanish
                 nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
         if self.recipe.rank_weights == "frozen":
             self.rank_weights.requires_grad_(False)
@@ -42,15 +41,17 @@ class Lmf(SubnetModel):
         self.fusion = None if direct else Head(out, hyper.fusion_head, hyper.head_dropout)
 
     def factors(self) -> list[nn.Parameter]:
-        """Return W_a, W_v, W_t."""
+        """Return W_a, W_v, W_t of the modalities that are fused."""
         if "M" not in self.tasks:
             return []
-        return [self.audio_factor, self.vision_factor, self.text_factor]
+        return [self.get_parameter(f"{MODALITY_OF[task]}_factor") for task in self.fused]
 
-    def fuse(self, t: Tensor, a: Tensor, v: Tensor) -> Tensor:
+    def fuse(self, representations: dict[str, Tensor]) -> Tensor:
         """Fuse and predict."""
-        a, v, t = (nn.functional.pad(x, (1, 0), value=1.0) for x in (a, v, t))
-        product = (a @ self.audio_factor) * (v @ self.vision_factor) * (t @ self.text_factor)
+        product = torch.ones(())
+        for task, factor in zip(self.fused, self.factors(), strict=True):
+            mapped = nn.functional.pad(representations[task], (1, 0), value=1.0) @ factor
+            product = mapped if product.ndim == 0 else product * mapped
         fused = torch.einsum("kr,rbo->bo", self.rank_weights, product) + self.fusion_bias
         if self.fusion is None:
             return fused.squeeze(-1)

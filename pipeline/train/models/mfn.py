@@ -1,4 +1,4 @@
-"""MFN: three LSTMs in lockstep and a memory that an attention over their cells writes."""
+"""MFN: an LSTM per modality in lockstep, and a memory that attends to their cells."""
 
 from __future__ import annotations
 
@@ -7,25 +7,22 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from pipeline.train.align import CtcAlignment
-from pipeline.train.data import Batch, Form
+from pipeline.train.data import Batch, Form, Inputs
 from pipeline.train.hyper import Hyper, MfnHyper
 from pipeline.train.lstm import run_lstm
-from pipeline.train.models.base import SentimentModel, padded_text
+from pipeline.train.models.aligned import AlignedModel
 from pipeline.train.recipe import Recipe
 from pipeline.train.subnets import Output, at_end
 
 
-class Mfn(SentimentModel):
+class Mfn(AlignedModel):
     """Memory fusion network (Zadeh et al. 2018).
 
-    With c_t the three cells side by side: a_t = softmax(D_a([c_t-1; c_t])),
+    With c_t the cells of all modalities side by side: a_t = softmax(D_a([c_t-1; c_t])),
     ĉ_t = a_t o [c_t-1; c_t], û_t = D_u(ĉ_t), gates γ1, γ2 = D_γ([ĉ_t; u_t-1]),
     u_t = γ1 o u_t-1 + γ2 o tanh(û_t). Only u depends on u, so all else is computed for
     every step at once.
     """
-
-    title = "MFN"
 
     @classmethod
     def form(cls, recipe: Recipe) -> Form:
@@ -35,15 +32,18 @@ class Mfn(SentimentModel):
         return "sequence" if recipe.alignment == "ctc" else "aligned"
 
     def __init__(
-        self, hyper: Hyper, dims: dict[str, int], tasks: tuple[str, ...], recipe: Recipe
+        self, hyper: Hyper, inputs: Inputs, tasks: tuple[str, ...], recipe: Recipe
     ) -> None:
-        super().__init__(hyper, dims, tasks, recipe)
+        super().__init__(hyper, inputs, tasks, recipe)
         assert isinstance(hyper, MfnHyper)
-        self.ctc_weight = hyper.ctc_weight
-        self.text_cell = nn.LSTMCell(dims["text"], hyper.text_hidden)
-        self.audio_cell = nn.LSTMCell(dims["audio"], hyper.audio_hidden)
-        self.vision_cell = nn.LSTMCell(dims["vision"], hyper.vision_hidden)
-        width = hyper.text_hidden + hyper.audio_hidden + hyper.vision_hidden
+        widths = {
+            "text": hyper.text_hidden,
+            "audio": hyper.audio_hidden,
+            "vision": hyper.vision_hidden,
+        }
+        for modality, dim in inputs.dims.items():
+            self.add_module(f"{modality}_cell", nn.LSTMCell(dim, widths[modality]))
+        width = sum(widths[modality] for modality in inputs.dims)
         attended, hidden = 2 * width, hyper.attention_hidden
         self.attention = _net(attended, hidden, attended, hyper.attention_dropout)
         self.proposal = _net(attended, hidden, hyper.memory, hyper.proposal_dropout)
@@ -51,35 +51,28 @@ class Mfn(SentimentModel):
         self.retain = _net(gate, hyper.gate_hidden, memory, hyper.retain_dropout)
         self.update = _net(gate, hyper.gate_hidden, memory, hyper.update_dropout)
         self.out = _net(width + memory, hyper.gate_hidden, 1, hyper.out_dropout)
-        self.aligned = type(self).form(recipe) == "sequence"
-        if self.aligned:
-            self.align_audio = CtcAlignment(dims["audio"], dims["text_steps"])
-            self.align_vision = CtcAlignment(dims["vision"], dims["text_steps"])
+        if type(self).form(recipe) == "sequence":
+            self.add_aligners(inputs, hyper.ctc_weight)
 
     def forward(self, batch: Batch) -> Output:
         """Predict a batch's sentiments."""
-        text, audio, vision, extra = padded_text(batch), batch.audio, batch.vision, None
-        n, steps = batch.text_lengths, text.shape[1]
-        if self.aligned:
-            audio, audio_loss = self.align_audio(audio, batch.audio_lengths, n, steps)
-            vision, vision_loss = self.align_vision(vision, batch.vision_lengths, n, steps)
-            extra = self.ctc_weight * (audio_loss + vision_loss)
-        h, c = self._run_cells(text, audio, vision)  # [B, L, width] each
+        streams, extra = self.in_lockstep(batch)
+        h, c = self._run_cells(streams)  # [B, L, width] each
         before = torch.cat([torch.zeros_like(c[:, :1]), c[:, :-1]], dim=1)
         both = torch.cat([before, c], dim=-1)
         attended = torch.softmax(self.attention(both), dim=-1) * both
         memory = self._run_memory(attended, torch.tanh(self.proposal(attended)))
         states = torch.cat([h, memory], dim=-1)
         whole = self.recipe.text_end == "last_step"
-        end = states[:, -1] if whole else at_end(states, n)
+        end = states[:, -1] if whole else at_end(states, batch.lengths[self.anchor])
         return Output({"M": self.out(end).squeeze(-1)}, {}, extra)
 
-    def _run_cells(self, *streams: Tensor) -> tuple[Tensor, Tensor]:
-        """Step the three LSTMs as one, with a block-diagonal recurrence."""
-        cells = (self.text_cell, self.audio_cell, self.vision_cell)
-        steps = streams[0].shape[1]
+    def _run_cells(self, streams: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Step the LSTMs as one, with a block-diagonal recurrence."""
+        cells = [cast(nn.LSTMCell, self.get_submodule(f"{m}_cell")) for m in streams]
+        steps = streams[self.anchor].shape[1]
         by_gate: list[list[Tensor]] = [[], [], [], []]
-        for cell, x in zip(cells, streams, strict=True):
+        for cell, x in zip(cells, streams.values(), strict=True):
             into = nn.functional.linear(x, cell.weight_ih, cell.bias_ih + cell.bias_hh)
             if into.ndim == 2:  # a mean, the same at each step
                 into = into[:, None].expand(-1, steps, -1)

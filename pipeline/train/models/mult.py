@@ -1,13 +1,14 @@
-"""MulT: each stream attends to the two others, then to itself."""
+"""MulT: each stream attends to the others, then to itself."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.train.data import Batch, Form
+from pipeline.corpus import MODALITY_OF
+from pipeline.train.data import Batch, Form, Inputs
 from pipeline.train.hyper import Hyper, MultHyper
-from pipeline.train.models.base import SentimentModel, padded_text
+from pipeline.train.models.base import SentimentModel
 from pipeline.train.recipe import Recipe
 from pipeline.train.subnets import Output, at_end, true_steps
 from pipeline.train.transformer import Encoder
@@ -21,7 +22,6 @@ class Mult(SentimentModel):
     self-attention stack, whose last step is h_s; y = W (MLP([h_t; h_a; h_v]) + [h_t; h_a; h_v]).
     """
 
-    title = "MULT"
     clips_by_value = True
     free_batches = True
 
@@ -31,9 +31,9 @@ class Mult(SentimentModel):
         return "sequence" if recipe.mult_mask == "padding" else "padded"
 
     def __init__(
-        self, hyper: Hyper, dims: dict[str, int], tasks: tuple[str, ...], recipe: Recipe
+        self, hyper: Hyper, inputs: Inputs, tasks: tuple[str, ...], recipe: Recipe
     ) -> None:
-        super().__init__(hyper, dims, tasks, recipe)
+        super().__init__(hyper, inputs, tasks, recipe)
         assert isinstance(hyper, MultHyper)
         self.masked = recipe.mult_mask == "padding"
         self.kernel = hyper.text_kernel
@@ -41,8 +41,8 @@ class Mult(SentimentModel):
         self.text_drop = nn.Dropout(hyper.text_dropout)
         self.project = nn.ModuleDict(
             {
-                stream: nn.Conv1d(dims[stream], width, kernel, bias=False)
-                for stream, kernel in (("text", self.kernel), ("audio", 1), ("vision", 1))
+                stream: nn.Conv1d(dim, width, self.kernel if stream == "text" else 1, bias=False)
+                for stream, dim in inputs.dims.items()
             }
         )
         attention = {
@@ -60,35 +60,32 @@ class Mult(SentimentModel):
                 if other != stream
             }
         )
-        layers = max(hyper.levels, 3)
+        layers, others = max(hyper.levels, 3), len(inputs.dims) - 1
         self.own = nn.ModuleDict(
             {
-                stream: Encoder(2 * width, layers, hyper.attention_dropout, hyper, recipe)
+                stream: Encoder(others * width, layers, hyper.attention_dropout, hyper, recipe)
                 for stream in self.project
             }
         )
-        self.layer_1 = nn.Linear(6 * width, 6 * width)
-        self.layer_2 = nn.Linear(6 * width, 6 * width)
+        whole = len(inputs.dims) * others * width
+        self.layer_1 = nn.Linear(whole, whole)
+        self.layer_2 = nn.Linear(whole, whole)
         self.out_drop = nn.Dropout(hyper.out_dropout)
-        self.out = nn.Linear(6 * width, 1)
+        self.out = nn.Linear(whole, 1)
 
     def forward(self, batch: Batch) -> Output:
         """Predict a batch's sentiments."""
-        text = padded_text(batch)
-        streams = {"text": text, "audio": batch.audio, "vision": batch.vision}
-        lengths = {
-            "text": batch.text_lengths,
-            "audio": batch.audio_lengths,
-            "vision": batch.vision_lengths,
-        }
-        streams["text"], lengths["text"] = self._room_for_kernel(text, batch.text_lengths)
-        streams["text"] = self.text_drop(streams["text"])
+        streams = {stream: batch.padded(stream) for stream in self.project}
+        lengths = dict(batch.lengths)
+        if "text" in streams:
+            text, lengths["text"] = self._room_for_kernel(streams["text"], lengths["text"])
+            streams["text"] = self.text_drop(text)
         z = {s: self.project[s](x.transpose(1, 2)).transpose(1, 2) for s, x in streams.items()}
         inside = {
             s: true_steps(lengths[s], z[s].shape[1], z[s].device) if self.masked else None
             for s in z
         }
-        ends = []
+        ends = {}
         for stream in z:
             others = [other for other in z if other != stream]
             crossed = [
@@ -96,10 +93,10 @@ class Mult(SentimentModel):
                 for other in others
             ]
             h = self.own[stream](torch.cat(crossed, dim=-1), None, inside[stream])
-            ends.append(at_end(h, lengths[stream]) if self.masked else h[:, -1])
-        last = torch.cat(ends, dim=-1)
+            ends[stream] = at_end(h, lengths[stream]) if self.masked else h[:, -1]
+        last = torch.cat(list(ends.values()), dim=-1)
         hidden = self.layer_2(self.out_drop(torch.relu(self.layer_1(last))))
-        representations = dict(zip("TAV", ends, strict=True))
+        representations = {task: ends[m] for task, m in MODALITY_OF.items() if m in ends}
         return Output({"M": self.out(hidden + last).squeeze(-1)}, representations)
 
     def _room_for_kernel(self, text: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,27 +24,27 @@ class Tfn(SubnetModel):
     made: the head's first layer W z is W contracted with one factor after the other.
     """
 
-    title = "TFN"
-
     def make_fusion(self, hyper: Hyper) -> None:
         """Build the head on the product."""
         hyper = subnet_hyper(hyper)
-        self.sizes = tuple(self.widths[task] + 1 for task in "AVT")
-        cells = self.sizes[0] * self.sizes[1] * self.sizes[2]
+        cells = math.prod(width + 1 for width in self.widths.values())
         self.fusion = Head(cells, hyper.fusion_head, hyper.head_dropout)
 
-    def fuse(self, t: Tensor, a: Tensor, v: Tensor) -> Tensor:
+    def fuse(self, representations: dict[str, Tensor]) -> Tensor:
         """Multiply out and predict."""
         layer, drop = self.fusion.layer_1, self.fusion.drop
+        factors = [representations[task] for task in "AVT" if task in representations]
         if self.recipe.tensor_dropout == "factors":
-            a, v, t = drop(a), drop(v), drop(t)
-        a, v, t = (nn.functional.pad(x, (1, 0), value=1.0) for x in (a, v, t))
-        av = (a[:, :, None] * v[:, None, :]).flatten(1)  # [B, A V]
+            factors = [drop(factor) for factor in factors]
+        *others, last = (nn.functional.pad(factor, (1, 0), value=1.0) for factor in factors)
+        first = others[0]
+        if len(others) == 2:
+            first = (first[:, :, None] * others[1][:, None, :]).flatten(1)  # [B, A V]
         if self.training and self.recipe.tensor_dropout == "product" and drop.p:
-            first = _thinned(layer, av, t, drop.p)
+            sums = _thinned(layer, first, last, drop.p)
         else:
-            first = _contracted(layer, av, t)
-        output = self.fusion.after_first(first)
+            sums = _contracted(layer, first, last)
+        output = self.fusion.after_first(sums)
         return output if self.recipe.tensor_output == "linear" else 6 * torch.sigmoid(output) - 3
 
 

@@ -1,0 +1,51 @@
+"""What EF-LSTM and MFN share: streams with one row per step of the anchor."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from pipeline.train.align import CtcAlignment
+from pipeline.train.data import Batch, Inputs
+from pipeline.train.hyper import Hyper
+from pipeline.train.models.base import SentimentModel
+from pipeline.train.recipe import Recipe
+
+
+class AlignedModel(SentimentModel):
+    """A model that reads all modalities in lockstep.
+
+    The anchor (`Inputs.anchor`) keeps its own steps: text where there is text. In the paper
+    preset the others are aligned to it by CTC; in the published one they are block means over
+    the padded clip, made when the corpus is read.
+    """
+
+    def __init__(
+        self, hyper: Hyper, inputs: Inputs, tasks: tuple[str, ...], recipe: Recipe
+    ) -> None:
+        super().__init__(hyper, inputs, tasks, recipe)
+        self.modalities = tuple(inputs.dims)
+        self.anchor = inputs.anchor
+        self.steps = inputs.steps[inputs.anchor]
+        self.followers: tuple[str, ...] = ()
+        self.ctc_weight = 0.0
+
+    def add_aligners(self, inputs: Inputs, ctc_weight: float) -> None:
+        """Give every other modality a CTC alignment to the anchor."""
+        self.followers, self.ctc_weight = inputs.followers, ctc_weight
+        for modality in self.followers:
+            self.add_module(f"align_{modality}", CtcAlignment(inputs.dims[modality], self.steps))
+
+    def in_lockstep(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Return each modality ``[B, L, d]`` over the anchor's steps, and the weighted CTC losses.
+
+        Averages stay ``[B, d]``.
+        """
+        streams = {modality: batch.padded(modality) for modality in self.modalities}
+        n, steps = batch.lengths[self.anchor], streams[self.anchor].shape[1]
+        losses = []
+        for modality in self.followers:
+            align = self.get_submodule(f"align_{modality}")
+            lengths = batch.lengths[modality]
+            streams[modality], loss = align(streams[modality], lengths, n, steps)
+            losses.append(loss)
+        return streams, self.ctc_weight * sum(losses) if losses else None

@@ -1,0 +1,206 @@
+"""Datasets without text, audio or vision: a group that is absent was set to none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from pipeline.config import Config
+from pipeline.errors import BuildError
+from pipeline.train.data import Inputs
+from pipeline.train.experiments import left_out, tasks_of, variants
+from pipeline.train.load import load_model, predict_features
+from pipeline.train.models import network_of
+from pipeline.train.read import load_corpus, modalities_of
+from pipeline.train.recipe import PAPER, PUBLISHED
+from pipeline.train.registry import MODELS
+from pipeline.train.results import write_results
+from pipeline.train.run import train_model
+from pipeline.train.settings import TrainSettings
+
+MakeConfig = Callable[..., Config]
+DIMS = {"text": 768, "audio": 33, "vision": 709}
+PAIRS = [("text", "audio"), ("text", "vision"), ("audio", "vision")]
+TASK = {"text": "T", "audio": "A", "vision": "V"}
+SMALL = {"text_hidden": 8, "audio_hidden": 4, "vision_hidden": 8, "text_out": 8}
+HYPER: dict[str, dict[str, object]] = {
+    "mult": {"width": 10, "heads": 2},
+    "ef_lstm": {},
+    "mfn": {},
+}
+
+
+def without(tiny: Path, target: Path, kept: Iterable[str]) -> Path:
+    """Copy a dataset and leave only some modalities in it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(tiny.read_bytes())
+    with h5py.File(target, "r+") as file:
+        for part in file.values():
+            for modality in DIMS.keys() - set(kept):
+                for name in (modality, f"{modality}_lengths", f"{modality}_valid"):
+                    if name in part:
+                        del part[name]
+        for part in ("train", "valid", "test"):
+            file.attrs[f"digest_{part}"] = f"{part} {sorted(kept)}"
+    return target
+
+
+def one_epoch(config_for: MakeConfig, path: Path, model: str, **train: Any) -> Config:
+    hyper = {model: HYPER.get(model, SMALL)}
+    return config_for(path, seeds=[1], max_epochs=1, hyper=hyper, **train)
+
+
+def metrics_of(config: Config, variant: str, experiment: str = "table2") -> dict[str, Any]:
+    path = config.processed / "experiments" / experiment / variant / "seed_1" / "metrics.json"
+    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return found
+
+
+@pytest.mark.parametrize("preset", ["paper", "published"])
+@pytest.mark.parametrize("kept", PAIRS, ids="+".join)
+def test_every_model_is_trained_on_two_modalities(
+    kept: tuple[str, str], preset: str, tiny: Path, tmp_path: Path, config_for: MakeConfig
+) -> None:
+    path = without(tiny, tmp_path / "dataset.h5", kept)
+    assert modalities_of(path) == kept
+    for model, info in MODELS.items():
+        config = one_epoch(config_for, path, model, preset=preset)
+        train_model(config, "table2", model)
+        tasks = ["M", *(TASK[modality] for modality in kept)] if info.multitask else ["M"]
+        found = metrics_of(config, model)
+        assert sorted(found["tasks"]) == sorted(tasks)
+        assert all(np.isfinite(v) for v in found["test"]["M"]["scores"].values())
+        loaded = load_model(config.processed / f"experiments/table2/{model}/seed_1")
+        assert loaded.inputs.dims == {modality: DIMS[modality] for modality in kept}
+        assert set(loaded.model.shared()) <= set(kept)
+
+
+@pytest.mark.parametrize("only", DIMS)
+def test_unimodal_tasks_are_trained_on_one_modality(
+    only: str, tiny: Path, tmp_path: Path, config_for: MakeConfig
+) -> None:
+    path = without(tiny, tmp_path / "dataset.h5", [only])
+    config = one_epoch(config_for, path, "mlf_dnn", experiments=["table4"])
+    train_model(config, "table4", "mlf_dnn")
+    write_results(config, "table4")
+    result = json.loads((config.processed / "results/table4.json").read_text("utf-8"))
+    task = TASK[only]
+    assert [row["variant"] for row in result["rows"]] == [f"{task}-by-{task}", f"{task}-by-M"]
+    assert len(result["left_out"]) == 4
+    assert result["modalities"] == [only]
+    assert result["rows"][0]["paper"]  # one modality is what the paper's row has too
+
+
+@pytest.mark.parametrize("only", DIMS)
+def test_fusing_a_single_modality_is_refused_with_what_to_do(
+    only: str, tiny: Path, tmp_path: Path, config_for: MakeConfig
+) -> None:
+    path = without(tiny, tmp_path / "dataset.h5", [only])
+    for experiment in ("table2", "table5", "search"):
+        with pytest.raises(BuildError, match=f"the dataset has {only} only") as error:
+            train_model(one_epoch(config_for, path, "mlf_dnn"), experiment, "mlf_dnn")
+        assert "experiments=[table4]" in str(error.value.remedy)
+
+
+def test_a_dataset_without_features_says_so(
+    tiny: Path, tmp_path: Path, config_for: MakeConfig
+) -> None:
+    path = without(tiny, tmp_path / "dataset.h5", [])
+    with pytest.raises(BuildError, match="text, audio, vision are all absent"):
+        load_corpus(path, "mean", PAPER)
+
+
+def test_rows_of_a_missing_modality_are_left_out_and_the_results_say_so(
+    tiny: Path, tmp_path: Path, config_for: MakeConfig
+) -> None:
+    path = without(tiny, tmp_path / "dataset.h5", ["text", "audio"])
+    config = one_epoch(config_for, path, "mlf_dnn", experiments=["table5"])
+    train_model(config, "table5", "mlf_dnn")
+    write_results(config, "table5")
+    result = json.loads((config.processed / "results/table5.json").read_text("utf-8"))
+    found = {row["variant"] for row in result["rows"]}
+    assert found == {"M", "M-T", "M-A", "M-T-A"}
+    reason = "the dataset has no vision features"
+    assert [row["variant"] for row in result["left_out"]] == ["M-V", "M-T-V", "M-A-V", "M-T-A-V"]
+    assert {row["reason"] for row in result["left_out"]} == {reason}
+    assert not any(row["paper"] for row in result["rows"])  # its models fuse three
+
+
+def test_nothing_is_left_out_of_three_modalities() -> None:
+    settings = TrainSettings()
+    for experiment, count in (("table4", 6), ("table5", 8)):
+        assert len(variants(experiment, "mlf_dnn", settings)) == count
+        assert left_out(experiment, DIMS) == []
+    assert tasks_of("mlf_dnn", DIMS) == ("M", "T", "A", "V")
+    assert tasks_of("mtfn", ("audio", "vision")) == ("M", "A", "V")
+
+
+def test_a_search_has_no_weights_of_tasks_that_are_not_learned() -> None:
+    settings = TrainSettings()
+    whole = variants("search", "mlf_dnn", settings)
+    fewer = variants("search", "mlf_dnn", settings, ("text", "audio"))
+    assert len(whole) == 24
+    assert len(fewer) == 12
+    assert all("alpha.V" not in variant.choice for variant in fewer)
+
+
+def test_streams_are_aligned_to_text_or_to_the_one_with_the_fewest_steps() -> None:
+    steps = {"text": 39, "audio": 400, "vision": 55}
+    assert Inputs(DIMS, steps).anchor == "text"
+    assert Inputs(DIMS, steps).followers == ("audio", "vision")
+    del steps["text"]
+    assert Inputs(DIMS, steps).anchor == "vision"
+    assert Inputs(DIMS, steps).followers == ("audio",)
+    assert Inputs(DIMS, {"audio": 20, "vision": 55}).anchor == "audio"
+
+
+@pytest.mark.parametrize("model", ["ef_lstm", "mfn"])
+def test_without_text_audio_is_aligned_to_visions_valid_steps(
+    model: str, tiny: Path, tmp_path: Path
+) -> None:
+    path = without(tiny, tmp_path / "dataset.h5", ["audio", "vision"])
+    with h5py.File(path) as file:
+        length = int(file["train/vision_valid"][0].sum())
+    for recipe in (PAPER, PUBLISHED):
+        corpus = load_corpus(path, network_of(model).form(recipe), recipe)
+        batch = corpus.parts["train"].batch(torch.tensor([0]))
+        assert int(batch.lengths["vision"][0]) == length
+        steps = length if recipe is PAPER else corpus.inputs.steps["vision"]
+        assert batch.padded("vision").shape[1] == steps
+
+
+def test_every_modality_may_have_a_mask(copied: Path) -> None:
+    with h5py.File(copied, "r+") as file:
+        for part in ("train", "valid", "test"):
+            valid = np.ones(file[part]["audio"].shape[:2], np.uint8)
+            valid[:, 0] = 0
+            file[part]["audio_valid"] = valid
+        length = int(file["train/audio_lengths"][0])
+        expected = file["train/audio"][0, 1:length].mean(0)
+    batch = load_corpus(copied, "mean", PAPER).parts["train"].batch(torch.tensor([0]))
+    np.testing.assert_allclose(batch.padded("audio")[0], expected, atol=1e-5)
+
+
+def test_a_clip_is_predicted_from_the_modalities_that_the_model_was_trained_on(
+    tiny: Path, tmp_path: Path, config_for: MakeConfig
+) -> None:
+    path = without(tiny, tmp_path / "dataset.h5", ["audio", "vision"])
+    config = one_epoch(config_for, path, "mtfn")
+    train_model(config, "table2", "mtfn")
+    folder = config.processed / "experiments/table2/mtfn"
+    rng = np.random.default_rng(0)
+    arrays = {m: rng.standard_normal((5, d), np.float32) for m, d in DIMS.items()}
+    found = predict_features(folder, arrays)
+    assert set(found) == {"M", "A", "V"}
+    assert found == predict_features(folder, {m: arrays[m] for m in ("audio", "vision")})
+    masked = {"vision": np.array([1, 1, 0, 0, 0]), "audio": np.array([1, 0, 0, 0, 0])}
+    shorter = {"audio": arrays["audio"][:1], "vision": arrays["vision"][:2]}
+    assert predict_features(folder, arrays, masked) == predict_features(folder, shorter)
+    assert predict_features(folder, arrays, masked) != found
