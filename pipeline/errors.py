@@ -1,17 +1,17 @@
-"""The two kinds of failure: one clip is bad, or the build cannot go on."""
+"""The two kinds of failure: one clip cannot be used, or the build cannot continue."""
 
 from __future__ import annotations
 
 
 class BuildError(Exception):
-    """Something that stops the build: a config, a missing program, a full disk.
+    """A problem that stops the build: a wrong setting, a missing program, a full disk.
 
     Parameters
     ----------
     problem : str
-        What was expected and what was found, naming the file or setting.
+        What was expected and what was found; names the file or the setting.
     remedy : str
-        The next step for the person at the keyboard.
+        What the user should do next.
     """
 
     def __init__(self, problem: str, remedy: str = "") -> None:
@@ -24,16 +24,16 @@ class BuildError(Exception):
 
 
 class ClipError(Exception):
-    """One clip cannot be used; it goes to quarantine and the others go on.
+    """One clip cannot be used. It is quarantined and the others continue.
 
     Parameters
     ----------
     reason : str
-        What is wrong with the clip, in plain words.
+        What is wrong with the clip.
     remedy : str
-        What a person can do about it.
+        What the user can do about it.
     passing : bool
-        The machine may be to blame (memory, a killed process): the next build tries again.
+        The failure may be transient (memory, a killed process): the next build retries the clip.
     """
 
     def __init__(self, reason: str, remedy: str = "", *, passing: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""The base of every settings model: frozen, documented, strict about names."""
+"""The base class of all settings: frozen, documented, strict about names."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     def defining(self) -> dict[str, Any]:
-        """Return the values that decide the result, as plain JSON types.
+        """Return the values that affect the result, as plain JSON types.
 
-        Settings made with `operational` (batch sizes, devices, paths of caches) change
-        how a result is reached, not the result, so they are no part of a key.
+        Settings declared with `operational` (batch sizes, devices, paths of caches) change how a
+        result is computed, not the result, so they are not part of a key.
         """
         kept = {}
         for name, field in type(self).model_fields.items():
@@ -36,26 +36,26 @@ def _plain(settings: Settings, name: str) -> Any:
 
 
 def operational(default: Any, **constraints: Any) -> Any:
-    """Declare a setting that changes speed or place, never the result."""
+    """Declare a setting that affects where or how fast a result is computed, never the result."""
     return Field(default, json_schema_extra={"operational": True}, **constraints)
 
 
 def explain(error: Mapping[str, Any], known: Iterable[str]) -> str:
-    """Say in a person's words what is wrong with one setting.
+    """Explain in plain words what is wrong with one setting.
 
     Parameters
     ----------
     error : mapping
         One item of ``ValidationError.errors()``.
     known : iterable of str
-        The dotted names of all settings, for a key that does not exist.
+        The dotted names of all settings, to suggest one in place of an unknown key.
     """
     key = ".".join(str(part) for part in error["loc"] if part != "[key]")
     found = error["input"]
     match error["type"]:
         case "extra_forbidden":
             return f"{key}: no such key{_did_you_mean(key, list(known))}"
-        case "value_error":  # of a validator of ours, whose words say what was found
+        case "value_error":  # raised by our validators, whose messages say what was found
             return f"{key}: {error['ctx']['error']}"
         case "literal_error":
             allowed = re.findall("'([^']*)'", error["ctx"]["expected"])
@@ -69,7 +69,7 @@ def explain(error: Mapping[str, Any], known: Iterable[str]) -> str:
 
 
 def _did_you_mean(name: str, known: list[str]) -> str:
-    """Name the nearest of the known names, whole or by its last part."""
+    """Suggest the most similar known name, compared as a whole or by its last part."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if not near:
         last = {other.rsplit(".", 1)[-1]: other for other in known}

@@ -10,25 +10,25 @@ from pydantic import Field, model_validator
 from pipeline.settings import Settings
 
 PITCH_WINDOW = 2048
-"""Samples in which pYIN and YIN look for a period."""
+"""Number of samples in which pYIN and YIN search for a period."""
 
 _OCTAVES_PER_SECOND = 35.92
 """How fast a voice may rise or fall (librosa.pyin's max_transition_rate)."""
 
 
 class AudioSettings(Settings):
-    """How sound becomes 33 values a frame."""
+    """How sound becomes 33 values per frame."""
 
     sample_rate: int = Field(22050, ge=8400, le=96000)
-    """Sampling rate the sound is brought to, in Hz (paper: 22,050)."""
+    """Sampling rate to which the sound is resampled, in Hz (paper: 22,050)."""
     hop_length: int = Field(512, ge=64, le=2048)
     """Samples from one frame to the next (librosa's default)."""
     f0: Literal["pyin", "yin", "zcr"] = "pyin"
     """First column: log F0 by pYIN or YIN, or the recipe's zero-crossing rate."""
     f0_min: float = Field(65.40639132514966, gt=0)
-    """Lowest pitch looked for, in Hz (C2)."""
+    """Lowest pitch to search for, in Hz (C2)."""
     f0_max: float = Field(2093.004522404789, gt=0)
-    """Highest pitch looked for, in Hz (C7)."""
+    """Highest pitch to search for, in Hz (C7)."""
     mfcc_htk: bool = False
     """HTK's mel scale for the MFCC (recipe: true; librosa's default: false)."""
 

@@ -21,4 +21,4 @@ class DatasetSettings(Settings):
     sigmas: float = Field(3.0, ge=0)
     """Length of a modality: int(mean + sigmas * standard deviation) (paper, section 4.1)."""
     compression: int = Field(4, ge=0, le=9)
-    """gzip level of the HDF5 chunks; 0 stores them plain."""
+    """gzip level of the HDF5 chunks; 0 stores them uncompressed."""

@@ -8,7 +8,7 @@ from pipeline.settings import Settings, operational
 
 
 class FramesSettings(Settings):
-    """How clips are brought to a constant frame rate."""
+    """How clips are resampled to a constant frame rate."""
 
     fps: float = Field(30.0, gt=0, le=240)
     """Frames per second of the common grid (paper: 30 Hz)."""

@@ -12,7 +12,7 @@ Action = Literal["quarantine", "warn", "off"]
 
 
 class CorpusRules(Settings):
-    """What a clip must be to enter the dataset (paper, section 3.1); each rule can be softened."""
+    """What a clip must satisfy to enter the dataset (paper, section 3.1); rules can be relaxed."""
 
     duration: Action = "warn"
     """A clip shorter than min_seconds or longer than max_seconds."""
@@ -29,13 +29,13 @@ class CorpusRules(Settings):
     no_face: Action = "quarantine"
     """A clip in which no face was found in any frame."""
     second_face: Action = "warn"
-    """Another face than the speaker's in more than second_face_share of the frames."""
+    """A face other than the speaker's in more than second_face_share of the frames."""
     second_face_share: float = Field(0.25, ge=0, le=1)
     """Share of frames with a second face above which second_face applies."""
     damaged: Action = "warn"
-    """A file of which ffmpeg could not decode some part: it is concealed, repeated or silent."""
+    """A file that ffmpeg could not decode completely: the rest is concealed, repeated or silent."""
     votes: Action = "warn"
-    """annotations.csv has not the same annotators' votes for every clip and modality."""
+    """Not every clip and modality was rated by the same annotators."""
 
     @model_validator(mode="after")
     def _some_length_is_allowed(self) -> Self:
@@ -50,10 +50,10 @@ class ManifestSettings(Settings):
     """How the label sheet is read and the media are found."""
 
     sheet: str | None = None
-    """Label sheet, relative to raw; without it label.csv, then annotations.csv is taken (or
+    """Label sheet, relative to raw. By default, label.csv is used, or else annotations.csv (or
     either as .tsv or .xlsx)."""
     encoding: Literal["auto", "utf-8", "gb18030", "big5", "utf-16", "shift_jis"] = "auto"
-    """Text encoding of the sheet; auto recognises all but shift_jis and refuses what is
-    uncertain."""
+    """Text encoding of the sheet. auto recognises all of these except shift_jis, and refuses a
+    sheet if it is uncertain."""
     rules: CorpusRules = CorpusRules()
-    """The corpus rules: quarantine, warn or off, each."""
+    """The corpus rules; each is quarantine, warn or off."""

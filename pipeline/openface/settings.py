@@ -11,21 +11,21 @@ from pipeline.settings import Settings, operational
 class OpenFaceSettings(Settings):
     """Where the 714 columns of OpenFace come from.
 
-    How OpenFace is reached is no part of a key, so that moving a folder or changing from
-    docker to podman computes nothing again. What is reached is: `pipeline.openface.extractor`
-    names it by the image's or the program's digest (`identity`).
+    How OpenFace is started is not part of a key, so moving a folder or changing from docker to
+    podman recomputes nothing. What is started is part of it: `pipeline.openface.extractor`
+    identifies the image or the program by its digest (`identity`).
     """
 
     runtime: Literal["auto", "apptainer", "podman", "docker", "native", "import"] = operational(
         "auto"
     )
     """auto takes the first of apptainer, podman, docker and a native FeatureExtraction that
-    answers and has the image; import reads CSVs that exist already."""
+    responds and has the image; import reads existing CSVs."""
     image: str = operational("docker.io/algebr/openface:latest", min_length=1)
     """Container image; for apptainer the path of a .sif file."""
     digest: str | None = operational(None, pattern=r"^sha256:[0-9a-f]{64}$")
-    """Digest that pins the image, sha256:... (of a .sif file: its SHA-256); without it the
-    digest found is recorded and the report warns."""
+    """Digest that pins the image, sha256:... (of a .sif file: its SHA-256). Without it, the build
+    records the digest that it finds, and the report warns."""
     image_binary: str = operational(
         "/home/openface-build/build/bin/FeatureExtraction", pattern=r"^/."
     )
@@ -33,13 +33,14 @@ class OpenFaceSettings(Settings):
     native_binary: str = operational("FeatureExtraction", min_length=1)
     """Name or path of FeatureExtraction on this machine (runtime: native)."""
     import_folder: Path | None = operational(None)
-    """Folder with one VIDEO/CLIP.csv or .csv.gz a clip (runtime: import)."""
+    """Folder with one VIDEO/CLIP.csv or .csv.gz per clip (runtime: import)."""
     import_by: Literal["auto", "frame", "timestamp"] = "auto"
-    """How imported rows meet the 30 Hz grid: by frame number, by timestamp, or whichever fits."""
+    """How imported rows are matched to the 30 Hz grid: by frame number, by timestamp, or (auto)
+    whichever fits."""
     batch_clips: int = operational(16, ge=1)
-    """Clips in one call of OpenFace, which loads its models once a call."""
+    """Clips per call of OpenFace; each call loads the models."""
     seconds_per_frame: float = operational(2.0, gt=0)
-    """Time limit in seconds for each frame of a clip (plus 120 s to start); a clip that takes
-    longer is stopped, the others go on."""
+    """Time limit in seconds for each frame of a clip (plus 120 s to start). A clip that takes
+    longer is stopped and the others continue."""
     memory_mb: int = operational(2048, ge=256)
-    """Memory limit of one container, in MiB (OpenFace needs some 200)."""
+    """Memory limit of one container, in MiB (OpenFace needs about 200)."""

@@ -27,7 +27,7 @@ class SearchSettings(Settings):
     """Grid search by valid Acc-2 (paper, section 5.2)."""
 
     models: tuple[ModelName, ...] = ("mlf_dnn",)
-    """Models that are searched."""
+    """Models to search."""
     # empty: Snakemake would add the keys of config/config.yaml to those of a user's file
     grid: dict[str, tuple[Number, ...]] = Field({})
     """Values to try for each hyper-parameter; a dot enters a group, e.g. decay.text. Without any:
@@ -48,11 +48,11 @@ class TrainSettings(Settings):
     """Models of Table 2 to train: ef_lstm lf_dnn mfn lmf tfn mult, and with unimodal labels
     mlf_dnn mlmf mtfn."""
     experiments: tuple[ExperimentName, ...] = ("table2", "figure2")
-    """What is made: table2 table4 table5 figure2 figure4 search."""
+    """Experiments to run: table2 table4 table5 figure2 figure4 search."""
     preset: Literal["paper", "published"] = "paper"
-    """paper: what the paper says; published: what the published code computes."""
+    """paper: as the paper describes; published: as the published code computes."""
     recipe: dict[str, Any] = Field({})
-    """Single departures from the preset, e.g. {pooling: padded}; docs/models.md lists them."""
+    """Single changes to the preset, e.g. {pooling: padded}; docs/models.md lists them."""
     hyper: dict[ModelName, dict[str, Any]] = Field({})
     """Hyper-parameters by model, e.g. {mlf_dnn: {learning_rate: 0.001, alpha: {A: 0.2}}};
     docs/configuration.md lists them."""
@@ -61,13 +61,13 @@ class TrainSettings(Settings):
     max_epochs: int = Field(200, ge=1)
     """Upper limit of epochs."""
     patience: int = Field(8, ge=1)
-    """Epochs without a better valid loss after which training stops."""
+    """Training stops after this many epochs without a better valid loss."""
     resamples: int = Field(1000, ge=10)
-    """Resamples of clips behind each confidence interval and paired test."""
+    """Number of resamples of clips for each confidence interval and paired test."""
     device: Literal["auto", "cpu", "cuda"] = operational("auto")
-    """Where training runs; auto takes CUDA when there is one."""
+    """Where training runs; auto uses CUDA if it is available."""
     memory_gb: float = operational(4.0, gt=0)
-    """Features beyond this size are streamed from a temporary file instead of held in memory."""
+    """Features beyond this size are read from a temporary file instead of kept in memory."""
     search: SearchSettings = SearchSettings()
     """Grid search."""
 

@@ -13,6 +13,6 @@ class VisionSettings(Settings):
     """How OpenFace's rows become the vision feature."""
 
     invalid: Literal["zero", "drop"] = "zero"
-    """Rows that OpenFace marks success 0: zeros with the mask false, or left out (recipe)."""
+    """Rows that OpenFace marks success 0: zero them and mask them, or drop them (recipe)."""
     pool: int = Field(1, ge=1)
-    """Frames averaged into one vector, valid rows only (recipe: 5; the last may be shorter)."""
+    """Frames averaged per vector, valid rows only (recipe: 5; the last vector may have fewer)."""
