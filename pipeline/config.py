@@ -22,6 +22,7 @@ from pipeline.settings import Settings, explain, operational
 from pipeline.text.settings import TextSettings
 from pipeline.train.settings import TrainSettings
 from pipeline.vision.settings import VisionSettings
+from pipeline.words import as_meant, load
 
 
 class RunSettings(Settings):
@@ -81,7 +82,7 @@ def make_config(values: Mapping[str, Any]) -> Config:
         Naming every wrong key or value, with the nearest known name.
     """
     try:
-        return Config.model_validate(values)
+        return Config.model_validate(as_meant(values, Config))
     except ValidationError as error:
         known = [name for name, _ in every_field()]
         found = [explain(item, known) for item in _innermost(error.errors())]
@@ -122,7 +123,7 @@ def read_values(files: tuple[Path, ...], assignments: tuple[str, ...]) -> dict[s
     values: dict[str, Any] = {}
     for file in files:
         try:
-            loaded = yaml.safe_load(file.read_text("utf-8"))
+            loaded = load(file.read_text("utf-8-sig"))
         except OSError as error:
             raise BuildError(f"cannot read the config file {file}: {error.strerror}") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -137,13 +138,14 @@ def read_values(files: tuple[Path, ...], assignments: tuple[str, ...]) -> dict[s
                 f"--set {assignment!r} is not of the form key=value", "e.g. --set audio.f0=yin"
             )
         try:
-            value: Any = yaml.safe_load(text)
+            value: Any = load(text)
         except yaml.YAMLError as error:
             raise BuildError(f"--set {assignment!r}: the value is not YAML: {error}") from error
         for part in reversed(key.split(".")):
             value = {part: value}
         merge(values, value)
-    return values
+    meant: dict[str, Any] = as_meant(values, Config)
+    return meant
 
 
 def merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:

@@ -60,6 +60,11 @@ def explain(error: Mapping[str, Any], known: Iterable[str]) -> str:
         case "literal_error":
             allowed = re.findall("'([^']*)'", error["ctx"]["expected"])
             return f"{key}: {error['msg']} (found {found!r}{_did_you_mean(str(found), allowed)})"
+        case "string_type" | "path_type" if not isinstance(found, (dict, list)):
+            return (
+                f"{key}: this is a text, but YAML reads what stands there as {found!r}: put it in "
+                "quotation marks"
+            )
         case "tuple_type":
             return f"{key}: give a list, e.g. [{found}] (found {found!r})"
         case "model_type" | "dict_type":

@@ -2,10 +2,11 @@
 
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
 from pipeline.runner import jobs
 from pipeline.runner.children import note_builder
-from pipeline.config import make_config
+from pipeline.config import make_config, merge, read_values
 from pipeline.commands.console import SAY
 from pipeline.errors import BuildError
 from pipeline.workflow.locks import claim_build
@@ -43,6 +44,9 @@ def say(words):
 
 
 with told_by_snakemake():
+    # Snakemake reads YAML 1.1, in which off is false and 0010 is 8: read what was written again
+    merge(config, read_values(tuple(map(Path, workflow.overwrite_configfiles)), ()))
+    merge(config, workflow.config_settings.config)
     CONFIG = make_config(config)
     SHARDS = jobs.shard_names(CONFIG)
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.commands.config_reference import as_markdown, as_yaml
-from pipeline.config import Config, every_field, load_config
+from pipeline.config import Config, every_field, load_config, make_config
 from pipeline.errors import BuildError
-from tests.conftest import ROOT
+from pipeline.store.files import read_json
+from tests.conftest import DEMO, ROOT, snakemake
 
 
 def test_the_shipped_config_file_and_reference_are_made_from_the_tree() -> None:
@@ -66,6 +67,96 @@ def test_a_wrong_key_or_value_is_named_with_what_was_meant(assignment: str, word
     with pytest.raises(BuildError) as caught:
         load_config((), (assignment,))
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "expected"),
+    [
+        ("manifest.rules.duration=off", "off"),
+        ("manifest.rules.no_face=off", "off"),
+        ("manifest.sheet=2024", "2024"),
+        ("manifest.sheet=0001", "0001"),
+        ("manifest.sheet=2020-01-01", "2020-01-01"),
+        ("manifest.sheet=1_0", "1_0"),
+        ("manifest.sheet=no", "no"),
+        ("manifest.sheet=null", None),
+        ('manifest.sheet="null"', "null"),
+        ("preset=on", "on"),
+        ("preset=1e3", "1e3"),
+        ("preset=12:30", "12:30"),
+        ("raw=0010", Path("0010")),
+        ("frames.keep_frames=yes", True),
+        ("frames.keep_frames=off", False),
+        ("max_quarantined=1e-1", 0.1),
+        ("train.seeds=[3, 4]", (3, 4)),
+    ],
+)
+@pytest.mark.parametrize("way", ["set", "file"])
+def test_a_word_means_what_its_setting_says(
+    assignment: str, expected: object, way: str, tmp_path: Path
+) -> None:
+    key, _, text = assignment.partition("=")
+    if way == "set":
+        value: object = load_config((), (assignment,))
+    else:
+        names = key.split(".")
+        lines = [f"{'  ' * depth}{name}:" for depth, name in enumerate(names)]
+        path = tmp_path / "words.yaml"
+        path.write_text("\n".join(lines) + f" {text}\n", "utf-8")
+        value = load_config((path,))
+    for name in key.split("."):
+        value = getattr(value, name)
+    assert value == expected
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("shard_size=1_0", "shard_size: Input should be a valid integer (found '1_0')"),
+        ("shard_size=010", "(found '010')"),
+        ("shard_size=1:30", "(found '1:30')"),
+        ("shard_size=true", "(found True)"),
+        ("train.seeds=[0x10]", "(found '0x10')"),
+        ("dataset.seed=yes", "(found 'yes')"),
+        ("dataset.sigmas=on", "(found 'on')"),
+        ("on_bad_clip=no", "(found 'no')"),
+        ("raw=", "raw: this is a text, but YAML reads what stands there as None"),
+    ],
+)
+def test_a_word_is_never_taken_for_a_number(assignment: str, words: str) -> None:
+    with pytest.raises(BuildError) as caught:
+        load_config((), (assignment,))
+    assert words in str(caught.value)
+
+
+def test_words_that_yaml_has_read_already_are_understood_or_named() -> None:
+    """Snakemake's --config gives values, not words."""
+    assert make_config({"manifest": {"rules": {"votes": False}}}).manifest.rules.votes == "off"
+    with pytest.raises(BuildError, match=r"preset: this is a text, .* as 8: put it in quotation"):
+        make_config({"preset": 8})
+    with pytest.raises(BuildError, match=r"shard_size: .*\(found True\)"):
+        make_config({"shard_size": True})
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "twice.yaml"
+    path.write_text("audio: {f0: yin}\nraw: here\naudio: {f0: zcr}\n", "utf-8")
+    with pytest.raises(BuildError, match="the key 'audio' stands twice"):
+        load_config((path,))
+
+
+def test_snakemake_reads_the_words_of_a_config_file_as_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "words.yaml"
+    path.write_text(
+        f"raw: {DEMO}\nprocessed: {tmp_path / 'p'}\npreset: 0010\n"
+        "manifest: {rules: {duration: off}}\n",
+        "utf-8",
+    )
+    done = snakemake("manifest", "--configfile", str(path), cwd=tmp_path, cores=1)
+    assert done.returncode == 0, done.stderr
+    assert read_json(tmp_path / "p" / "settings" / "dataset.json")["preset"] == "0010"
+    rules = read_json(tmp_path / "p" / "settings" / "manifest.json")["settings"]["rules"]
+    assert rules["duration"] == "off"
 
 
 def test_later_files_and_assignments_win(tmp_path: Path) -> None:

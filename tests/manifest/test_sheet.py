@@ -89,7 +89,7 @@ def test_shards_are_the_rows_by_size_rounded_up(corpus: Corpus, rows: int, shard
     ("sheet", "told"),
     [
         ("video_id,clip_id,words\nv,1,x\n", ("lacks text;", "video_id, clip_id, words")),
-        ("video_id,clip_id,text,label\n", ("one line per clip below it",)),
+        ("video_id,clip_id,text,label\n", ("one line per clip below",)),
         ("", ("the file is empty",)),
         (b"video_id,clip_id,text,label\nv,1,\xff\xff,0\n", ("line 2", "gb18030")),
     ],
