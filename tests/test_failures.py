@@ -73,7 +73,7 @@ def test_a_killed_worker_costs_its_clip_alone_and_the_next_build_tries_it_again(
     record = run(build.config, {3: "die", 5: "refuse"})
     assert [entry["clip"] for entry in record["quarantine"]] == ["v/0003", "v/0005"]
     assert "worker process died" in record["quarantine"][0]["reason"]
-    assert "the next build tries it again" in record["quarantine"][0]["remedy"]
+    assert "the next build retries it" in record["quarantine"][0]["remedy"]
     assert len(record["clips"]) == ALIKE - 2
     found = false_records(build.config)
     assert [path.name for path in found] == ["0000.json"]

@@ -1,1 +1,1 @@
-"""What a person types: chsims-build and its subcommands."""
+"""The commands that a user types: chsims-build and its subcommands."""

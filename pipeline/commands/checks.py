@@ -1,4 +1,4 @@
-"""What a check of the machine found."""
+"""The result of a check of the machine."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class Check:
     Parameters
     ----------
     name : str
-        What was looked at.
+        What was checked.
     ok : bool or None
-        Whether it is as it should be; None where the build works but a person should know.
+        Whether the check passed; None if the build works but the user should know.
     found : str
         What was found.
     remedy : str
-        What to do about it; empty where there is nothing to do.
+        What to do about it; empty if nothing needs to be done.
     """
 
     name: str

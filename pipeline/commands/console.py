@@ -1,9 +1,9 @@
-"""Snakemake as chsims-build calls it: its DAG and its jobs, but few words on the console.
+"""Snakemake as chsims-build runs it: the same DAG and jobs, but few messages on the console.
 
-Jobs speak for themselves (`pipeline.runner.costs.tell`). Of what Snakemake says, a person at the
-keyboard needs its errors, its warnings, that there is nothing to do, and of a dry run the
-jobs; ``--quiet all`` would hide the errors too. Run as ``python -m pipeline.commands.console`` with
-Snakemake's own arguments.
+Jobs print their own messages (`pipeline.runner.costs.tell`). Of Snakemake's messages, the user
+needs the errors, the warnings, "nothing to be done", and the jobs of a dry run; ``--quiet all``
+would hide the errors, too. Run it as ``python -m pipeline.commands.console``, with Snakemake's
+arguments.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ TOLD = "BuildStopped"
 """Class name of the exception that carries a BuildError through Snakemake (rules/common.smk)."""
 
 SAY = "chsims_say"
-"""Attribute of a log record of our rules that is meant for the person at the keyboard."""
+"""Attribute of the log records of our rules that the user should see."""
 
 _PLUGIN = "snakemake_logger_plugin_chsims"
 
 _LOCKED = """\
-error: another build is at work on these files
-  -> wait until it has ended; if none is running (a build was killed on another machine, or
-     with another Snakemake), remove its lock: chsims-build --snakemake=--unlock"""
+error: another build is using these files
+  -> wait until it has ended; if no build is running (one was killed on another machine, or by
+     another Snakemake), remove its lock: chsims-build --snakemake=--unlock"""
 
 _OURS_SAYS_IT = (
     "At least one job did not complete successfully",
     "Exiting because a job execution failed",
 )
-"""Snakemake's last words when a job failed, whose reason has been told."""
+"""Snakemake's last messages after a failed job, whose reason has been printed already."""
 
 
 class LogHandler(LogHandlerBase):
-    """Prints what a person needs of Snakemake's messages to standard error."""
+    """Prints those of Snakemake's messages that the user needs to standard error."""
 
     writes_to_stream = True
     writes_to_file = False
-    has_filter = True  # or Snakemake would add its own: `emit` alone decides
+    has_filter = True  # otherwise Snakemake adds its own; only `emit` decides
     has_formatter = True
     needs_rulegraph = False
 
@@ -71,7 +71,7 @@ class LogHandler(LogHandlerBase):
             self._jobs_told = True
             return message
         if message.startswith("Nothing to be done"):
-            return "nothing to be done: everything asked for is there and up to date"
+            return "nothing to be done: everything requested exists and is up to date"
         if record.levelno < logging.WARNING:
             return ""
         return _error(message, getattr(record, "exception", ""))
@@ -84,7 +84,7 @@ def _failed_job(record: logging.LogRecord) -> str:
 
 
 def _error(message: str, exception: str) -> str:
-    """Return an error or a warning without what only Snakemake's authors can read."""
+    """Return an error or a warning without Snakemake's internals."""
     if exception == "LockException":
         return _LOCKED
     if TOLD in message:
@@ -98,7 +98,7 @@ def _error(message: str, exception: str) -> str:
 
 
 def _told(message: str) -> str:
-    """Return a BuildError's words from between Snakemake's, which name lines of our rules."""
+    """Extract the BuildError's message from Snakemake's, which names lines of our rules."""
     _, _, words = message.partition(TOLD)
     lines = words.splitlines()[1:]
     ends = [i for i, line in enumerate(lines) if re.match(r'Wildcards:|Traceback:|  File "', line)]
@@ -106,12 +106,12 @@ def _told(message: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Call Snakemake with these arguments, or with those of this process."""
+    """Run Snakemake with these arguments, or with those of this process."""
     from snakemake.cli import main as snakemake
 
-    # like Ctrl-C: Snakemake and its jobs are a process group
+    # as by Ctrl-C: Snakemake and its jobs form a process group
     at_the_end_of(os.getppid(), lambda: os.killpg(os.getpgrp(), signal.SIGINT))
-    sys.argv[0] = "snakemake"  # its usage names the program
+    sys.argv[0] = "snakemake"  # the name in its usage message
     LoggerPluginRegistry().register_plugin(_PLUGIN, sys.modules[__name__])
     snakemake(["--logger", "chsims", *(sys.argv[1:] if arguments is None else arguments)])
 

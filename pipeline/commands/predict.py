@@ -1,4 +1,4 @@
-"""One clip through the whole extraction and a trained model: what it says of M, T, A, V."""
+"""Extract one clip and predict its M, T, A and V with a trained model."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from pipeline.store.features import Store
 from pipeline.store.files import file_digest, read_json, write_json
 
 CLIP = "predict/clip"
+"""The clip's id in the temporary build that extracts it."""
 
 _NEEDED = tuple(needed_for(("vision", "audio", "text")))
-"""What the models are given, and the stages that this takes."""
-"""The clip's id in the temporary build that extracts it."""
+"""The stages whose features the models need, and the stages before them."""
 
 
 def predict_clip(
     config: Config, media: Path, text: str, model: str, openface_csv: Path | None = None
 ) -> dict[str, tuple[float, float]]:
-    """Extract one clip's features and let every seed of a trained model judge it.
+    """Extract one clip's features and predict its labels with every seed of a trained model.
 
     Parameters
     ----------
@@ -40,12 +40,12 @@ def predict_clip(
     model : str
         One of the trained models, e.g. ``mlf_dnn``.
     openface_csv : Path, optional
-        The clip's OpenFace CSV, when ``openface.runtime`` is ``import``.
+        The clip's OpenFace CSV; required if ``openface.runtime`` is ``import``.
 
     Returns
     -------
     dict of str to (float, float)
-        By task (M, T, A, V), mean and standard deviation over the seeds, in [-1, 1].
+        For each task (M, T, A, V), mean and standard deviation over the seeds, in [-1, 1].
 
     Raises
     ------
@@ -75,25 +75,25 @@ def _trained(folder: Path, model: str) -> Path:
         return folder / model
     if models:
         raise BuildError(
-            f"no trained model {model} in {folder}", f"give one of these: {', '.join(models)}"
+            f"no trained model {model} in {folder}", f"use one of these: {', '.join(models)}"
         )
     raise BuildError(f"no trained model in {folder}", "train one: chsims-build --stage train")
 
 
 def _check_settings(config: Config) -> None:
-    """Refuse to extract with other settings than those that made the dataset."""
+    """Refuse settings that differ from those that made the dataset."""
     import h5py
 
     path = config.processed / "dataset.h5"
     if not path.is_file():
-        raise BuildError(f"{path} is not there", "build it first: chsims-build --stage train")
+        raise BuildError(f"{path} does not exist", "build it first: chsims-build --stage train")
     with h5py.File(path) as file:
         stored = json.loads(file.attrs["config"])
     changed = [n for n in _NEEDED if stored.get(n) != getattr(config, n).defining()]
     if changed:
         raise BuildError(
             f"the settings of {', '.join(changed)} differ from those that made {path}",
-            "give the --config and --set options of that build",
+            "use the --config and --set options of that build",
         )
 
 
@@ -113,7 +113,7 @@ def _extract(
         if openface_csv is None:
             raise BuildError(
                 "openface.runtime is import, and this clip has no CSV yet",
-                "run OpenFace on it and give its CSV: --openface-csv FILE",
+                "run OpenFace on it and pass its CSV: --openface-csv FILE",
             )
         suffix = ".csv.gz" if openface_csv.suffix == ".gz" else ".csv"
         _copy(openface_csv, folder / "openface" / f"{CLIP}{suffix}")
@@ -129,7 +129,7 @@ def _extract(
         "text": text,
     }
     write_json(shard, {"clips": [clip]})
-    warnings.simplefilter("ignore")  # librosa's remarks on short sounds; a build logs them
+    warnings.simplefilter("ignore")  # librosa's warnings about short sounds; a build logs them
     for stage in _NEEDED:
         run_stage(single, stage, [shard], record, threads=1)
         for entry in read_json(record)["quarantine"]:

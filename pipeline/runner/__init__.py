@@ -1,1 +1,1 @@
-"""How clips run: plan, pool, workers, one job, child processes, threads, costs."""
+"""Running clips: plan, worker pool, job, child processes, threads, costs."""

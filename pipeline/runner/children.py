@@ -1,4 +1,4 @@
-"""What a build's processes have in common: none outlives the one that it works for."""
+"""Ending child processes: no process of a build outlives its parent."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pathlib import Path
 _PARENT_DEATH_SIGNAL = 1  # prctl(2): PR_SET_PDEATHSIG
 
 _BUILDER = "CHSIMS_BUILDER"
-"""Environment variable that tells jobs which process runs the build."""
+"""Environment variable that names the process that runs the build."""
 
 
 def end_with_parent() -> None:
-    """Have the system end this forked process when its parent dies (Linux)."""
+    """Let the system end this forked process when its parent dies (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
     parent = multiprocessing.parent_process()
@@ -28,21 +28,21 @@ def end_with_parent() -> None:
 
 
 def end_children() -> None:
-    """Ask every process that was forked here to end now."""
+    """Terminate every process that was forked here."""
     for child in multiprocessing.active_children():
         child.terminate()
 
 
 def note_builder() -> None:
-    """Tell the jobs that are started from here that this process runs the build."""
+    """Record, for the jobs started from here, that this process runs the build."""
     os.environ[_BUILDER] = f"{_machine()} {os.getpid()}"
 
 
 def end_with_builder() -> None:
-    """Have this job end like by a polite kill when the process that runs the build dies.
+    """End this job (SIGTERM) when the process that runs the build dies.
 
-    That process need not be the job's parent: Snakemake may put a shell between them. A job
-    on another machine is its cluster's affair.
+    That process need not be the job's parent: Snakemake may start a shell between them. Jobs on
+    other machines are left to the cluster.
     """
     machine, _, number = os.environ.get(_BUILDER, "").rpartition(" ")
     if number and machine == _machine():
@@ -50,7 +50,7 @@ def end_with_builder() -> None:
 
 
 def at_the_end_of(process: int, call: Callable[[], None]) -> None:
-    """Call a function in a thread when a process of this machine has ended (Linux)."""
+    """Call a function, in a thread, once a process on this machine has ended (Linux)."""
     if not hasattr(os, "pidfd_open"):
         return
     try:
@@ -69,7 +69,7 @@ def at_the_end_of(process: int, call: Callable[[], None]) -> None:
 
 
 def _machine() -> str:
-    """Return what tells this machine, and this container's process numbers, from all others."""
+    """Return an identifier of this machine and of the container's process numbers."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"

@@ -1,10 +1,10 @@
-"""A folder of its own for each process's compiled functions.
+"""A separate folder of compiled functions for each process.
 
-librosa and our own code compile with numba and keep the result on disk. Numba does not lock
-that cache: two processes that compile on a fresh machine at the same time can leave an index
-that belongs to the other's code, and every later process then crashes with a segmentation
-fault. So each process claims a numbered folder for as long as it lives; what was compiled there
-serves the next process that claims it.
+librosa and our own code compile functions with numba and cache them on disk. Numba does not lock
+that cache: if two processes compile at the same time on a fresh machine, the index of one can end
+up with the code of the other, and every later process crashes with a segmentation fault. Therefore
+each process claims a numbered folder while it lives. The next process that claims the folder
+reuses what was compiled there.
 """
 
 from __future__ import annotations
@@ -21,16 +21,19 @@ from pathlib import Path
 from pipeline.store.files import package_versions
 
 _claimed: dict[int, int] = {}
-"""The lock this process holds, by process: a forked child must claim its own."""
+"""The lock that each process holds: a forked child must claim its own."""
 
 
 def claim_numba_cache() -> Path:
     """Point numba at a cache folder that no other living process uses.
 
-    Functions that were decorated before keep the folder they had.
+    Functions that were decorated before this call keep their folder.
 
-    Below ``NUMBA_CACHE_DIR``, or the user's cache folder; a temporary folder where that cannot
-    be written.
+    Returns
+    -------
+    Path
+        A folder below ``NUMBA_CACHE_DIR`` or the user's cache folder, or a temporary folder if
+        that is read-only.
     """
     if os.getpid() in _claimed:
         return Path(os.environ["NUMBA_CACHE_DIR"])
@@ -57,7 +60,7 @@ def _folders() -> Iterator[Path]:
     version = package_versions(("numba",))["numba"]
     root = Path(base) if base else Path.home() / ".cache"
     name = f"numba-{version}-{platform.node() or 'host'}"
-    # a child process finds its parent's claim in the environment: a neighbour of its own
+    # a child process finds its parent's folder in the environment and claims one next to it
     root = root.parent if root.parent.name == name else root / "chsims-build" / name
     try:
         root.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The one pool of worker processes, and how a crash is traced to its clip."""
+"""The pool of worker processes, and tracing a crash to its clip."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pipeline.stage import Build, Stage
 
 
 def compute(build: Build, stage: Stage, steps: list[Step], threads: int) -> Iterator[Outcome]:
-    """Compute clips beside each other, yielding each as it is finished.
+    """Compute clips in parallel and yield each outcome when it is ready.
 
-    A worker that dies (a crash inside a library, the kernel's out-of-memory killer) breaks
-    the pool for its neighbours too; each of those is then tried alone, and the clip that
-    kills its worker again goes to quarantine.
+    A worker that dies (a crash in a library, the kernel's out-of-memory killer) breaks the whole
+    pool. The clips in progress are then retried alone, and a clip that kills its worker again is
+    quarantined.
     """
     size = stage.batch(stage.settings(build.config))
     batches = [steps[i : i + size] for i in range(0, len(steps), size)]
@@ -37,20 +37,20 @@ def compute(build: Build, stage: Stage, steps: list[Step], threads: int) -> Iter
 
 
 def preload(extractor: type[Extractor]) -> None:
-    """Import what every worker needs once, so that the workers share its time and memory."""
-    gc.disable()  # the collector would walk thousands of new, lasting objects again and again
+    """Import what every worker needs once, so that the workers share the time and the memory."""
+    gc.disable()  # else the collector would visit thousands of new, permanent objects repeatedly
     try:
         for module in extractor.preload:
             importlib.import_module(module)
     finally:
-        gc.freeze()  # nor should it touch, in each worker, pages shared since the fork
+        gc.freeze()  # and would touch, in each worker, the pages shared by the fork
         gc.enable()
 
 
 def _died(build: Build, stage: Stage, step: Step) -> Outcome:
     reason = f"its {stage.name} worker process died (a library crashed, or memory ran out)"
     remedy = (
-        "the next build tries it again; if it dies again, play the file, re-encode the clip, "
+        "the next build retries it; if it dies again, play the file, re-encode the clip, "
         "or give the job more memory"
     )
     clip = step.clip.clip
@@ -61,13 +61,13 @@ def _died(build: Build, stage: Stage, step: Step) -> Outcome:
 def _run(
     build: Build, stage: Stage, batches: list[list[Step]], threads: int
 ) -> Iterator[tuple[list[Step], list[Outcome] | None]]:
-    """Yield each batch with its outcomes, or with None when its worker died."""
+    """Yield each batch with its outcomes, or with None if its worker died."""
     if not batches:
         return
     workers = max(1, min(threads, len(batches)))
     preload(stage.extractor(stage.settings(build.config)))
-    # fork: a Snakemake script has no main module that a spawned worker could import. Models
-    # are loaded, and threads and CUDA started, after the fork only
+    # fork: a Snakemake script has no main module that a spawned worker could import. Models are
+    # loaded, and threads and CUDA started, only after the fork
     executor = ProcessPoolExecutor(
         workers,
         multiprocessing.get_context("fork"),
@@ -92,6 +92,6 @@ def _run(
                 except BrokenProcessPool:
                     yield batch, None
     finally:
-        if running:  # the build stops: do not wait for clips that nobody will record
+        if running:  # the build stops: do not wait for clips that no one will record
             end_children()
         executor.shutdown(cancel_futures=True)

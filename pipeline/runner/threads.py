@@ -1,7 +1,7 @@
-"""One thread a library and process; the build runs one process a core.
+"""Limit libraries to one thread each; the build runs one process per core.
 
-Small convolutions spread over OpenMP threads collapse when cores are shared: MTCNN was seen
-to take 10 to 28 times as long.
+Small convolutions on several OpenMP threads collapse when other processes share the cores: MTCNN
+took 10 to 28 times as long.
 """
 
 from __future__ import annotations

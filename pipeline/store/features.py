@@ -1,7 +1,7 @@
-"""Feature files: one a clip and stage, written whole or not at all, each with its key.
+"""Feature files: one per clip and stage, written atomically, each with its key.
 
-A feature file is a safetensors file: a JSON header (read without touching the data),
-then plain arrays. It never executes anything when it is read.
+A feature file is a safetensors file: a JSON header, which can be read without the data, and plain
+arrays. Reading it never executes code.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PLAIN_NAME = re.compile(r"[^\x00-\x1f\x7f/\\:*?\"<>|]+")
 
 @dataclass(frozen=True)
 class Features:
-    """What a stage makes of one clip.
+    """The result of a stage for one clip.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Features:
     info : dict
         Quality figures and facts about the clip, plain JSON values.
     file : Path, optional
-        A finished file that goes beside the arrays (the frames stage's video).
+        A finished file to store next to the arrays (the frames stage's video).
     """
 
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
@@ -83,10 +83,10 @@ class Store:
         return f"{self.root}/{stage}/{clip}{suffix}"
 
     def header(self, stage: str, clip: str) -> dict[str, Any] | None:
-        """Return ``{"key", "stage", "clip", "info"}`` of a feature file, or None without one."""
+        """Return ``{"key", "stage", "clip", "info"}`` of a feature file; None if there is none."""
         try:
             path = self._place(stage, clip, ".safetensors")
-            with open(path, "rb") as stream:  # noqa: PTH123 - a str: a Path costs more than the question
+            with open(path, "rb") as stream:  # noqa: PTH123 - a str is cheaper than a Path here
                 (length,) = struct.unpack("<Q", stream.read(8))
                 if length > _HEADER_LIMIT:
                     return None
@@ -98,7 +98,7 @@ class Store:
             return None
 
     def key(self, stage: str, clip: str) -> str | None:
-        """Return the key a clip's feature file was made with, or None without a file."""
+        """Return the key with which a clip's feature file was made, or None if there is none."""
         header = self.header(stage, clip)
         return None if header is None else header["key"]
 
@@ -122,7 +122,7 @@ class Store:
         except (OSError, SafetensorError) as error:
             raise BuildError(
                 f"{path} is missing or damaged ({error})",
-                f"make it again: chsims-build --stage {stage} --clip {clip} --force",
+                f"recompute it: chsims-build --stage {stage} --clip {clip} --force",
             ) from error
         return Features(arrays=arrays, info=header["info"])
 
@@ -156,10 +156,10 @@ class Store:
     def write_failure(
         self, stage: str, clip: str, key: str, reason: str, remedy: str, *, passing: bool = False
     ) -> None:
-        """Remember that this clip failed with this key, so that it is not tried in vain.
+        """Record that this clip failed with this key, so that it is not retried in vain.
 
-        A file made with another key stays: it is right again when what has changed since is
-        changed back. A `passing` failure is only remembered until the next build.
+        A feature file with another key stays: it is valid again if the change is undone. A
+        `passing` failure is remembered only until the next build.
         """
         failure = {"key": key, "reason": reason, "remedy": remedy}
         write_json(
@@ -168,7 +168,7 @@ class Store:
         )
 
     def forget_failure(self, stage: str, clip: str) -> None:
-        """Let a clip be tried again."""
+        """Allow a clip to be tried again."""
         self.path(stage, clip, ".failed.json").unlink(missing_ok=True)
 
     def discard(self, stage: str, clip: str, suffixes: tuple[str, ...] = ()) -> None:

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, reading them back, and what identifies content."""
+"""Writing files atomically, reading them back, and digests of content."""
 
 from __future__ import annotations
 
@@ -27,10 +27,15 @@ def file_digest(path: Path) -> str:
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Give a temporary path that becomes `path` when the block ends well.
+    """Yield a temporary path that becomes `path` if the block succeeds.
 
-    The file is flushed to disk before it is renamed, so that a crash leaves either the
-    old file or the new one, never a part.
+    The file is flushed to disk before it is renamed, so a crash leaves either the old file or the
+    new one, never a part of it.
+
+    Raises
+    ------
+    BuildError
+        If the file cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -48,12 +53,12 @@ def written_whole(path: Path) -> Iterator[Path]:
             "free disk space or fix the folder's permissions, then run the same command again",
         ) from error
     finally:
-        with suppress(OSError):  # a read-only folder holds none
+        with suppress(OSError):  # in a read-only folder there is none
             temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file whole or not at all."""
+    """Write a JSON file atomically."""
     with written_whole(path) as temporary:
         temporary.write_text(
             json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n", "utf-8"

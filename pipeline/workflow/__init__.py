@@ -1,1 +1,1 @@
-"""What Snakemake needs of this package: start, jobs, settings files, locks, the end."""
+"""What Snakemake needs from this package: start, jobs, settings files, locks, the end."""

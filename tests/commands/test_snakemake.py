@@ -70,7 +70,7 @@ def test_nothing_to_do_is_said_in_one_line(tmp_path: Path) -> None:
     assert demo(tmp_path, "--stage", "manifest")[0] == 0
     status, output = demo(tmp_path, "--stage", "manifest")
     assert status == 0
-    assert output == "nothing to be done: everything asked for is there and up to date\n"
+    assert output == "nothing to be done: everything requested exists and is up to date\n"
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -241,7 +241,7 @@ def test_a_second_build_is_refused_and_disturbs_nothing(corpus: Corpus) -> None:
     second = start(corpus.folder, "--stage", "vision", "--set", "faces.margin=0.1")
     words, _ = second.communicate(timeout=60)
     assert second.returncode == 1
-    assert "another build is at work on these files" in words
+    assert "another build is using these files" in words
     words, _ = first.communicate(timeout=200)
     assert first.returncode == 0, words
     status, words = corpus.run("stage_vision")
