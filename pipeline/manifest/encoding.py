@@ -101,6 +101,8 @@ def _recognised(data: bytes, path: Path) -> Decoded:
                 return _noted(Decoded(text, best), path)
             if best == "utf-8" and not _by_chance(text, readings):
                 return Decoded(text, best)
+    if "utf-8" in readings:
+        _checked(Decoded(readings["utf-8"][0], "utf-8"), path)
     raise _doubt(data, path, ranked, readings)
 
 
@@ -113,7 +115,7 @@ def _readings(data: bytes) -> dict[str, tuple[str, Score]]:
             text = data.decode(codec)
         except UnicodeDecodeError:
             continue
-        judged = score("".join(x for x in text.splitlines() if not x.isascii()), native)
+        judged = score("".join(x for x in _lines(text) if not x.isascii()), native)
         if name == "utf-8":
             judged = Score(judged.total + _TRUST_UTF8, judged.mean, judged.han)
         found[name] = text, judged
@@ -146,13 +148,19 @@ def _doubt(
     plausible = [NAMES.get(n, n) for n in ranked if readings[n][1].mean >= -12]
     guess = _detected(data)
     what = " or ".join(plausible[:3]) if plausible else f"{guess or 'no encoding that is known'}"
-    line = next(i for i, x in enumerate(data.split(b"\n"), 1) if not x.isascii())
+    shown = _lines(data.decode("latin-1"))
+    line = next(i for i, text in enumerate(shown, 1) if not text.isascii())
     return BuildError(
         f"{path}: its encoding cannot be recognised with certainty (it may be {what}); expected "
         f"Chinese text in {', '.join(NAMES.values())}; the first characters in question stand in "
         f"line {line}",
         f"{_SAVE}, or {_SETTING} if you know what it is in",
     )
+
+
+def _lines(text: str) -> list[str]:
+    """Split at line ends alone: ``splitlines`` also takes U+0085 and others for one."""
+    return re.split(r"\r\n|\r|\n", text)
 
 
 def _detected(data: bytes) -> str | None:
@@ -166,7 +174,7 @@ def _detected(data: bytes) -> str | None:
 def _broken_utf8(data: bytes) -> list[int]:
     """Return the lines with broken bytes, if most of what is not ASCII is UTF-8."""
     text = data.decode("utf-8", "replace")
-    lines = [i for i, line in enumerate(text.split("\n"), 1) if "\ufffd" in line]
+    lines = [i for i, line in enumerate(_lines(text), 1) if "\ufffd" in line]
     judged = score(text.replace("\ufffd", ""))
     return lines if judged.han > text.count("\ufffd") and judged.plausible else []
 
@@ -191,8 +199,8 @@ def _strict(data: bytes, encoding: str, path: Path) -> str:
     except UnicodeDecodeError as error:
         before = data[: error.start].decode(codec, "replace")
         raise BuildError(
-            f"{path}, line {before.count(chr(10)) + 1}: not {NAMES[encoding]} text (the byte "
-            f"0x{data[error.start]:02x} after {before.splitlines()[-1][-10:]!r})"
+            f"{path}, line {len(_lines(before))}: not {NAMES[encoding]} text (the byte "
+            f"0x{data[error.start]:02x} after {_lines(before)[-1][-10:]!r})"
             if before
             else f"{path}, line 1: not {NAMES[encoding]} text",
             f"{_SAVE}, or {_SETTING}",
@@ -222,7 +230,7 @@ _TWICE = (
 
 def _checked(found: Decoded, path: Path) -> Decoded:
     """Refuse text that was read in a wrong encoding and saved so before it came here."""
-    strange = "".join(line for line in found.text.splitlines() if not line.isascii())
+    strange = "".join(line for line in _lines(found.text) if not line.isascii())
     own = score(strange)
     if not strange or own.plausible:
         return found

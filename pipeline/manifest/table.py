@@ -69,7 +69,8 @@ def read_table(path: Path, encoding: str) -> Table:
     grid = _grid(path, encoding)
     header = tuple(grid.lines[0][1]) if grid.lines else ()
     where, lines = locate(header), grid.lines[1:]
-    if not where and is_headerless(grid.lines):
+    is_named = not where.keys().isdisjoint(("video_id", "clip_id", "clip"))
+    if not is_named and is_headerless(grid.lines):
         header, where, lines = CH_SIMS, locate(CH_SIMS), grid.lines
         grid.notes.append(
             f"{path.name} has no header line; its columns were read by position as "
@@ -84,7 +85,7 @@ def read_table(path: Path, encoding: str) -> Table:
         tuple(_record(line, fields, where, header) for line, fields in lines),
         tuple(grid.notes),
         tuple(faults),
-        not where and looks_like_a_clip(header),
+        not is_named and looks_like_a_clip(header),
     )
 
 
