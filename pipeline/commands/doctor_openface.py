@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from pipeline.commands.checks import Check
 from pipeline.errors import BuildError, ClipError
 from pipeline.openface.columns import CONFIDENCE, SUCCESS
-from pipeline.openface.imported import import_folder
+from pipeline.openface.csvs import LAYOUTS, all_csvs, import_folder
+from pipeline.openface.form import MAX_BYTES
 from pipeline.openface.run import CropInputs, RunOpenFace
 from pipeline.openface.runtimes.select import Selection, select_runtime
 from pipeline.openface.settings import OpenFaceSettings
-from pipeline.openface.table import MAX_BYTES, parse_table
+from pipeline.openface.table import parse_table
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -98,10 +99,10 @@ def _check_import(settings: OpenFaceSettings) -> list[Check]:
         folder = import_folder(settings)
     except BuildError as error:
         return [Check(name, False, error.problem, error.remedy)]
-    paths = sorted(path for end in ("csv", "csv.gz") for path in folder.glob(f"*/*.{end}"))
+    paths = all_csvs(folder)
     if not paths:
         remedy = "put the CSV of clip video_0001/0001 at video_0001/0001.csv in this folder"
-        return [Check(name, False, f"no VIDEO/CLIP.csv or .csv.gz in {folder}", remedy)]
+        return [Check(name, False, f"no {LAYOUTS} in {folder}", remedy)]
     return [Check(name, True, f"{len(paths)} in {folder}"), _check_csv(paths[0])]
 
 

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BuildError, ClipError
+from pipeline.openface.form import MAX_BYTES
 from pipeline.openface.runtimes.base import Limits, Runtime
 from pipeline.openface.runtimes.process import run_guarded
-from pipeline.openface.table import MAX_BYTES, MissingModelsError, parse_table
+from pipeline.openface.table import MissingModelsError, parse_table
 
 START_SECONDS = 120.0
 """Time for a container to start and OpenFace to load its models, before frames are counted."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.openface.imported import ImportedOpenFace, ImportInputs, import_folder
+from pipeline.openface.csvs import import_folder
+from pipeline.openface.imported import ImportedOpenFace, ImportInputs
 from pipeline.openface.run import CropInputs, RunOpenFace
 from pipeline.openface.runtimes.select import select_runtime
 from pipeline.openface.settings import OpenFaceSettings
@@ -20,8 +21,8 @@ def identity(settings: OpenFaceSettings) -> dict[str, str]:
     """Return what identifies the OpenFace that is used, as a part of the key.
 
     For a container the image's digest and the binary's path in it, for a native program its
-    SHA-256 and a fingerprint of the models beside it, and ``import`` for CSVs (whose own digests
-    are a part of the key of each clip). Asked once a process.
+    SHA-256 and a fingerprint of the models next to it, and ``import`` for CSVs (whose own digests
+    are a part of the key of each clip). Asked once per process.
 
     Raises
     ------
@@ -30,7 +31,7 @@ def identity(settings: OpenFaceSettings) -> dict[str, str]:
     """
     if settings.runtime == "import":
         import_folder(settings)
-        return {"runtime": "import"}
+        return {"runtime": "import", "check": settings.import_check}
     if settings.digest and settings.runtime in ("apptainer", "podman", "docker"):
         return {"image": settings.digest, "binary": settings.image_binary}
     return dict(select_runtime(settings).found.identity)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
-from pipeline.errors import BuildError
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import ClipError
 from pipeline.extractor import Extractor
-from pipeline.openface.grid import check_grid, choose_grid
+from pipeline.openface.belongs import FaceTrack, check_belongs
+from pipeline.openface.pictures import Pictures, read_pictures
+from pipeline.openface.placing import Clock, Placed, place_rows
 from pipeline.openface.settings import OpenFaceSettings
 from pipeline.openface.table import parse_table
 from pipeline.store.features import Features
@@ -16,7 +23,7 @@ from pipeline.store.features import Features
 
 @dataclass(frozen=True)
 class ImportInputs:
-    """One clip's CSV and the grid that it must cover.
+    """One clip's CSV, and the clip that it must be of.
 
     Parameters
     ----------
@@ -24,16 +31,29 @@ class ImportInputs:
         The file, plain or gzip.
     name : str
         Its name, for messages.
-    frames : int
-        Frames of the clip on the common grid.
+    media : Path
+        The clip's media file.
+    box : ndarray, float32 [frames, 4]
+        The face that MTCNN found in each frame of the common grid, in pixels; NaN without one.
+    points : ndarray, float32 [frames, 5, 2]
+        Its eyes, nose and mouth corners, in pixels.
+    width, height : int
+        Of the clip's picture as displayed.
     fps : float
         Frames per second of the common grid.
+    crop : int
+        Side of the face crops, in pixels.
     """
 
     csv: bytes
     name: str
-    frames: int
+    media: Path
+    box: NDArray[np.float32]
+    points: NDArray[np.float32]
+    width: int
+    height: int
     fps: float
+    crop: int
 
 
 class ImportedOpenFace(Extractor):
@@ -42,67 +62,68 @@ class ImportedOpenFace(Extractor):
     Parameters
     ----------
     settings : OpenFaceSettings
-        `import_by` decides how rows are matched to frames.
-
-    Examples
-    --------
-    >>> csv = Path("raw/demo/openface/video_0001/0001.csv.gz")
-    >>> clip = ImportInputs(csv.read_bytes(), csv.name, frames=125, fps=30)
-    >>> features = ImportedOpenFace(OpenFaceSettings(runtime="import")).extract(clip)
-    >>> features.arrays["table"].shape, features.info["grid"]
-    ((125, 714), 'frame')
+        `import_by` says what the rows are, `import_check` what happens to those of another face.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __init__(self, settings: OpenFaceSettings) -> None:
         self.settings = settings
 
     def extract(self, inputs: ImportInputs) -> Features:
-        """Read and check one CSV.
+        """Return ``table`` float32 [rows, 714] and ``times`` float64 [pictures].
 
-        Parameters
-        ----------
-        inputs : ImportInputs
-            The CSV and the clip's number of frames.
-
-        Returns
-        -------
-        Features
-            ``table [rows, 714]`` float32, one row for each row of the CSV (columns:
-            `pipeline.openface.columns.COLUMNS`). ``info`` holds ``runtime`` (``import``),
-            ``rows``, ``grid`` (``frame`` or ``timestamp``) and ``notes``.
+        Row i is picture i, shown at ``times[i]`` seconds of the clip's clock. The information
+        holds ``runtime`` (``import``), ``rows``, ``grid`` (``frame`` or ``picture``) and
+        ``notes``.
 
         Raises
         ------
         ClipError
-            If the CSV is not a whole OpenFace CSV, or does not cover the clip.
+            If the CSV is not a whole OpenFace CSV, does not cover the clip, or is of another
+            face.
         """
         table = parse_table(inputs.csv, inputs.name)
-        grid = choose_grid(table, self.settings.import_by, inputs.name)
-        notes = check_grid(table, inputs.frames, inputs.fps, grid, inputs.name)
+
+        @lru_cache
+        def pictures() -> Pictures:
+            return read_pictures(inputs.media)
+
+        clock = Clock(~np.isnan(inputs.box[:, 0]), inputs.fps, pictures)
+        placed = place_rows(table, clock, self.settings.import_by, inputs.name)
+        notes = [*placed.notes, *_lost(table, inputs.name)]
+        notes += self._check(table, placed, inputs, pictures)
         return Features(
-            arrays={"table": table},
-            info={"runtime": "import", "rows": len(table), "grid": grid, "notes": notes},
+            arrays={"table": table, "times": placed.times},
+            info={"runtime": "import", "rows": len(table), "grid": placed.grid, "notes": notes},
         )
 
-
-def import_folder(settings: OpenFaceSettings) -> Path:
-    """Return the folder of CSVs.
-
-    Raises
-    ------
-    BuildError
-        If it is not set or is no folder.
-    """
-    if settings.import_folder is None:
-        raise BuildError(
-            "openface.runtime is import, but openface.import_folder is not set",
-            "set openface.import_folder to the folder that holds VIDEO/CLIP.csv",
+    def _check(
+        self,
+        table: NDArray[np.float32],
+        placed: Placed,
+        inputs: ImportInputs,
+        pictures: Callable[[], Pictures],
+    ) -> list[str]:
+        shown = (inputs.width, inputs.height)
+        stored = (pictures().width, pictures().height)
+        face = FaceTrack(
+            inputs.box.astype(np.float64),
+            inputs.points.astype(np.float64),
+            (shown,) if stored == shown else (shown, stored),
+            inputs.crop,
         )
-    if not settings.import_folder.is_dir():
-        raise BuildError(
-            f"openface.import_folder is {settings.import_folder}, which is not a folder",
-            "correct the path; the folder holds one VIDEO/CLIP.csv (or .csv.gz) a clip",
-        )
-    return settings.import_folder
+        frame = np.full(len(table), -1)
+        rows = min(len(table), len(placed.times))
+        frame[:rows] = np.rint(placed.times[:rows] * inputs.fps)
+        try:
+            return check_belongs(table, frame, face, inputs.name)
+        except ClipError as error:
+            if self.settings.import_check == "quarantine":
+                raise
+            return [error.reason]
+
+
+def _lost(table: NDArray[np.float32], name: str) -> list[str]:
+    lost = int((~np.isfinite(table)).any(1).sum())
+    return [f"{name}: {lost} rows of success 0 hold no numbers and are masked"] if lost else []

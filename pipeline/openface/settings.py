@@ -33,10 +33,14 @@ class OpenFaceSettings(Settings):
     native_binary: str = operational("FeatureExtraction", min_length=1)
     """Name or path of FeatureExtraction on this machine (runtime: native)."""
     import_folder: Path | None = operational(None)
-    """Folder with one VIDEO/CLIP.csv or .csv.gz per clip (runtime: import)."""
-    import_by: Literal["auto", "frame", "timestamp"] = "auto"
-    """How imported rows are matched to the 30 Hz grid: by frame number, by timestamp, or (auto)
-    whichever fits."""
+    """Folder with VIDEO/CLIP.csv, VIDEO/CLIP/CLIP.csv or VIDEO_CLIP.csv, each plain or .csv.gz
+    (runtime: import)."""
+    import_by: Literal["auto", "frame", "picture"] = "auto"
+    """What imported rows are: frames of the 30 Hz grid, pictures of the clip's own video, or
+    auto: pictures where the CSV has timestamps (OpenFace -f), frames where all are 0 (-fdir)."""
+    import_check: Literal["quarantine", "warn"] = operational("quarantine")
+    """What happens to a clip whose imported rows are not of the face in the clip: another person
+    or clip, another size, a mirrored picture. warn keeps it, with a note."""
     batch_clips: int = operational(16, ge=1)
     """Clips per call of OpenFace; each call loads the models."""
     seconds_per_frame: float = operational(2.0, gt=0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zlib
 from collections import Counter
 from collections.abc import Sequence
 
@@ -11,16 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ClipError
-from pipeline.openface.columns import COLUMNS, FRAME, SUCCESS, TABLE_GROUPS
-
-MAX_BYTES = 128 * 1024 * 1024
-"""Longest CSV that is read, after decompression: some 27,000 rows, 15 minutes of video."""
-
-_GZIP_MAGIC = b"\x1f\x8b"
-_AGAIN = (
-    "run FeatureExtraction on this clip again: -2Dfp -3Dfp -pdmparams -pose -aus -gaze after the "
-    "inputs, enough free disk space, and let it end by itself"
-)
+from pipeline.openface.columns import COLUMNS, FACE_ID, FRAME, SUCCESS, TABLE_GROUPS
+from pipeline.openface.form import AGAIN, read_lines
 
 
 class MissingModelsError(ClipError):
@@ -33,15 +24,16 @@ def parse_table(data: bytes, name: str) -> NDArray[np.float32]:
     Parameters
     ----------
     data : bytes
-        The file: plain or gzip, UTF-8 with or without BOM, any line ends, names separated by
-        ``,`` or ``, ``, columns in any order.
+        The file: plain or gzip, UTF-8 with or without BOM, any line ends, columns in any order,
+        in any of the forms of `pipeline.openface.form.read_lines`.
     name : str
         The file's name, for messages.
 
     Returns
     -------
     ndarray, float32 [rows, 714]
-        The columns of `pipeline.openface.columns.COLUMNS`, one row a frame.
+        The columns of `pipeline.openface.columns.COLUMNS`, one row per picture. Rows with
+        ``success`` 0 may hold NaN.
 
     Raises
     ------
@@ -50,55 +42,17 @@ def parse_table(data: bytes, name: str) -> NDArray[np.float32]:
     ClipError
         For everything else that is wrong with the file, naming line and column.
     """
-    lines = _text(data, name).splitlines()
-    while lines and not lines[-1].strip():
-        lines.pop()
-    if not lines:
-        raise ClipError(f"{name} is empty", _AGAIN)
+    lines = read_lines(data, name)
     order = _column_order([cell.strip() for cell in lines[0].split(",")], name)
     if len(lines) == 1:
-        raise ClipError(f"{name} has the column names but no row", _AGAIN)
+        raise ClipError(f"{name} has the column names but no row", AGAIN)
     _check_row_widths(lines, name)
     table = _numbers(lines, name)[:, order]
     _check_values(table, name)
     return table
 
 
-def _text(data: bytes, name: str) -> str:
-    if data.startswith(_GZIP_MAGIC):
-        data = _decompress(data, name)
-    if len(data) > MAX_BYTES:
-        raise ClipError(f"{name} is larger than {MAX_BYTES >> 20} MiB: not the CSV of one clip")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ClipError(f"{name} is not a text file in UTF-8", _AGAIN) from None
-
-
-def _decompress(data: bytes, name: str) -> bytes:
-    # one step at a time, so that a small file cannot unpack to more than the limit
-    unpacked = bytearray()
-    rest = data
-    try:
-        while rest:
-            stream = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-            unpacked += stream.decompress(rest, MAX_BYTES + 1 - len(unpacked))
-            if len(unpacked) > MAX_BYTES:
-                raise ClipError(f"{name} unpacks to more than {MAX_BYTES >> 20} MiB")
-            if not stream.eof:
-                raise ClipError(f"{name} is cut off: its gzip data ends early", _AGAIN)
-            rest = stream.unused_data
-    except zlib.error as error:
-        raise ClipError(f"{name} is damaged: {error}", _AGAIN) from None
-    return bytes(unpacked)
-
-
 def _column_order(names: list[str], name: str) -> list[int]:
-    if len(names) == 1 and ";" in names[0]:
-        raise ClipError(
-            f"{name} separates its columns by semicolons; expected commas",
-            "use the CSV as OpenFace wrote it, not one saved again by a spreadsheet program",
-        )
     if not {"frame", "success"} <= set(names):
         raise ClipError(
             f"{name} has {len(names)} columns, expected 714; its first line is not OpenFace 2.x's "
@@ -107,7 +61,7 @@ def _column_order(names: list[str], name: str) -> list[int]:
         )
     repeated = [column for column, count in Counter(names).items() if count > 1]
     if repeated:
-        raise ClipError(f"{name} has columns twice: {_some(repeated)}", _AGAIN)
+        raise ClipError(f"{name} has columns twice: {_some(repeated)}", AGAIN)
     missing = [column for column in COLUMNS if column not in set(names)]
     if missing:
         raise _missing_columns(names, missing, name)
@@ -135,7 +89,7 @@ def _missing_columns(names: list[str], missing: list[str], name: str) -> ClipErr
             f"{found}: the action-unit model of {_some(units)} is missing",
             "put the missing file back into OpenFace's AU_predictors folder and run it again",
         )
-    return ClipError(f"{found}; missing: {_some(missing)}", _AGAIN)
+    return ClipError(f"{found}; missing: {_some(missing)}", AGAIN)
 
 
 def _some(names: Sequence[str]) -> str:
@@ -152,8 +106,8 @@ def _check_row_widths(lines: list[str], name: str) -> None:
             continue
         if number == len(lines) and cells < len(COLUMNS):
             reason = f"{name} is cut off: its last line ({number}) has {cells} cells, expected 714"
-            raise ClipError(reason, _AGAIN)
-        raise ClipError(f"{name} line {number} has {cells} cells, expected 714", _AGAIN)
+            raise ClipError(reason, AGAIN)
+        raise ClipError(f"{name} line {number} has {cells} cells, expected 714", AGAIN)
 
 
 def _numbers(lines: list[str], name: str) -> NDArray[np.float32]:
@@ -176,31 +130,35 @@ def _not_a_number(lines: list[str], name: str) -> ClipError:
             except ValueError:
                 found = cell.strip()[:40]
                 return ClipError(
-                    f"{name} line {number}, column {column}: {found!r} is not a number", _AGAIN
+                    f"{name} line {number}, column {column}: {found!r} is not a number", AGAIN
                 )
-    return ClipError(f"{name} holds something that is not a number", _AGAIN)
+    return ClipError(f"{name} holds something that is not a number", AGAIN)
 
 
 def _check_values(table: NDArray[np.float32], name: str) -> None:
-    bad = np.argwhere(~np.isfinite(table))
+    # a row without a face may hold no numbers: it is masked, whatever it says
+    needed = (table[:, SUCCESS] != 0)[:, None] | np.isin(np.arange(len(COLUMNS)), (FRAME, SUCCESS))
+    bad = np.argwhere(~np.isfinite(table) & needed)
     if len(bad):
         row, column = bad[0]
         raise ClipError(
             f"{name} line {row + 2}, column {COLUMNS[column]}: {table[row, column]} is not finite "
             f"({len(bad)} such values)",
-            _AGAIN,
+            AGAIN,
         )
     _check_frames(table[:, FRAME], name)
+    _check_face_ids(table, name)
     if not np.isin(table[:, SUCCESS], (0, 1)).all():
-        raise ClipError(f"{name}: the column success holds values other than 0 and 1", _AGAIN)
+        raise ClipError(f"{name}: the column success holds values other than 0 and 1", AGAIN)
     intensities = table[:, TABLE_GROUPS["au_r"]]
     # OpenFace clips intensities to 0..5 in the pass that it makes over the file at the end
-    if intensities.min() < 0 or intensities.max() > 5:
+    intensities = intensities[np.isfinite(intensities)]
+    if intensities.size and (intensities.min() < 0 or intensities.max() > 5):
         raise ClipError(
             f"{name} was not finished: OpenFace was stopped before it post-processed the action "
             f"units (intensities from {intensities.min():.2f} to {intensities.max():.2f}, "
             "expected 0 to 5)",
-            _AGAIN,
+            AGAIN,
         )
 
 
@@ -218,5 +176,17 @@ def _check_frames(frames: NDArray[np.float32], name: str) -> None:
     raise ClipError(
         f"{name} line {at + 3}: frame {frames[at + 1]:.0f} follows frame {frames[at]:.0f}; rows "
         "are missing or mixed up",
-        _AGAIN,
+        AGAIN,
     )
+
+
+def _check_face_ids(table: NDArray[np.float32], name: str) -> None:
+    found = np.flatnonzero(table[:, SUCCESS] == 1)
+    ids = table[found, FACE_ID]
+    if len(ids) and (ids != ids[0]).any():
+        at = int(np.argmax(ids != ids[0]))
+        raise ClipError(
+            f"{name} line {found[at] + 2}: face_id changes from {ids[0]:.0f} to {ids[at]:.0f}; its "
+            "rows are of several persons",
+            "use FeatureExtraction, which follows one face, on this clip alone",
+        )

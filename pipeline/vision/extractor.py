@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.errors import ClipError
 from pipeline.extractor import Extractor
 from pipeline.openface.columns import COLUMNS, CONFIDENCE, FEATURE_NAMES, FIRST_FEATURE, SUCCESS
-from pipeline.openface.grid import Grid, check_grid, nearest_rows
+from pipeline.openface.grid import nearest_rows
 from pipeline.store.features import Features
 from pipeline.vision.settings import VisionSettings
 
@@ -23,24 +23,27 @@ def feature_names() -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class VisionInputs:
-    """The inputs of one clip's vision feature.
+    """What the vision feature of one clip is made from.
 
     Parameters
     ----------
     table : ndarray, float32 [rows, 714]
-        OpenFace's rows (columns: `pipeline.openface.columns.COLUMNS`).
+        OpenFace's rows.
+    times : ndarray, float64 [pictures]
+        When each picture is shown, in seconds of the clip's clock; row i is picture i.
     frames : int
-        Number of frames of the clip on the common grid.
+        Frames of the clip on the common grid.
     fps : float
-        Rate of the common grid, in Hz.
-    grid : {'frame', 'timestamp'}
-        Whether row i is frame i, or each row is placed at its timestamp.
+        Frames per second of the common grid.
+    seen : ndarray, bool [rows], optional
+        Rows that OpenFace wrote; the others stand for frames that it was not shown.
     """
 
     table: NDArray[np.float32]
+    times: NDArray[np.float64]
     frames: int
     fps: float
-    grid: Grid
+    seen: NDArray[np.bool_] | None = None
 
 
 class VisionExtractor(Extractor):
@@ -49,68 +52,64 @@ class VisionExtractor(Extractor):
     Parameters
     ----------
     settings : VisionSettings
-        What happens to frames without a face, and how many frames are averaged.
+        Which rows count, and how many make a vector.
 
     Notes
     -----
-    Each frame takes the row nearest in time (`pipeline.openface.grid.nearest_rows`). Rows that
-    OpenFace marks ``success`` 0 hold stale or made-up landmarks; they never enter a feature.
-    Groups of `pool` successive frames are averaged over their valid frames; the last group may
-    be shorter. A group without a valid frame is a row of zeros with ``valid`` 0
-    (``invalid: zero``), or left out (``invalid: drop``, the published recipe).
-
-    Examples
-    --------
-    >>> table = np.ones((90, 714), np.float32)
-    >>> table[10:20, SUCCESS] = 0  # no face in these frames
-    >>> inputs = VisionInputs(table, frames=90, fps=30, grid="frame")
-    >>> features = VisionExtractor(VisionSettings()).extract(inputs)
-    >>> features.arrays["vision"].shape, int(features.arrays["valid"].sum())
-    ((90, 709), 80)
+    With ``rows: grid`` each frame takes the row nearest in time
+    (`pipeline.openface.grid.nearest_rows`); with ``rows: csv`` the rows that OpenFace wrote
+    follow one another. Rows that OpenFace marks ``success`` 0 hold stale or made-up landmarks;
+    they enter a feature with ``invalid: keep`` alone. Groups of `pool` successive rows are
+    averaged over those in use; the last group may be shorter. A group without one is a row of
+    zeros with ``valid`` 0, or left out (``invalid: drop``). The published recipe is
+    ``rows: csv``, ``invalid: keep``, ``pool: 5``.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __init__(self, settings: VisionSettings) -> None:
         self.settings = settings
 
     def extract(self, inputs: VisionInputs) -> Features:
-        """Compute the feature of one clip.
+        """Return ``vision`` float32 [T', 709] and ``valid`` uint8 [T'].
 
-        Parameters
-        ----------
-        inputs : VisionInputs
-            OpenFace's table, and the clip's grid of T frames.
-
-        Returns
-        -------
-        Features
-            ``vision [T', 709]`` float32 (see `feature_names`) and ``valid [T']`` uint8, with
-            T' = ceil(T / `pool`). ``info`` holds ``frames`` (T), ``success_share`` (share of
-            valid frames), ``mean_confidence`` (over valid frames; 0 if there are none) and
-            ``notes``.
+        The information holds ``frames`` (rows before pooling), ``success_share`` (those with
+        success 1 among them), ``mean_confidence`` (over these; 0 without one) and ``notes``.
 
         Raises
         ------
         ClipError
-            If the table does not cover the clip, or nothing is left after dropping.
+            If nothing is left after dropping, or OpenFace was shown no face.
         """
         table = _checked(inputs)
-        notes = check_grid(table, inputs.frames, inputs.fps, inputs.grid, "the OpenFace table")
-        on_grid = table[nearest_rows(table, inputs.frames, inputs.fps, inputs.grid)]
-        success = on_grid[:, SUCCESS] == 1
-        vision, valid = _pool(on_grid[:, FIRST_FEATURE:], success, self.settings.pool)
+        index = self._rows(inputs)
+        rows, there = table[index], index >= 0
+        if inputs.seen is not None:
+            there &= inputs.seen[index]
+        success = there & (rows[:, SUCCESS] == 1)
+        used = success
+        if self.settings.invalid == "keep":
+            used = there & np.isfinite(rows).all(1)  # numbers that are none have no mean
+        vision, valid = _pool(rows[:, FIRST_FEATURE:], used, self.settings.pool)
         if self.settings.invalid == "drop":
             vision, valid = vision[valid], valid[valid]
         if not len(vision):
             raise ClipError(
                 "OpenFace found no face in any frame, so no vision feature is left",
-                "look at the clip's face crops; vision.invalid: zero keeps such clips as zeros",
+                "look at the clip's face crops; vision.rows: grid with vision.invalid: zero keeps "
+                "such clips as zeros",
             )
         return Features(
             arrays={"vision": vision, "valid": valid.astype(np.uint8)},
-            info=_quality(on_grid, success, notes),
+            info=_quality(rows, success),
         )
+
+    def _rows(self, inputs: VisionInputs) -> NDArray[np.int64]:
+        """Return which row of the table each row before pooling is; -1 for none."""
+        rows = len(inputs.table)
+        if self.settings.rows == "grid":
+            return nearest_rows(inputs.times, rows, inputs.frames, inputs.fps)
+        return np.arange(rows) if inputs.seen is None else np.flatnonzero(inputs.seen)
 
 
 def _checked(inputs: VisionInputs) -> NDArray[np.float32]:
@@ -127,6 +126,8 @@ def _checked(inputs: VisionInputs) -> NDArray[np.float32]:
 def _pool(
     rows: NDArray[np.float32], valid: NDArray[np.bool_], size: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    if not len(rows):
+        return rows, valid
     starts = np.arange(0, len(rows), size)
     counts = np.add.reduceat(valid.astype(np.int64), starts)
     kept = np.where(valid[:, None], rows, 0).astype(np.float64)
@@ -134,13 +135,11 @@ def _pool(
     return (sums / np.maximum(counts, 1)[:, None]).astype(np.float32), counts > 0
 
 
-def _quality(
-    table: NDArray[np.float32], success: NDArray[np.bool_], notes: list[str]
-) -> dict[str, Any]:
+def _quality(table: NDArray[np.float32], success: NDArray[np.bool_]) -> dict[str, Any]:
     confidence = table[success, CONFIDENCE].astype(np.float64)
     return {
         "frames": len(table),
         "success_share": round(float(success.mean()), 6),
         "mean_confidence": round(float(confidence.mean()), 6) if len(confidence) else 0.0,
-        "notes": notes,
+        "notes": [],
     }

@@ -12,13 +12,19 @@ from pipeline.store.shards import Clip
 
 
 def _load(build: Build, clip: Clip) -> Any:
+    import numpy as np
+
     from pipeline.vision.extractor import VisionInputs
 
     faces = build.store.read("faces", clip.clip)
     openface = build.store.read("openface", clip.clip)
-    return VisionInputs(
-        openface.arrays["table"], faces.info["frames"], faces.info["fps"], openface.info["grid"]
-    )
+    table = openface.arrays["table"]
+    frames, fps = faces.info["frames"], faces.info["fps"]
+    if openface.info["runtime"] == "import":
+        return VisionInputs(table, openface.arrays["times"], frames, fps)
+    # a row per frame; OpenFace saw those with a crop
+    seen = np.diff(faces.arrays["crop_offsets"]) > 0
+    return VisionInputs(table, np.arange(frames) / fps, frames, fps, seen)
 
 
 def _extractor(settings: Any) -> type[Extractor]:

@@ -16,6 +16,7 @@ from typing import Any
 from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.manifest.folders import MediaFolders
+from pipeline.openface.csvs import all_csvs
 from pipeline.stages import STAGES
 from pipeline.store.files import digest, package_versions, read_json, write_json
 from pipeline.train.registry import MODELS
@@ -160,7 +161,7 @@ def imported_fingerprint(config: Config) -> str:
     if config.openface.runtime != "import" or folder is None:
         return ""
     folder = folder.resolve()
-    return _fingerprint(folder, sorted(folder.glob("*/*.csv*")))
+    return _fingerprint(folder, all_csvs(folder))
 
 
 def _fingerprint(root: Path, paths: Iterable[Path]) -> str:
