@@ -139,8 +139,12 @@ def _elsewhere(
     seen: Array, found: Array, side: Array, shown: tuple[int, int], name: str
 ) -> ClipError:
     mirrored = np.array([shown[0] - 1, 0]) + seen * (-1, 1)
-    if _share_near(mirrored[:, [1, 0, 2, 4, 3]], found, side) >= 0.5:
-        return ClipError(f"{name} is of a mirrored picture: its face fits the clip's so", _REMEDY)
+    if _share_near(mirrored[:, [1, 0, 2, 4, 3]], found, side) > 0.8:
+        return ClipError(
+            f"{name} is of a mirrored picture or another clip: its face lies where the clip's "
+            "lies in a mirror",
+            _REMEDY,
+        )
     here, there = np.median(seen.mean(1), 0), np.median(found.mean(1), 0)
     share = _share_near(seen, found, side)
     return ClipError(

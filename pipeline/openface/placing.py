@@ -161,7 +161,10 @@ def _fits_nothing(
 
 def _said(table: NDArray[np.float32], pictures: Pictures, clock: Clock, name: str) -> str:
     rows, count = len(table), len(pictures.times)
-    said = f"{name}: its {rows} rows are the video's {count} pictures ({pictures.rates})"
+    said = (
+        f"{name}: its {rows} rows are the video's {count} pictures ({pictures.rates}), "
+        f"matched to {clock.frames} frames at {clock.fps:g} Hz"
+    )
     if rows < count:
         said += f"; the last {count - rows} have no row and are masked"
     elif rows > count:
@@ -173,5 +176,5 @@ def _said(table: NDArray[np.float32], pictures: Pictures, clock: Clock, name: st
         span = pictures.times[-1] - pictures.times[0]
         true = (count - 1) / span if span > 0 else claimed
         if abs(claimed / true - 1) > 0.02:
-            said += f"; its timestamps, which say {claimed:.4g} a second, are wrong and not used"
-    return f"{said}, matched to {clock.frames} frames at {clock.fps:g} Hz by number"
+            said += f"; its timestamps, which say {claimed:.1f} a second, are wrong and not used"
+    return said

@@ -124,11 +124,12 @@ def _openface(build: Build, _: Mapping[str, str]) -> tuple[str, list[str]]:
 
 def _vision(build: Build, _: Mapping[str, str]) -> tuple[str, list[str]]:
     s = build.made_with.vision
-    invalid = "set to zero" if s.invalid == "zero" else "dropped"
-    pool = f" and averaged over {s.pool} frames" if s.pool > 1 else ""
+    rows = "frames" if s.rows == "grid" else "rows of OpenFace's output"
+    treated = {"zero": "were set to zero", "drop": "were left out", "keep": "were kept"}[s.invalid]
+    pool = f"; {s.pool} successive {rows} were averaged" if s.pool > 1 else ""
     return (
-        "The vision feature has 709 values a frame (gaze, eye and face landmarks, head pose, shape "
-        f"parameters, action units); frames in which OpenFace found no face were {invalid}{pool}.",
+        "The vision feature has 709 values per frame (gaze, eye and face landmarks, head pose, shape "
+        f"parameters, action units); {rows} in which OpenFace found no face {treated}{pool}.",
         [],
     )
 

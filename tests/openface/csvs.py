@@ -1,6 +1,7 @@
 """Real OpenFace CSVs, and ways to damage them."""
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,25 @@ def with_timestamps(text: str, rate: float) -> str:
         cells[2] = f"{row / rate:.3f}"
         lines[row + 1] = ", ".join(cells)
     return "\n".join(lines) + "\n"
+
+
+def with_rows(text: str, rows: int) -> str:
+    """Return the CSV with its face's motion at another rate: `rows` rows, numbered anew."""
+    head, *lines = text.splitlines()
+    kept = [lines[round(row * (len(lines) - 1) / (rows - 1))].split(", ") for row in range(rows)]
+    numbered = [", ".join([str(row), *cells[1:]]) for row, cells in enumerate(kept, start=1)]
+    return "\n".join([head, *numbered]) + "\n"
+
+
+def changed(text: str, axis: str, change: Callable[[float], float]) -> str:
+    """Return the CSV with the landmarks of one axis changed, in pixels."""
+    head, *lines = text.splitlines()
+    names = [name.strip() for name in head.split(",")]
+    which = [names.index(f"{axis}_{point}") for point in range(68)]
+    rows = []
+    for line in lines:
+        cells = line.split(", ")
+        for at in which:
+            cells[at] = f"{change(float(cells[at])):.1f}"
+        rows.append(", ".join(cells))
+    return "\n".join([head, *rows]) + "\n"

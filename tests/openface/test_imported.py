@@ -1,4 +1,6 @@
-"""Runtime import: how CSVs that exist already meet the clip's frames."""
+"""Runtime import: how CSVs that exist already meet the clip's frames and pictures."""
+
+from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
@@ -6,24 +8,49 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.errors import BuildError, ClipError
-from pipeline.openface.imported import ImportedOpenFace, ImportInputs, import_folder
+from pipeline.errors import ClipError
+from pipeline.openface.columns import COLUMNS
+from pipeline.openface.imported import ImportedOpenFace, ImportInputs
+from pipeline.openface.pictures import read_pictures
 from pipeline.openface.settings import OpenFaceSettings
+from pipeline.openface.table import parse_table
 from pipeline.store.features import Features
-from tests.openface.csvs import demo_csv, real_csv, with_timestamps
+from tests.conftest import DEMO
+from tests.media import FACE, face_clip, ffmpeg
+from tests.openface.csvs import changed, demo_csv, real_csv, with_cell, with_rows, with_timestamps
+from tests.openface.faces import CROP, face_of
 
-ROWS = 64
+ROWS, PICTURES = 64, 51
+CLIP = DEMO / "video_0003" / "0007.mp4"
 
 
-def extract(csv: str | bytes, frames: int, **settings: Any) -> Features:
+def extract(csv: str | bytes, frames: int = ROWS, media: Path = CLIP, **settings: Any) -> Features:
+    """Import a CSV of a clip whose face is the demo CSV's."""
     data = csv.encode() if isinstance(csv, str) else csv
-    extractor = ImportedOpenFace(OpenFaceSettings(runtime="import", **settings))
-    return extractor.extract(ImportInputs(data, "0007.csv", frames, 30.0))
+    face = face_of(parse_table(demo_csv().encode(), "demo"), frames)
+    inputs = ImportInputs(
+        csv=data,
+        name="0007.csv",
+        media=media,
+        box=face.box.astype(np.float32),
+        points=face.points.astype(np.float32),
+        width=320,
+        height=240,
+        fps=30.0,
+        crop=CROP,
+    )
+    return ImportedOpenFace(OpenFaceSettings(runtime="import", **settings)).extract(inputs)
+
+
+def video_csv(rows: int, rate: float = 23.976) -> str:
+    """Return a CSV as OpenFace writes it for a video."""
+    return with_timestamps(with_rows(demo_csv(), rows), rate)
 
 
 def test_image_csvs_are_matched_by_frame_and_say_nothing_when_exact() -> None:
-    features = extract(demo_csv(), ROWS)
+    features = extract(demo_csv())
     assert features.arrays["table"].shape == (ROWS, 714)
+    np.testing.assert_allclose(features.arrays["times"], np.arange(ROWS) / 30)
     assert features.info == {"runtime": "import", "rows": ROWS, "grid": "frame", "notes": []}
 
 
@@ -33,61 +60,120 @@ def test_one_row_more_or_less_is_tolerated_and_said(frames: int) -> None:
     assert f"64 rows for {frames} frames" in note
 
 
-@pytest.mark.parametrize("frames", [ROWS - 2, ROWS + 2, 10 * ROWS])
-def test_a_larger_difference_is_an_error(frames: int) -> None:
-    with pytest.raises(ClipError, match=f"64 rows, the clip has {frames} frames"):
-        extract(demo_csv(), frames)
+def test_a_larger_difference_is_an_error_that_names_all_numbers() -> None:
+    with pytest.raises(ClipError) as caught:
+        extract(demo_csv(), 10 * ROWS)
+    assert "64 rows; the clip's video has 51 pictures (23.98 a second)" in caught.value.reason
+    assert "640 frames at 30 Hz" in caught.value.reason
 
 
-@pytest.mark.parametrize(("rate", "frames"), [(25, 77), (23.976, 80), (30, 64), (60, 32)])
-def test_video_csvs_are_matched_by_time(rate: float, frames: int) -> None:
-    info = extract(with_timestamps(demo_csv(), rate), frames).info
-    assert info["grid"] == "timestamp"
-    assert "matched by time" in info["notes"][0]
+def test_row_i_of_a_videos_csv_is_decoded_picture_i() -> None:
+    features = extract(video_csv(PICTURES))
+    times = read_pictures(CLIP).times
+    np.testing.assert_allclose(features.arrays["times"], times - times[0])
+    assert features.info["grid"] == "picture"
+    (note,) = features.info["notes"]
+    assert "51 rows are the video's 51 pictures (23.98 a second)" in note
+    assert "wrong" not in note
 
 
-def test_a_truncated_video_csv_is_an_error() -> None:
+@pytest.mark.parametrize("rate", [1000, 30, 0.5])
+def test_a_rate_that_openface_misread_places_nothing(rate: float) -> None:
+    features = extract(video_csv(PICTURES, rate))
+    np.testing.assert_array_equal(
+        features.arrays["times"], extract(video_csv(PICTURES)).arrays["times"]
+    )
+    (note,) = features.info["notes"]
+    assert f"which say {rate:.1f} a second, are wrong and not used" in note
+
+
+def test_a_variable_rate_is_followed_picture_by_picture(tmp_path: Path) -> None:
+    clip = tmp_path / "phone.mp4"
+    # 30 pictures a second, after one second every third
+    keep = "select='lt(n,30)+not(mod(n,3))'"
+    ffmpeg("-t", "2.1", "-i", FACE, "-vf", f"fps=30,{keep}", "-fps_mode", "vfr", "-an", clip)
+    pictures = read_pictures(clip)
+    count = len(pictures.times)
+    assert pictures.rates == "10 to 30 a second"
+    mean = (count - 1) / float(pictures.times[-1])
+    csv = with_timestamps(with_rows(demo_csv(), count), mean)
+    features = extract(csv, 63, clip, import_check="warn")
+    np.testing.assert_allclose(features.arrays["times"], pictures.times)
+    assert "(10 to 30 a second)" in features.info["notes"][0]
+
+
+def test_rows_may_lack_at_the_end_and_this_is_said() -> None:
+    (note,) = extract(video_csv(PICTURES - 3)).info["notes"]
+    assert "the last 3 have no row and are masked" in note
+    (note,) = extract(video_csv(PICTURES + 2)).info["notes"]
+    assert "the last 2 rows were left out" in note
+    for rows in (PICTURES - 8, PICTURES + 4):
+        with pytest.raises(ClipError, match=f"{rows} rows; the clip's video has 51 pictures"):
+            extract(video_csv(rows))
+
+
+def test_a_csv_of_a_copy_at_30_hz_is_read_as_that() -> None:
+    features = extract(with_timestamps(demo_csv(), 30))
+    assert features.info["grid"] == "frame"
+    (note,) = features.info["notes"]
+    assert "its rows are the clip's 64 frames at 30 Hz, not the 51 pictures" in note
+
+
+def test_images_at_the_videos_own_rate_are_its_pictures() -> None:
+    assert extract(with_rows(demo_csv(), PICTURES)).info["grid"] == "picture"
+
+
+def test_what_rows_are_can_be_said() -> None:
+    csv = with_timestamps(demo_csv(), 30)
+    assert extract(csv, import_by="frame").info["notes"] == []
+    with pytest.raises(ClipError, match="64 rows; the clip's video has 51 pictures"):
+        extract(csv, import_by="picture")
+    with pytest.raises(ClipError, match="51 rows, the clip has 64 frames"):
+        extract(video_csv(PICTURES), import_by="frame")
+
+
+def test_a_truncated_video_csv_is_an_error(real_media: Path) -> None:
     data = real_csv("edge_truncated_video_33of72.csv.gz")
-    with pytest.raises(ClipError, match=r"ends at 1.07 s, the clip's last frame is at 2.37 s"):
-        extract(data, 72)
+    with pytest.raises(ClipError, match=r"33 rows; the clip's video has 72 pictures .*was cut off"):
+        extract(data, 72, real_media / "single_face.mp4")
 
 
-def test_a_csv_of_a_longer_video_is_an_error() -> None:
-    with pytest.raises(ClipError, match=r"ends at 2\.52 s"):
-        extract(with_timestamps(demo_csv(), 25), 40)
+def test_a_csv_of_another_face_is_refused_or_warned_of() -> None:
+    wrong = changed(demo_csv(), "x", lambda value: value * 2)
+    with pytest.raises(ClipError, match=r"0007\.csv is of a picture of unknown size"):
+        extract(wrong)
+    (note,) = extract(wrong, import_check="warn").info["notes"]
+    assert "is of a picture of unknown size" in note
 
 
-def test_a_real_video_with_its_own_rate_fits_its_clip() -> None:
-    data = real_csv("full_noface_face_mov.csv.gz")
-    assert extract(data, 191).info["grid"] == "timestamp"
-
-
-def test_matching_can_be_forced() -> None:
-    assert extract(with_timestamps(demo_csv(), 25), ROWS, import_by="frame").info["grid"] == "frame"
-    with pytest.raises(ClipError, match="every timestamp is 0"):
-        extract(demo_csv(), ROWS, import_by="timestamp")
-
-
-def test_timestamps_that_go_back_are_an_error() -> None:
-    lines = with_timestamps(demo_csv(), 30).splitlines()
-    cells = lines[10].split(", ")
-    cells[2] = "0.010"
-    lines[10] = ", ".join(cells)
-    with pytest.raises(ClipError, match=r"line 11: the timestamp 0.010 does not come after 0.267"):
-        extract("\n".join(lines), ROWS)
-
-
-def test_a_missing_folder_stops_the_build(tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match="import_folder is not set"):
-        import_folder(OpenFaceSettings(runtime="import"))
-    with pytest.raises(BuildError, match="not a folder"):
-        import_folder(OpenFaceSettings(import_folder=tmp_path / "none"))
-    assert import_folder(OpenFaceSettings(import_folder=tmp_path)) == tmp_path
+def test_rows_without_numbers_are_masked_and_counted() -> None:
+    csv = demo_csv()
+    for row in (4, 5, 6):
+        csv = with_cell(csv, row, "success", " 0")
+        csv = with_cell(csv, row, "x_3", " -nan(ind)")
+    features = extract(csv)
+    assert np.isnan(features.arrays["table"][4:7, COLUMNS.index("x_3")]).all()
+    (note,) = features.info["notes"]
+    assert "3 rows of success 0 hold no numbers and are masked" in note
 
 
 def test_the_table_is_the_csvs_numbers() -> None:
-    table = extract(demo_csv(), ROWS).arrays["table"]
+    table = extract(demo_csv()).arrays["table"]
     expected = np.array(
         [line.split(",") for line in demo_csv().splitlines()[1:]], dtype=np.float64
     ).astype(np.float32)
     np.testing.assert_array_equal(table, expected)
+
+
+def test_pictures_that_have_no_time_follow_at_the_rate(tmp_path: Path) -> None:
+    clip = face_clip(tmp_path / "a.avi", "-an", "-c:v", "mpeg4", "-bf", "2", seconds=1.0)
+    times = read_pictures(clip).times
+    assert len(times) == 25
+    np.testing.assert_allclose(np.diff(times), 0.04, atol=1e-3)
+
+
+def test_a_file_that_is_no_video_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "0007.mp4"
+    path.write_bytes(b"no video")
+    with pytest.raises(ClipError, match=r"0007\.mp4 cannot be decoded"):
+        read_pictures(path)

@@ -28,7 +28,7 @@ def test_the_configuration_names_the_extractor(tmp_path: Path) -> None:
     assert isinstance(extractor, RunOpenFace) and extractor.threads == 2
     assert stage.batch(native.openface) == 5
     settings = OpenFaceSettings(runtime="import", import_folder=tmp_path)
-    assert identity(settings) == {"runtime": "import"}
+    assert identity(settings) == {"runtime": "import", "check": "quarantine"}
 
 
 def test_a_folder_to_import_from_that_is_none_stops_before_any_clip(tmp_path: Path) -> None:

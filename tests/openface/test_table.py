@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ClipError
-from pipeline.openface import table as table_module
+from pipeline.openface import form
 from pipeline.openface.columns import COLUMNS, CONFIDENCE, SUCCESS
 from pipeline.openface.table import MissingModelsError, parse_table
 from tests.openface.csvs import DEMO, demo_csv, read, real_csv, with_cell
@@ -38,12 +38,54 @@ def test_values_land_in_their_columns() -> None:
         lambda text: (text + "\n\n").encode(),
         lambda text: text.rstrip("\n").encode(),
         lambda text: gzip.compress(text[:5000].encode()) + gzip.compress(text[5000:].encode()),
+        lambda text: text.replace(", ", ";").encode(),
+        lambda text: text.replace(", ", ";").replace(".", ",").encode(),
+        lambda text: text.replace(", ", "\t").replace(".", ",").encode(),
+        lambda text: _decimal_commas(text, ", ").encode(),
     ],
-    ids=["comma", "crlf", "bom", "gzip", "blank-lines", "no-last-newline", "two-gzip-members"],
+    ids=[
+        *("comma", "crlf", "bom", "gzip", "blank-lines", "no-last-newline", "two-gzip-members"),
+        *("semicolon", "semicolon-decimal-comma", "tab-decimal-comma", "decimal-comma"),
+    ],
 )
 def test_harmless_differences_of_form_do_not_matter(variant: Callable[[str], bytes]) -> None:
     expected = parse_table(demo_csv().encode(), "a.csv")
     np.testing.assert_array_equal(parse_table(variant(demo_csv()), "a.csv"), expected)
+
+
+def _decimal_commas(text: str, between: str) -> str:
+    head, rows = text.split("\n", 1)
+    return head + "\n" + rows.replace(".", ",").replace(", ", between)
+
+
+def test_decimal_commas_that_cannot_be_told_from_others_are_named() -> None:
+    with pytest.raises(ClipError, match="decimal commas, and commas between its columns") as caught:
+        parse_table(_decimal_commas(demo_csv(), ",").encode(), "a.csv")
+    assert "LC_ALL=C" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "word", ["nan", "-nan(ind)", "-nan", "-1.#IND", "1.#QNAN0", "inf", "1.#INF"]
+)
+def test_rows_of_success_0_may_hold_no_numbers(word: str) -> None:
+    text = with_cell(with_cell(demo_csv(), 3, "success", " 0"), 3, "x_0", f" {word}")
+    for column in ("confidence", "face_id", "timestamp", "AU12_r"):
+        text = with_cell(text, 3, column, f" {word}")
+    table = parse_table(text.encode(), "a.csv")
+    assert not np.isfinite(table[3, COLUMNS.index("x_0")])
+    assert np.isfinite(np.delete(table, 3, axis=0)).all()
+    with pytest.raises(ClipError, match=r"line 5, column (face_id|timestamp|confidence)"):
+        parse_table(with_cell(text, 3, "success", " 1").encode(), "a.csv")
+    with pytest.raises(ClipError, match="line 5, column frame"):
+        parse_table(with_cell(text, 3, "frame", f" {word}").encode(), "a.csv")
+
+
+def test_a_face_id_that_changes_is_several_persons() -> None:
+    text = with_cell(demo_csv(), 40, "face_id", " 1")
+    with pytest.raises(ClipError, match=r"line 42: face_id changes from 0 to 1; .*several persons"):
+        parse_table(text.encode(), "a.csv")
+    masked = with_cell(text, 40, "success", " 0")
+    assert len(parse_table(masked.encode(), "a.csv")) == 64
 
 
 def test_columns_in_another_order_are_put_right() -> None:
@@ -104,7 +146,6 @@ def _without_line(text: str, number: int) -> str:
         (lambda t: with_cell(t, 3, "frame", " 3"), "several rows for frame 3"),
         (lambda t: t.replace(" x_1,", " x_0,", 1), "columns twice: x_0"),
         (lambda t: t.replace(" p_33,", " p_34,", 1), "missing: p_33"),
-        (lambda t: t.replace(",", ";"), "semicolons"),
         (lambda t: t.split("\n", 1)[1], "not OpenFace 2.x's column names"),
         (lambda t: "a,b\n1,2\n", "2 columns, expected 714"),
     ],
@@ -136,7 +177,7 @@ def test_bytes_that_are_no_text_are_refused(data: bytes, message: str) -> None:
 
 
 def test_a_small_file_cannot_unpack_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_module, "MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(form, "MAX_BYTES", 1 << 20)
     bomb = gzip.compress(b"0" * (64 << 20))
     with pytest.raises(ClipError, match="unpacks to more than 1 MiB"):
         parse_table(bomb, "a.csv")
