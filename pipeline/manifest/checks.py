@@ -8,11 +8,14 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.corpus import LABELS
 from pipeline.errors import BuildError
-from pipeline.manifest.columns import CH_SIMS, SPELLINGS
+from pipeline.manifest.columns import CH_SIMS, MODES, SPELLINGS
 from pipeline.manifest.numbers import not_a_number, number
 from pipeline.manifest.plausible import is_han
 from pipeline.manifest.row import SheetRow, is_missing
 from pipeline.manifest.table import Table
+
+PARTS = tuple(dict.fromkeys(MODES.values()))
+"""The parts that a sheet can name."""
 
 _SHOWN = 10
 _MANY = 0.1
@@ -106,6 +109,12 @@ def notes(table: Table, rows: Sequence[SheetRow], labelled: bool) -> Iterator[st
         yield (
             f"{name}: the column {table.columns['mode']} is filled in for {parts} of {len(rows)} "
             "clips only"
+        )
+    if strange := [row for row in rows if row.mode and row.mode not in PARTS]:
+        yield (
+            f"{name}, line {strange[0].line}, column {table.columns['mode']}: "
+            f"{str(strange[0].mode)[:30]!r} is no part; expected {', '.join(PARTS)} (so in "
+            f"{len(strange)} line(s))"
         )
     spoken = [row.text for row in rows if row.text]
     if spoken and not any(is_han(c) for text in spoken for c in text):

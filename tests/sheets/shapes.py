@@ -156,6 +156,11 @@ SHAPES = [
         faults={"v/0001": "column label: it has no multimodal label"},
     ),
     Case(
+        "a part of another name",
+        sheet("v,0001,你好,0,train", "v,0002,是,0,trian", header=f"{H},mode").encode(),
+        notes=("line 3, column mode: 'trian' is no part",),
+    ),
+    Case(
         "parts for some clips only",
         sheet("v,0001,你好,0,train", "v,0002,是,0,", header=f"{H},mode").encode(),
         texts=("你好", "是"),
