@@ -9,6 +9,7 @@ from pipeline.runner.children import note_builder
 from pipeline.config import make_config, merge, read_values
 from pipeline.commands.console import SAY
 from pipeline.errors import BuildError
+from pipeline.manifest.sheet import require_labels
 from pipeline.workflow.locks import claim_build
 from pipeline.workflow.recheck import false_records, forget_records
 from pipeline.stages import STAGES, needed_for
@@ -166,9 +167,12 @@ for stage in STAGES:
 onstart:
     forget_stop(CONFIG)
     # now and here, where there may be a network: not when the first of its jobs starts
-    if any(job.rule.name == "text" for job in workflow.dag.needrun_jobs()):
-        with told_by_snakemake():
+    due = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    with told_by_snakemake():
+        if "text" in due:
             have_model(CONFIG.text)
+        if "dataset" in due:
+            require_labels(CONFIG)
 
 
 onsuccess:

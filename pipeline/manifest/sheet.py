@@ -68,6 +68,23 @@ def shard_count(config: Config) -> int:
     return -(-len(read_sheet(config).rows) // config.shard_size)
 
 
+def require_labels(config: Config) -> None:
+    """Refuse a sheet without labels, of which no dataset can be made.
+
+    Raises
+    ------
+    BuildError
+        If no clip of the sheet has a multimodal label.
+    """
+    sheet = read_sheet(config)
+    if not sheet.labelled:
+        raise BuildError(
+            f"{sheet.path} has no multimodal labels (M); a dataset needs one for every clip",
+            "add the column label, or build features alone: "
+            "chsims-build --stage vision --stage audio --stage text",
+        )
+
+
 def read_sheet(config: Config, folders: MediaFolders | None = None) -> Sheet:
     """Read the label sheet that `config` names, or label.csv, or annotations.csv.
 
