@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from pipeline.errors import BuildError
+from pipeline.settings import known_device
 from pipeline.store.features import Features
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Extractor(ABC):
@@ -57,3 +62,49 @@ class Extractor(ABC):
             except Exception as error:  # the worker decides what an exception means
                 results.append(error)
         return results
+
+
+def pick_device(wanted: str, key: str) -> torch.device:
+    """Turn a setting into the device that torch computes on.
+
+    Parameters
+    ----------
+    wanted : str
+        ``auto`` (the first GPU, or the CPU where there is none), ``cpu``, ``cuda`` or ``cuda:N``.
+    key : str
+        The setting's name, for the error: ``text.device``.
+
+    Raises
+    ------
+    BuildError
+        If a GPU is asked for that torch does not find, or `wanted` is no device's name.
+
+    Examples
+    --------
+    >>> pick_device("cpu", "text.device")
+    device(type='cpu')
+    """
+    import torch
+
+    try:
+        known_device(wanted)
+    except ValueError as error:
+        raise BuildError(f"{key}: {error}") from error
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if wanted == "auto":
+        return torch.device("cuda" if count else "cpu")
+    device = torch.device(wanted)
+    if device.type == "cuda" and (device.index or 0) >= count:
+        built = "" if torch.version.cuda else ", a build without CUDA,"
+        found = f"only cuda:0 to cuda:{count - 1}" if count else "no CUDA GPU"
+        raise BuildError(
+            f"{key} is {wanted}, but torch {torch.__version__}{built} finds {found} here",
+            f"set {key} to auto or cpu, or run where there is such a GPU (nvidia-smi lists them)",
+        )
+    return device
+
+
+def check_device(wanted: str, key: str) -> None:
+    """Raise what `pick_device` would, without loading torch where no GPU is named."""
+    if wanted not in ("auto", "cpu"):
+        pick_device(wanted, key)

@@ -5,9 +5,24 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+
+
+def known_device(name: str) -> str:
+    """Return a device's name, or raise ValueError saying which names there are."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", name):
+        raise ValueError(f"give auto, cpu, cuda or cuda:N, the GPU of number N (found {name!r})")
+    return name
+
+
+Device = Annotated[
+    str,
+    AfterValidator(known_device),
+    WithJsonSchema({"type": "string", "enum": ["auto", "cpu", "cuda", "cuda:N"]}),
+]
+"""Where torch computes; `pipeline.extractor.pick_device` makes a device of it."""
 
 
 class Settings(BaseModel):

@@ -9,6 +9,7 @@ from pipeline.runner.children import note_builder
 from pipeline.config import make_config, merge, read_values
 from pipeline.commands.console import SAY
 from pipeline.errors import BuildError
+from pipeline.extractor import check_device
 from pipeline.manifest.sheet import require_labels
 from pipeline.workflow.locks import claim_build
 from pipeline.workflow.recheck import false_records, forget_records
@@ -21,7 +22,7 @@ from pipeline.workflow.settings_files import (
     write_settings,
 )
 from pipeline.store.files import digest
-from pipeline.text.extractor import have_model
+from pipeline.text.source import have_model
 from pipeline.workflow.closing import closing_words, forget_stop
 from snakemake.exceptions import WorkflowError
 
@@ -58,12 +59,20 @@ def told(step):
     return STEPS[step](CONFIG)
 
 
+def text_is_asked_for(targets):
+    """Whether a call's targets may need the text stage; without targets all is built."""
+    others = {"manifest", *(f"stage_{name}" for name in STAGES if name != "text")}
+    return not targets or bool(set(targets) - others)
+
+
 CHANGED, FALSE = [], []  # of the last build: steps with other settings, false records
 
 if workflow.is_main_process:
     note_builder()
     DRY_RUN = workflow.output_settings.dryrun
     with told_by_snakemake():
+        if not DRY_RUN and text_is_asked_for(workflow.dag_settings.targets):
+            have_model(CONFIG.text)  # whose content is part of its features' keys
         if DRY_RUN or claim_build(CONFIG):
             CHANGED = changed_settings(CONFIG, told)
             FALSE = false_records(CONFIG)
@@ -173,6 +182,8 @@ onstart:
             have_model(CONFIG.text)
         if "dataset" in due:
             require_labels(CONFIG)
+        for step in due & {"faces", "text", "train"}:
+            check_device(getattr(CONFIG, step).device, f"{step}.device")
 
 
 onsuccess:

@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline.commands.checks import Check
 from pipeline.config import Config, available_cores
 from pipeline.errors import BuildError
+from pipeline.extractor import check_device
 from pipeline.manifest.sheet import sheet_rows
 from pipeline.train.experiments import job_memory, trained_experiments, weights_mb
 from pipeline.train.registry import MODELS
@@ -40,7 +41,7 @@ def examine(config: Config, *, with_openface: bool = False) -> list[Check]:
         *_guarded("disk", lambda: _disk(config)),
         *_guarded("cores", _cores),
         *_guarded("training", lambda: _training(config)),
-        *_guarded("gpu", _gpu),
+        *_guarded("gpu", lambda: _gpu(config)),
         *_guarded("text model", lambda: _text_model(config)),
         *_guarded("openface", lambda: _openface_runtime(config)),
     ]
@@ -154,13 +155,16 @@ def _memory_gb() -> float:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
 
 
-def _gpu() -> Check:
+def _gpu(config: Config) -> Check:
+    for step in ("faces", "text", "train"):
+        check_device(getattr(config, step).device, f"{step}.device")
     if not any(Path("/dev").glob("nvidia[0-9]*")) and shutil.which("nvidia-smi") is None:
         return Check("gpu", ok=None, found="none: faces, text and training run on the CPU")
     import torch
 
     if torch.cuda.is_available():
-        return Check("gpu", ok=True, found=torch.cuda.get_device_name(0))
+        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        return Check("gpu", ok=True, found=", ".join(names))
     return Check(
         "gpu",
         ok=False,
@@ -170,11 +174,14 @@ def _gpu() -> Check:
 
 
 def _text_model(config: Config) -> Check:
-    from pipeline.text.extractor import DEMO, find_model
+    from pipeline.text.loading import load_text_model
+    from pipeline.text.source import DEMO, find_model, label
 
     if config.text.model == DEMO:
         return Check("text model", ok=None, found="demo: untrained, its features mean nothing")
-    return Check("text model", ok=True, found=str(find_model(config.text)))
+    load_text_model(config.text)
+    found = f"{label(config.text)}, in {find_model(config.text).folder}"
+    return Check("text model", ok=True, found=found)
 
 
 def _openface_runtime(config: Config) -> Check:

@@ -16,6 +16,7 @@ from pipeline.runner.run import run_stage
 from pipeline.stages import needed_for
 from pipeline.store.features import Store
 from pipeline.store.files import file_digest, read_json, write_json
+from pipeline.text.source import is_stored
 
 CLIP = "predict/clip"
 """The clip's id in the temporary build that extracts it."""
@@ -89,11 +90,17 @@ def _check_settings(config: Config) -> None:
         raise BuildError(f"{path} does not exist", "build it first: chsims-build --stage train")
     with h5py.File(path) as file:
         stored = json.loads(file.attrs["config"])
+        models = json.loads(file.attrs["text_models"])
     changed = [n for n in _NEEDED if stored.get(n) != getattr(config, n).defining()]
     if changed:
         raise BuildError(
             f"the settings of {', '.join(changed)} differ from those that made {path}",
             "use the --config and --set options of that build",
+        )
+    if not is_stored(config.text, models):
+        raise BuildError(
+            f"text.model is another model than that of {path}, which was {' and '.join(models)}",
+            "give the same model: --set text.model=NAME_OR_FOLDER",
         )
 
 

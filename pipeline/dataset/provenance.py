@@ -18,6 +18,8 @@ from pipeline.dataset.inputs import ClipInput
 from pipeline.dataset.lengths import LengthStatistics
 from pipeline.media import ffmpeg_version
 from pipeline.store.files import package_versions
+from pipeline.text.demo_model import LABEL
+from pipeline.text.source import UNKNOWN_LIMIT
 
 FORMAT = "1"
 """Raised whenever the layout of the file changes in a way that a reader must know."""
@@ -112,7 +114,14 @@ def _git(folder: Path, *arguments: str) -> str | None:
 def _source_warnings(config: Config, clips: Sequence[ClipInput]) -> list[str]:
     runtimes = {clip.openface_runtime for clip in clips}
     models = {clip.text_model for clip in clips if clip.text_model}
-    warnings = [model for model in sorted(models) if "demo" in model]
+    warnings = [LABEL] if LABEL in models else []
+    tokens = sum(clip.steps["text"] for clip in clips)
+    unknown = sum(clip.quality["unknown_tokens"] for clip in clips) / max(tokens, 1)
+    if unknown > UNKNOWN_LIMIT:  # never of NaN: features without this figure
+        warnings.append(
+            f"{unknown:.0%} of the transcripts' tokens are unknown to the text model: is its "
+            "vocabulary that of Chinese?"
+        )
     if "import" in runtimes:
         warnings.append("vision features come from imported OpenFace CSVs, not run by this build")
     if runtimes & set(_CONTAINERS) and config.openface.digest is None:

@@ -9,6 +9,7 @@ import numpy as np
 from facenet_pytorch import MTCNN
 from numpy.typing import NDArray
 
+from pipeline.extractor import pick_device
 from pipeline.faces.mtcnn import FaceNets, Part, no_faces
 from pipeline.faces.pictures import AreaTable
 from pipeline.faces.settings import FacesSettings
@@ -36,17 +37,18 @@ class Detector(Protocol):
 
 
 def make_detector(settings: FacesSettings) -> Detector:
-    """Return the detector that the settings choose, with its nets loaded."""
-    import torch
+    """Return the detector that the settings choose, with its nets loaded.
 
-    device = settings.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    Raises
+    ------
+    BuildError
+        If ``faces.device`` names a GPU that is not here.
+    """
     mtcnn = MTCNN(
         keep_all=True,
         min_face_size=settings.min_face_size,
         thresholds=list(settings.thresholds),
-        device=torch.device(device),
+        device=pick_device(settings.device, "faces.device"),
     )
     if settings.exact:
         return FrameByFrame(mtcnn)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.settings import Settings, operational
+from pipeline.settings import Device, Settings, operational
 
 Score = Annotated[float, Field(ge=0, le=1)]
 
@@ -38,5 +38,5 @@ class FacesSettings(Settings):
     """JPEG quality of the stored crops (no chroma subsampling)."""
     batch_frames: int = operational(16, ge=1)
     """Number of frames decoded at once; with exact: true, also the size of MTCNN's batches."""
-    device: Literal["auto", "cpu", "cuda"] = operational("auto")
+    device: Device = operational("auto")
     """Where MTCNN runs; auto uses CUDA if it is available."""

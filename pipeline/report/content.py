@@ -26,6 +26,7 @@ from pipeline.report.results import Results, read_results, result_tables
 from pipeline.report.signals import ALPHABET, LEVELS
 from pipeline.report.sources import Build
 from pipeline.report.summary import build_warnings
+from pipeline.text.demo_model import LABEL
 from pipeline.train.metrics import TITLES as METRIC_TITLES
 from pipeline.train.registry import MODELS
 
@@ -140,7 +141,7 @@ def _incomparable(build: Build) -> str:
     """Say why scores cannot be held against the paper's; nothing when they can."""
     if build.clips_in != PAPER_TABLE1.clips:
         return f"This corpus has {len(build.usable):,} that can be used."
-    return "Here the text model is untrained." if build.made_with.text.model == "demo" else ""
+    return "Here the text model is untrained." if LABEL in build.text_models else ""
 
 
 def _curves(results: Results) -> dict[str, Any]:

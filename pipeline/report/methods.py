@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.report.sources import Build
+from pipeline.text.demo_model import LABEL
 from pipeline.train.registry import MODELS
 
 _BIBLIOGRAPHY = Path(__file__).parent / "data" / "references.bib"
@@ -152,18 +153,23 @@ def _audio(build: Build, versions: Mapping[str, str]) -> tuple[str, list[str]]:
 
 
 def _text(build: Build, versions: Mapping[str, str]) -> tuple[str, list[str]]:
-    s = build.made_with.text
-    if s.model == "demo":
+    models = build.text_models
+    if LABEL in models:
         return (
             "Transcripts were passed through a small untrained text model that serves "
             "demonstration only; its features carry no meaning.",
             [],
         )
     tool = _named("transformers", "transformers", versions)
+    named = " and by ".join(models) or "a text model that the features do not name"
+    is_bert = any(re.search(r"\bBERT\b", model) for model in models)
+    source = f"Devlin et al., 2019; {tool}" if is_bert else tool
+    width = len(build.dataset.attributes.get("text_names", ())) if build.dataset else 0
+    values = f", {width} values per token" if width else ""
     return (
-        f"Transcripts were encoded by Chinese BERT (Devlin et al., 2019; {s.model}, {tool}): the "
-        "last hidden layer, 768 values a token, start and end token kept.",
-        ["devlin2019bert"],
+        f"Transcripts were encoded by {named} ({source}): the last hidden layer{values}, start and "
+        "end token kept.",
+        ["devlin2019bert"] if is_bert else [],
     )
 
 

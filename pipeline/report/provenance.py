@@ -56,8 +56,13 @@ class Difference:
 
 
 def differences(config: Config) -> list[Difference]:
-    """List the settings that differ from their defaults, but for the looks of this page."""
-    ours = _flat(config.model_dump(mode="json", exclude={"report"}))
+    """List the settings that differ from their defaults, but for the looks of this page.
+
+    The text model is not among them: `Build.text_models` knows it, the settings say only where
+    one lies now.
+    """
+    place: dict[str, bool | set[str]] = {"report": True, "text": {"model", "revision"}}
+    ours = _flat(config.model_dump(mode="json", exclude=place))
     defaults = _flat(Config().model_dump(mode="json"))
     return [
         Difference(key, _written(defaults.get(key)), _written(value))

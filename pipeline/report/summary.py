@@ -24,6 +24,7 @@ class Warned:
 
 _EXPLAINED = (
     ("untrained", "The text features come from a random network: report no score made with them."),
+    ("unknown to the text model", "All of them share one vector: choose a model of this language."),
     ("imported OpenFace", "Their OpenFace version and settings are not known to this build."),
     ("not pinned", "Set openface.digest, so that the same image is used next time."),
 )

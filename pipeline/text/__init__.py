@@ -1,1 +1,1 @@
-"""text: 768-d Chinese BERT vectors, one a token."""
+"""text: vectors of Chinese BERT or another encoder, one per token."""

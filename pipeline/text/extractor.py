@@ -1,26 +1,18 @@
-"""text: transcripts through Chinese BERT, one 768-d vector a token."""
+"""text: transcripts through Chinese BERT or another encoder, one vector per token."""
 
 from __future__ import annotations
 
-import tempfile
-import urllib.request
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
-from pathlib import Path
 from typing import Any, ClassVar
 
-from pipeline.errors import BuildError
-from pipeline.extractor import Extractor
+from pipeline.extractor import Extractor, pick_device
 from pipeline.store.features import Features
-from pipeline.store.files import file_digest
-from pipeline.text.demo_model import DEMO_VERSION, LABEL, write_demo_model
+from pipeline.text.loading import load_text_model, takes_attention
 from pipeline.text.settings import TextSettings
+from pipeline.text.source import label
 
-DEMO = "demo"
 ATTENTION = "by_transcript"
-_MODEL_FILES = ("config.json", "model.safetensors", "vocab.txt", "tokenizer.json")
-_FOLDER_NEEDS = f"name a folder that holds a BERT's {', '.join(_MODEL_FILES[:3])}"
 
 
 class TextExtractor(Extractor):
@@ -29,51 +21,54 @@ class TextExtractor(Extractor):
     Parameters
     ----------
     settings : TextSettings
-        The model and its pinned revision.
+        Which model; how long a transcript may be, in tokens; where it runs.
 
     Raises
     ------
     BuildError
-        If the model is neither in a folder nor in the cache, and cannot be downloaded.
+        If the model is not to be had, is not what it says (`pipeline.text.loading`), or
+        ``text.device`` names a GPU that is not here.
 
     Examples
     --------
-    >>> extractor = TextExtractor(TextSettings(model="demo"))
-    >>> features = extractor.extract("太好了！")
+    >>> from pipeline.text.settings import TextSettings
+    >>> features = TextExtractor(TextSettings(model="demo", device="cpu")).extract("我走了。")
     >>> features.info["tokens"]
-    ['[CLS]', '太', '好', '了', '！', '[SEP]']
-    >>> features.arrays["text"].shape
-    (6, 768)
+    ['[CLS]', '我', '走', '了', '。', '[SEP]']
+    >>> features.arrays["text"].shape, features.arrays["text"].dtype
+    ((6, 768), dtype('float32'))
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     packages: ClassVar[tuple[str, ...]] = ("transformers", "tokenizers", "torch")
     preload: ClassVar[tuple[str, ...]] = ("transformers.models.bert.modeling_bert",)
 
     def __init__(self, settings: TextSettings) -> None:
-        import torch
+        from transformers import AttentionInterface
 
-        device = settings.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        AttentionInterface.register(ATTENTION, _attend_by_transcript)
         self.settings = settings
-        self.device = torch.device(device)
-        self.tokenizer, model = load_bert(settings)
-        self.model = model.to(self.device).eval()
-        self.label = LABEL if settings.model == DEMO else settings.model
+        self.device = pick_device(settings.device, "text.device")
+        self.tokenizer, model = load_text_model(settings, ATTENTION)
+        self.model = model.to(self.device)
+        self.label = label(settings)
+        self.first_position = _first_position(model)
+        self.max_tokens = min(
+            settings.max_tokens, model.config.max_position_embeddings - self.first_position
+        )
 
     def extract(self, inputs: str) -> Features:
-        """Compute the token vectors of one transcript.
+        """Map one transcript to its token vectors.
 
         Parameters
         ----------
         inputs : str
-            A transcript of n tokens.
+            The transcript; not segmented into words.
 
         Returns
         -------
         Features
-            As from `extract_batch`.
+            As `extract_batch` gives for each transcript.
         """
         result = self.extract_batch([inputs])[0]
         if isinstance(result, Exception):
@@ -83,54 +78,83 @@ class TextExtractor(Extractor):
     def extract_batch(self, batch: Sequence[str]) -> list[Features | Exception]:
         """Map transcripts in packs: one after the other in a row of ``batch_tokens`` tokens.
 
-        No token is spent on padding but at a pack's end. The packs of a transcript have the
-        same shape whatever else is in them, and attention is worked out for each transcript by
-        itself, so that on a CPU its vectors are the same to the bit in any company.
+        No token is spent on padding except at a pack's end. The packs of a transcript have the
+        same shape whatever else is in them, and each transcript attends to itself alone, so
+        that on a CPU its vectors are the same to the bit in any company. A DeBERTa, whose
+        attention cannot be replaced, takes one transcript at a time.
 
         Parameters
         ----------
         batch : sequence of str
-            Transcripts of any length; those over ``max_tokens`` tokens are cut.
+            Transcripts of any length; those over ``max_tokens`` tokens, or more than the model
+            has positions for, are cut.
 
         Returns
         -------
         list of Features
-            ``text [n + 2, 768]`` float32 with [CLS] first and [SEP] last; ``info`` holds
-            the tokens and how many of them are unknown to the model.
+            ``text [n + 2, width]`` float32, without unit: one row per token, the start token
+            ([CLS]) first and the end token ([SEP]) last; width is the model's, 768 for a base
+            model. ``info`` holds the tokens, how many of them the model does not know
+            (``unknown``), and which model it was.
         """
-        limit = self.settings.max_tokens
-        ids = [self.tokenizer(t, truncation=True, max_length=limit)["input_ids"] for t in batch]
+        ids = [
+            self.tokenizer(text, truncation=True, max_length=self.max_tokens)["input_ids"]
+            for text in batch
+        ]
         vectors: dict[int, Any] = {}
         for pack in _packs([len(row) for row in ids], self.settings.batch_tokens):
             vectors |= zip(pack, self._vectors([ids[i] for i in pack]), strict=True)
-        results: list[Features | Exception] = []
-        for i, row in enumerate(ids):
-            tokens = self.tokenizer.convert_ids_to_tokens(row)
-            info = {
-                "tokens": tokens,
-                "unknown": tokens.count(self.tokenizer.unk_token),
-                "model": self.label,
-            }
-            results.append(Features(arrays={"text": vectors[i]}, info=info))
-        return results
+        return [
+            Features(
+                arrays={"text": vectors[i]},
+                info={
+                    "tokens": self.tokenizer.convert_ids_to_tokens(row),
+                    "unknown": row.count(self.tokenizer.unk_token_id),
+                    "model": self.label,
+                },
+            )
+            for i, row in enumerate(ids)
+        ]
 
     def _vectors(self, rows: list[list[int]]) -> list[Any]:
-        """Send one pack through BERT; return ``[n, 768]`` for each of its transcripts."""
+        """Send one pack through the model; return ``[n, width]`` for each of its transcripts."""
         import torch
 
+        with torch.inference_mode():
+            hidden = list(self._hidden(rows))
+        return [vectors.float().cpu().numpy() for vectors in hidden]
+
+    def _hidden(self, rows: list[list[int]]) -> Iterator[Any]:
+        """Yield the last hidden layer of each transcript of a pack."""
+        import torch
+
+        if not takes_attention(self.model.config.model_type):
+            for row in rows:
+                output = self.model(input_ids=torch.tensor([row], device=self.device))
+                yield output.last_hidden_state[0]
+            return
         lengths = [len(row) for row in rows]
         used = sum(lengths)
         spare = -used % self.settings.batch_tokens
-        ids = [*chain.from_iterable(rows), *[self.tokenizer.pad_token_id] * spare]
-        positions = [*chain.from_iterable(map(range, lengths)), *[0] * spare]
-        with torch.inference_mode():
-            output = self.model(
-                input_ids=torch.tensor([ids], device=self.device),
-                position_ids=torch.tensor([positions], device=self.device),
-                transcripts=[(length, len(list(same))) for length, same in groupby(lengths)],
-            )
-        hidden = output.last_hidden_state[0, :used].float().cpu()
-        return [vectors.numpy() for vectors in hidden.split(lengths)]
+        first = self.first_position
+        ids = [*chain.from_iterable(rows), *[self.tokenizer.pad_token_id or 0] * spare]
+        positions = [
+            *chain.from_iterable(range(first, first + length) for length in lengths),
+            *[first] * spare,
+        ]
+        output = self.model(
+            input_ids=torch.tensor([ids], device=self.device),
+            position_ids=torch.tensor([positions], device=self.device),
+            transcripts=[(length, len(list(same))) for length, same in groupby(lengths)],
+        )
+        yield from output.last_hidden_state[0, :used].split(lengths)
+
+
+def _first_position(model: Any) -> int:
+    """Return the number of a transcript's first position: RoBERTa counts on from its padding."""
+    positions = getattr(model.embeddings, "position_embeddings", None)
+    padding = getattr(positions, "padding_idx", None)
+    return 0 if padding is None else int(padding) + 1
 
 
 def _packs(lengths: list[int], size: int) -> list[list[int]]:
@@ -164,11 +188,18 @@ def _attend_by_transcript(
     query, key, value : torch.Tensor
         ``[1, heads, tokens, width]``.
     scaling : float
-        What scores are multiplied with.
+        Factor of the scores.
     transcripts : list of (length, count)
-        The pack from its start: so many transcripts of so many tokens. What follows is filling.
+        The pack from its start: `count` transcripts of `length` tokens. The rest is filling.
     module, attention_mask, **others
         Also given by transformers; not needed.
+
+    Returns
+    -------
+    attended : torch.Tensor
+        ``[1, tokens, heads, width]``; zeros in the filling.
+    weights : None
+        Not kept.
     """
     from torch.nn.functional import scaled_dot_product_attention
 
@@ -183,114 +214,3 @@ def _attend_by_transcript(
         attended[0, part] = heads.transpose(1, 2).flatten(0, 1)
         start = part.stop
     return attended, None
-
-
-def load_bert(settings: TextSettings) -> tuple[Any, Any]:
-    """Load tokenizer and model: the demo's, or those of a folder, the cache or the hub.
-
-    Weights are read from safetensors only, since a pickle could run code.
-    """
-    if settings.model == DEMO:
-        with tempfile.TemporaryDirectory(prefix="demo-bert-") as folder:
-            write_demo_model(Path(folder))
-            return _from_folder(Path(folder))
-    return _from_folder(find_model(settings))
-
-
-def have_model(settings: TextSettings) -> None:
-    """Make sure that the model is on this machine: in its folder, cached, or downloaded now.
-
-    Raises
-    ------
-    BuildError
-        As `find_model`.
-    """
-    if settings.model != DEMO:
-        find_model(settings)
-
-
-def find_model(settings: TextSettings) -> Path:
-    """Return the folder of the model: as named, from the Hugging Face cache, or downloaded.
-
-    Raises
-    ------
-    BuildError
-        If it is to be had in none of these ways, with the commands that fetch it, or the
-        folder lacks a file.
-    """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.constants import ENDPOINT
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    folder = Path(settings.model)
-    if folder.is_dir():
-        lacking = [name for name in _MODEL_FILES[:3] if not (folder / name).is_file()]
-        if lacking and not (lacking == ["vocab.txt"] and (folder / "tokenizer.json").is_file()):
-            raise BuildError(
-                f"text.model: the folder {folder} lacks {', '.join(lacking)}", _FOLDER_NEEDS
-            )
-        return folder
-    wanted: dict[str, Any] = {
-        "repo_id": settings.model,
-        "revision": settings.revision,
-        "allow_patterns": list(_MODEL_FILES),
-    }
-    try:
-        return Path(snapshot_download(**wanted, local_files_only=True))
-    except (LocalEntryNotFoundError, HfHubHTTPError):
-        pass  # not in the cache yet: ask the hub
-    except ValueError as error:
-        raise BuildError(
-            f"text.model: {settings.model!r} is neither a folder nor a name on the hub ({error})",
-            _FOLDER_NEEDS,
-        ) from error
-    try:
-        urllib.request.urlopen(ENDPOINT, timeout=10).close()  # noqa: S310 - fixed https address
-        return Path(snapshot_download(**wanted))
-    except (OSError, HfHubHTTPError) as error:
-        raise BuildError(
-            f"text.model: {settings.model} at revision {settings.revision[:12]} is neither in the "
-            f"Hugging Face cache nor to be downloaded ({_first_line(error)})",
-            f"on a machine with network run: hf download {settings.model} --revision "
-            f"{settings.revision} --local-dir bert-base-chinese; copy the folder here and build "
-            "with --set text.model=bert-base-chinese",
-        ) from error
-
-
-def _from_folder(folder: Path) -> tuple[Any, Any]:
-    from transformers import AttentionInterface, BertModel, BertTokenizer
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    AttentionInterface.register(ATTENTION, _attend_by_transcript)
-    try:
-        tokenizer = BertTokenizer.from_pretrained(folder)
-        model = BertModel.from_pretrained(
-            folder, use_safetensors=True, add_pooling_layer=False, attn_implementation=ATTENTION
-        )
-    except (OSError, ValueError) as error:
-        raise BuildError(
-            f"text.model: {folder} does not hold a BERT with safetensors weights "
-            f"({_first_line(error)})",
-            _FOLDER_NEEDS,
-        ) from error
-    return tokenizer, model
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-
-
-@cache
-def _folder_digests(folder: Path) -> dict[str, str]:
-    return {name: file_digest(folder / name) for name in _MODEL_FILES if (folder / name).is_file()}
-
-
-def identity(settings: TextSettings) -> dict[str, object]:
-    """Return what identifies the model in a key: the weights themselves, not where they lie."""
-    if settings.model == DEMO:
-        return {"demo": DEMO_VERSION}
-    if Path(settings.model).is_dir():
-        return {"files": _folder_digests(Path(settings.model).resolve())}
-    return {"model": settings.model, "revision": settings.revision}

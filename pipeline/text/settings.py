@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any
 
 from pydantic import Field
 
-from pipeline.settings import Settings, operational
+from pipeline.settings import Device, Settings, operational
+
+DEFAULT_MODEL = "google-bert/bert-base-chinese"
+DEFAULT_REVISION = "8f23c25b06e129b6c986331a13d8d025a92cf0ea"
 
 
 class TextSettings(Settings):
-    """Which BERT turns transcripts into token vectors."""
+    """Which text model turns transcripts into token vectors."""
 
-    model: str = "google-bert/bert-base-chinese"
-    """Name on the Hugging Face hub, path of a folder with a BERT, or demo: an untrained one."""
-    revision: str = "8f23c25b06e129b6c986331a13d8d025a92cf0ea"
-    """Commit of the repository on the hub, so that the weights cannot change."""
+    model: str = Field(DEFAULT_MODEL, min_length=1)
+    """Name on the Hugging Face hub, path of a folder with a model, or demo: an untrained BERT."""
+    revision: str | None = Field(None, min_length=1)
+    """Commit, tag or branch of the hub's repository; null takes 8f23c25 for bert-base-chinese, and
+    of other models the newest. The dataset says which commit it was."""
     max_tokens: int = Field(512, ge=8, le=512)
     """Longest transcript in tokens, [CLS] and [SEP] included; longer ones are truncated."""
     batch_tokens: int = operational(128, ge=8)
-    """Number of tokens per batch, from several transcripts; use more on a GPU, e.g. 4096."""
-    device: Literal["auto", "cpu", "cuda"] = operational("auto")
-    """Where BERT runs; auto uses CUDA if it is available."""
+    """Tokens that go through the model at once, of several transcripts; e.g. 4096 on a GPU."""
+    device: Device = operational("auto")
+    """Where the model runs; auto takes CUDA when there is one."""
+
+    def defining(self) -> dict[str, Any]:
+        """Return what decides the result, but not where the model lies.
+
+        Its content does (`pipeline.text.source.identity`): the same model under another
+        name or in another folder gives the same key and the same dataset.
+        """
+        return {k: v for k, v in super().defining().items() if k not in ("model", "revision")}

@@ -1,4 +1,4 @@
-"""The text stage: a clip's transcript to a vector a token."""
+"""The text stage: a clip's transcript to one vector per token."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _extractor(settings: Any) -> type[Extractor]:
 
 
 def _identity(settings: TextSettings) -> Mapping[str, Any]:
-    from pipeline.text.extractor import identity
+    from pipeline.text.source import identity
 
     return identity(settings)
 

@@ -14,10 +14,11 @@ from pipeline.config import Config
 from pipeline.corpus import GRID, LABELS, label_distances, label_histogram
 from pipeline.dataset.split import PARTS
 from pipeline.errors import BuildError
+from pipeline.extractor import pick_device
 from pipeline.train.load import load_model
 from pipeline.train.read import load_corpus
 from pipeline.train.registry import MODELS, kinships
-from pipeline.train.trainer import pick_device, predict
+from pipeline.train.trainer import predict
 
 _LEAST = 3  # t-SNE of fewer clips shows nothing
 
@@ -103,7 +104,9 @@ def _representations(config: Config, name: str) -> dict[str, Any]:
     form = type(loaded.model).form(loaded.recipe)
     corpus = load_corpus(config.processed / "dataset.h5", form, loaded.recipe, settings.memory_gb)
     part = corpus.parts["test"]
-    by_task = predict(loaded.model, part, pick_device(settings.device), "representations")
+    by_task = predict(
+        loaded.model, part, pick_device(settings.device, "train.device"), "representations"
+    )
     width = min([len(part), *(values.shape[1] for values in by_task.values())])
     return {
         "vectors": np.concatenate([_reduced(values, width) for values in by_task.values()]),

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from pipeline.corpus import MODALITIES
 from pipeline.errors import BuildError
+from pipeline.extractor import pick_device
 from pipeline.train.data import Inputs
 from pipeline.train.models import build_model
 from pipeline.train.models.base import SentimentModel
 from pipeline.train.read import part_of_arrays
 from pipeline.train.recipe import Recipe
 from pipeline.train.registry import MODELS
-from pipeline.train.trainer import pick_device, predict
+from pipeline.train.trainer import predict
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def load_model(path: Path | str, device: str = "auto") -> LoadedModel:
     ----------
     path : str or Path
         ``experiments/table2/mlf_dnn/seed_1``, with ``config.json`` and ``weights.safetensors``.
-    device : {"auto", "cpu", "cuda"}
+    device : {"auto", "cpu", "cuda", "cuda:N"}
         Where the model runs; ``auto`` uses CUDA if it is available.
 
     Returns
@@ -75,7 +76,7 @@ def load_model(path: Path | str, device: str = "auto") -> LoadedModel:
             f"{folder} is not a trained model: {error}",
             "name a folder like processed/experiments/table2/mlf_dnn/seed_1",
         ) from error
-    return LoadedModel(model.to(pick_device(device)).eval(), config, recipe, inputs)
+    return LoadedModel(model.to(pick_device(device, "device")).eval(), config, recipe, inputs)
 
 
 def _inputs(config: dict[str, Any]) -> Inputs:
@@ -115,7 +116,7 @@ def predict_features(
         the dataset trained on. Modalities that this dataset lacks are ignored.
     valid : mapping of str to ndarray ``[L]``, optional
         By modality, the rows that count (vision: those that show a face); all by default.
-    device : {"auto", "cpu", "cuda"}
+    device : {"auto", "cpu", "cuda", "cuda:N"}
         Where to compute.
 
     Returns
@@ -139,7 +140,7 @@ def predict_features(
         form = type(loaded.model).form(loaded.recipe)
         part = part_of_arrays(features, valid or {}, loaded.inputs, form, loaded.recipe)
         torch.set_num_threads(1)
-        for task, values in predict(loaded.model, part, pick_device(device)).items():
+        for task, values in predict(loaded.model, part, pick_device(device, "device")).items():
             by_task.setdefault(task, []).append(float(np.clip(values[0], -1, 1)))
     return {
         task: (float(np.mean(values)), float(np.std(values))) for task, values in by_task.items()

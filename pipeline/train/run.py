@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from pipeline.config import Config
+from pipeline.extractor import pick_device
 from pipeline.runner.children import end_children, end_with_parent
 from pipeline.store.files import write_json
 from pipeline.train.data import Corpus
@@ -30,7 +31,7 @@ from pipeline.train.progress import EpochBars
 from pipeline.train.read import load_corpus
 from pipeline.train.seed import Seed, remove_parts, seed_of, write_seed
 from pipeline.train.stored import stored_key
-from pipeline.train.trainer import Fit, fit, pick_device, seed_everything
+from pipeline.train.trainer import Fit, fit, seed_everything
 from pipeline.train.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ def train_model(config: Config, experiment: str, model: str, jobs: int = 1) -> d
     todo = [seed for seed in seeds if stored_key(seed.folder) != seed.key]
     log.info("%s %s: %d seeds, %d to train", experiment, model, len(seeds), len(todo))
     start = time.perf_counter()
-    _train_all(todo, corpus, pick_device(settings.device), jobs)
+    _train_all(todo, corpus, pick_device(settings.device, "train.device"), jobs)
     if todo:
         log.info("%s %s: %.1f s", experiment, model, time.perf_counter() - start)
     keys = {f"{seed.variant.name}/{seed.folder.name}": seed.key for seed in seeds}

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from pipeline.settings import Settings, explain, operational
+from pipeline.settings import Device, Settings, explain, operational
 from pipeline.train.hyper import Hyper, overlay
 from pipeline.train.recipe import PAPER, PUBLISHED, Recipe
 from pipeline.train.registry import MODELS, ModelName, hyper_for
@@ -64,7 +64,7 @@ class TrainSettings(Settings):
     """Training stops after this many epochs without a better valid loss."""
     resamples: int = Field(1000, ge=10)
     """Number of resamples of clips for each confidence interval and paired test."""
-    device: Literal["auto", "cpu", "cuda"] = operational("auto")
+    device: Device = operational("auto")
     """Where training runs; auto uses CUDA if it is available."""
     memory_gb: float = operational(4.0, gt=0)
     """Features beyond this size are read from a temporary file instead of kept in memory."""

@@ -73,20 +73,6 @@ class Fit:
     seconds: float
 
 
-def pick_device(wanted: str) -> torch.device:
-    """Turn the setting ``auto``, ``cpu`` or ``cuda`` into a device.
-
-    Raises
-    ------
-    BuildError
-        If CUDA is asked for and there is none.
-    """
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise BuildError("train.device is cuda, but torch sees no GPU", "set train.device to auto")
-    auto = wanted == "auto" and torch.cuda.is_available()
-    return torch.device("cuda" if auto or wanted == "cuda" else "cpu")
-
-
 def seed_everything(seed: int) -> None:
     """Make what follows depend on `seed` alone; one thread, so that the core count is no matter."""
     torch.set_num_threads(1)
