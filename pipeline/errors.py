@@ -23,6 +23,10 @@ class BuildError(Exception):
         return f"{self.problem}\n  -> {self.remedy}" if self.remedy else self.problem
 
 
+class NotHereError(BuildError):
+    """Something that a build fetches, a model for example, is not on this machine yet."""
+
+
 class ClipError(Exception):
     """One clip cannot be used. It is quarantined and the others continue.
 

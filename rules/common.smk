@@ -8,7 +8,7 @@ from pipeline.runner import jobs
 from pipeline.runner.children import note_builder
 from pipeline.config import make_config, merge, read_values
 from pipeline.commands.console import SAY
-from pipeline.errors import BuildError
+from pipeline.errors import BuildError, NotHereError
 from pipeline.extractor import check_device
 from pipeline.manifest.sheet import require_labels
 from pipeline.workflow.locks import claim_build
@@ -59,20 +59,12 @@ def told(step):
     return STEPS[step](CONFIG)
 
 
-def text_is_asked_for(targets):
-    """Whether a call's targets may need the text stage; without targets all is built."""
-    others = {"manifest", *(f"stage_{name}" for name in STAGES if name != "text")}
-    return not targets or bool(set(targets) - others)
-
-
 CHANGED, FALSE = [], []  # of the last build: steps with other settings, false records
 
 if workflow.is_main_process:
     note_builder()
     DRY_RUN = workflow.output_settings.dryrun
     with told_by_snakemake():
-        if not DRY_RUN and text_is_asked_for(workflow.dag_settings.targets):
-            have_model(CONFIG.text)  # whose content is part of its features' keys
         if DRY_RUN or claim_build(CONFIG):
             CHANGED = changed_settings(CONFIG, told)
             FALSE = false_records(CONFIG)
@@ -100,9 +92,27 @@ def settings_digest(step):
 
     def of_step(wildcards):
         with told_by_snakemake(f"stage {step}: "):
-            return digest(told(step))
+            try:
+                return digest(told(step))
+            except NotHereError:
+                if workflow.is_main_process and DRY_RUN:
+                    return "not known before it is fetched"
+                raise
 
     return of_step
+
+
+@cache
+def fetch(step):
+    """Download the model that a step's settings file has to name by its content."""
+    with told_by_snakemake():
+        try:
+            told(step)
+        except NotHereError:
+            have_model(CONFIG.text)
+            write_settings(CONFIG, changed_settings(CONFIG, told))
+        except BuildError:
+            pass  # a planned job says it, with its step's name
 
 
 def settings_of(step):
@@ -113,6 +123,8 @@ def settings_of(step):
     path = settings_file(CONFIG, step)
 
     def of_job(wildcards):
+        if workflow.is_main_process and not DRY_RUN:
+            fetch(step)
         if workflow.is_main_process and DRY_RUN:
             own = f"records/{step}/{wildcards.get('shard')}.json"
             if step == "train":

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import BuildError
+from pipeline.errors import BuildError, NotHereError
 from pipeline.store.files import digest, file_digest
 from pipeline.text.demo_model import DEMO_VERSION, LABEL
 from pipeline.text.settings import DEFAULT_MODEL, DEFAULT_REVISION, TextSettings
@@ -239,14 +239,23 @@ def read_config(folder: Path) -> dict[str, Any]:
 def identity(settings: TextSettings) -> dict[str, object]:
     """Return what identifies the model in a key: its content, not where it lies.
 
-    A model that is not on this machine yet is known by its name only; a build fetches it
-    before it asks for keys.
+    Raises
+    ------
+    NotHereError
+        If the model of this name is not on this machine; a build then calls `have_model`.
+    BuildError
+        If its folder lacks a file, or holds a model of a type that is not supported.
     """
     if settings.model == DEMO:
         return {"demo": DEMO_VERSION}
     source = model_here(settings)
-    if source is None or _lacking(source.folder):
-        return {"not here": [settings.model, wanted_revision(settings)]}
+    if source is None or (source.name and _lacking(source.folder)):
+        raise NotHereError(
+            f"text.model: {settings.model} is not on this machine (yet)",
+            "a build downloads it where it can: chsims-build --stage text; chsims-build doctor "
+            "says more",
+        )
+    _check_folder(source.folder)
     return {"model": model_digest(source.folder)}
 
 

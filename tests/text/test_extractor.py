@@ -1,44 +1,28 @@
-"""Text: one vector a token, whatever else is in the batch; no silent fallback."""
+"""Text: one vector per token, whatever else is in the batch, of every type of encoder."""
 
 from __future__ import annotations
 
+import doctest
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertModel, BertTokenizer
+from transformers import AutoModel, AutoTokenizer
 
-from pipeline.errors import BuildError
-from pipeline.text.demo_model import LABEL, vocabulary, write_demo_model
-from pipeline.text.extractor import TextExtractor, _packs, identity, load_bert
+import pipeline.extractor
+import pipeline.text.extractor
+import pipeline.text.source
+from pipeline.text.demo_model import LABEL, write_demo_model
+from pipeline.text.extractor import TextExtractor, _packs
 from pipeline.text.settings import TextSettings
-
-SENTENCES = [
-    "我真的受够了，你走吧。",
-    "好",
-    "Hello 世界 ＡＢＣ １２３ 😀 龘！",
-    "今天是我最幸福的一天，" * 12,
-    "",
-    "他说：“知道了”……",
-]
+from pipeline.text.source import TYPES
+from tests.text.models import KINDS, SENTENCES, write_model
 
 
 @pytest.fixture(scope="module")
 def demo() -> TextExtractor:
     return TextExtractor(TextSettings(model="demo", batch_tokens=64))
-
-
-@pytest.fixture(scope="module")
-def two_layer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT of the published width and vocabulary size's kind, with random weights."""
-    folder = tmp_path_factory.mktemp("bert")
-    words = vocabulary()
-    (folder / "vocab.txt").write_text("\n".join(words) + "\n", "utf-8")
-    torch.manual_seed(0)
-    BertModel(BertConfig(vocab_size=len(words), num_hidden_layers=2)).save_pretrained(folder)
-    BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
-    return folder
 
 
 def test_start_and_end_token_are_kept_and_words_are_not_segmented(demo: TextExtractor) -> None:
@@ -68,15 +52,23 @@ def test_packs_hold_every_transcript_once_and_little_filling() -> None:
         assert [lengths[i] for i in pack] == sorted((lengths[i] for i in pack), reverse=True)
 
 
-def test_a_local_folder_gives_the_last_hidden_state_of_its_model(two_layer_folder: Path) -> None:
-    extractor = TextExtractor(TextSettings(model=str(two_layer_folder)))
-    tokenizer = BertTokenizer.from_pretrained(two_layer_folder)
-    model = BertModel.from_pretrained(two_layer_folder).eval()
-    for sentence, features in zip(SENTENCES, extractor.extract_batch(SENTENCES), strict=True):
-        assert not isinstance(features, Exception)
-        with torch.no_grad():
-            hidden = model(**tokenizer(sentence, return_tensors="pt")).last_hidden_state[0]
-        np.testing.assert_allclose(features.arrays["text"], hidden.numpy(), atol=1e-5)
+def test_the_tests_know_every_supported_type() -> None:
+    assert set(KINDS) == set(TYPES)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_type_gives_the_last_hidden_layer_of_its_own_model(kind: str, tmp_path: Path) -> None:
+    folder = write_model(tmp_path / kind, kind)
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder)
+    for size in (16, 2048):  # more than the model has positions for: packs are no one text
+        extractor = TextExtractor(TextSettings(model=str(folder), batch_tokens=size))
+        for sentence, features in zip(SENTENCES, extractor.extract_batch(SENTENCES), strict=True):
+            assert not isinstance(features, Exception)
+            with torch.no_grad():
+                hidden = model.eval()(**tokenizer(sentence, return_tensors="pt")).last_hidden_state
+            np.testing.assert_allclose(features.arrays["text"], hidden[0].numpy(), atol=1e-5)
+            alone = extractor.extract(sentence).arrays["text"]
+            np.testing.assert_allclose(features.arrays["text"], alone, atol=1e-6)
 
 
 def test_unknown_characters_pass_and_are_counted(demo: TextExtractor) -> None:
@@ -91,6 +83,25 @@ def test_a_very_long_transcript_is_cut_with_its_end_token_kept(demo: TextExtract
     assert features.info["tokens"][-1] == "[SEP]"
 
 
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+def test_a_model_of_few_positions_cuts_what_is_longer(kind: str, tmp_path: Path) -> None:
+    folder = write_model(tmp_path / kind, kind, max_position_embeddings=32)
+    positions = 32 if kind == "bert" else 32 - 2  # RoBERTa's start after its padding's number
+    for size in (16, 256):
+        extractor = TextExtractor(TextSettings(model=str(folder), batch_tokens=size))
+        features = extractor.extract("好" * 100)
+        assert features.arrays["text"].shape == (positions, 48)
+        assert features.info["tokens"][-1] == extractor.tokenizer.sep_token
+
+
+def test_half_precision_weights_are_computed_in_float32(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "full")
+    AutoModel.from_pretrained(folder).half().save_pretrained(tmp_path / "half")
+    AutoTokenizer.from_pretrained(folder).save_pretrained(tmp_path / "half")
+    extractor = TextExtractor(TextSettings(model=str(tmp_path / "half")))
+    assert {p.dtype for p in extractor.model.parameters()} == {torch.float32}
+
+
 def test_the_demo_model_is_marked_and_always_the_same(demo: TextExtractor, tmp_path: Path) -> None:
     assert demo.extract("好").info["model"] == LABEL
     for name in ("a", "b"):
@@ -100,30 +111,10 @@ def test_the_demo_model_is_marked_and_always_the_same(demo: TextExtractor, tmp_p
     assert first == second
 
 
-def test_a_model_that_is_not_to_be_had_stops_with_the_command_that_fetches_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(BuildError) as caught:
-        load_bert(TextSettings(model="nobody/never-in-a-cache"))
-    assert "hf download nobody/never-in-a-cache" in caught.value.remedy
-    assert "--local-dir" in caught.value.remedy
-
-
-def test_pickled_weights_are_refused(two_layer_folder: Path, tmp_path: Path) -> None:
-    for name in ("config.json", "vocab.txt", "tokenizer_config.json"):
-        (tmp_path / name).write_bytes((two_layer_folder / name).read_bytes())
-    torch.save({}, tmp_path / "pytorch_model.bin")
-    with pytest.raises(BuildError, match="safetensors"):
-        load_bert(TextSettings(model=str(tmp_path)))
-
-
-def test_the_key_follows_the_weights_not_the_place(two_layer_folder: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    for path in two_layer_folder.iterdir():
-        (copy / path.name).write_bytes(path.read_bytes())
-    first = identity(TextSettings(model=str(two_layer_folder)))
-    assert identity(TextSettings(model=str(copy))) == first
-    assert identity(TextSettings(model="demo")) != first
+@pytest.mark.parametrize(
+    "module", [pipeline.extractor, pipeline.text.extractor, pipeline.text.source]
+)
+def test_the_examples_in_the_docstrings_run(module: object) -> None:
+    failed, tried = doctest.testmod(module)  # type: ignore[arg-type]
+    assert tried > 0
+    assert failed == 0
