@@ -138,8 +138,9 @@ class Build:
     @cached_property
     def text_models(self) -> list[str]:
         """What the features say of the text model that made them, whatever is configured now."""
-        if self.dataset is not None:
-            return [str(model) for model in self.dataset.attributes.get("text_models", [])]
+        stored = self.dataset.attributes.get("text_models") if self.dataset else None
+        if stored:
+            return [str(model) for model in stored]
         headers = (self.store.header("text", clip) for clip in sorted(self.done["text"]))
         models = {header["info"].get("model") for header in headers if header is not None}
         return sorted(str(model) for model in models if model)

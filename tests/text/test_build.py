@@ -51,7 +51,7 @@ def test_a_model_in_another_folder_recomputes_nothing_and_gives_the_same_bytes(
         assert json.loads(file.attrs["text_models"]) == [label(text)]
         assert str(tmp_path) not in str(dict(file.attrs.items()))
         (warning,) = [w for w in json.loads(file.attrs["warnings"]) if "unknown" in w]
-        assert warning.startswith("29% of the transcripts' tokens are unknown to the text model")
+        assert warning.startswith("33% of the transcripts' tokens are unknown to the text model")
     config = make_config({"processed": str(corpus.processed), "text": {"model": "elsewhere"}})
     build = read_build(config)
     paragraph, bibliography = methods(build, {}, [])
