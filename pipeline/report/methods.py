@@ -129,8 +129,8 @@ def _vision(build: Build, _: Mapping[str, str]) -> tuple[str, list[str]]:
     treated = {"zero": "were set to zero", "drop": "were left out", "keep": "were kept"}[s.invalid]
     pool = f"; {s.pool} successive {rows} were averaged" if s.pool > 1 else ""
     return (
-        "The vision feature has 709 values per frame (gaze, eye and face landmarks, head pose, shape "
-        f"parameters, action units); {rows} in which OpenFace found no face {treated}{pool}.",
+        "The vision feature has 709 values per frame (gaze, eye and face landmarks, head pose, "
+        f"shape parameters, action units); {rows} in which OpenFace found no face {treated}{pool}.",
         [],
     )
 
