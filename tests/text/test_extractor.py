@@ -11,7 +11,6 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 import pipeline.extractor
-import pipeline.text.extractor
 import pipeline.text.source
 from pipeline.text.demo_model import LABEL, write_demo_model
 from pipeline.text.extractor import TextExtractor, _packs
@@ -111,9 +110,7 @@ def test_the_demo_model_is_marked_and_always_the_same(demo: TextExtractor, tmp_p
     assert first == second
 
 
-@pytest.mark.parametrize(
-    "module", [pipeline.extractor, pipeline.text.extractor, pipeline.text.source]
-)
+@pytest.mark.parametrize("module", [pipeline.extractor, pipeline.text.source])
 def test_the_examples_in_the_docstrings_run(module: object) -> None:
     failed, tried = doctest.testmod(module)  # type: ignore[arg-type]
     assert tried > 0
