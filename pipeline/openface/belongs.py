@@ -118,8 +118,12 @@ def _check_place(
         The points in the clip's picture as displayed; None for crops of the face.
     """
     shown = face.sizes[0]
-    # a camera of the user's own, or points that were mapped, say nothing of the picture's size
-    sizes = [size for size in face.sizes if not camera.default or camera.has_size(*size)]
+    known = [*face.sizes, (face.crop, face.crop)]
+    if not camera.default and any(camera.was_moved_from(*size) for size in known):
+        sizes = []
+    else:
+        # a camera of the user's own, or points that were mapped, say nothing of the size
+        sizes = [size for size in face.sizes if not camera.default or camera.has_size(*size)]
     scaled = [seen * (np.array(shown) / size) for size in sizes]
     for points in scaled:
         if _share_near(points, found, side) >= 0.5:

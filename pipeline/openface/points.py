@@ -42,7 +42,14 @@ class Camera:
         OpenFace takes the mean of 500 width / 640 and 500 height / 480 as its focal length
         (``SequenceCapture::SetCameraIntrinsics``).
         """
-        expected = 250 * (self.width / 640 + self.height / 480)
+        return self._fits(self.width, self.height)
+
+    def was_moved_from(self, width: float, height: float) -> bool:
+        """Tell whether it is the camera of a picture of this size, but for its centre."""
+        return self._fits(width, height) and not self.has_size(width, height)
+
+    def _fits(self, width: float, height: float) -> bool:
+        expected = 250 * (width / 640 + height / 480)
         return self.exact and abs(self.focal / expected - 1) < 0.01
 
     def has_size(self, width: float, height: float) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.belongs import CROP
 from pipeline.errors import ClipError
 from pipeline.openface.columns import COLUMNS
 from pipeline.openface.imported import ImportedOpenFace, ImportInputs
@@ -18,7 +19,7 @@ from pipeline.store.features import Features
 from tests.conftest import DEMO
 from tests.media import FACE, face_clip, ffmpeg
 from tests.openface.csvs import changed, demo_csv, real_csv, with_cell, with_rows, with_timestamps
-from tests.openface.faces import CROP, face_of
+from tests.openface.faces import face_of
 
 ROWS, PICTURES = 64, 51
 CLIP = DEMO / "video_0003" / "0007.mp4"
