@@ -1,15 +1,15 @@
 """How often a CSV of another clip or picture is told from the right one, on the demo corpus.
 
     chsims-build --config config/demo.yaml --stage faces
-    python benchmarks/belongs.py processed/demo
+    python benchmarks/belongs.py processed/demo [--docs]
 
-The demo's CSVs are of 224-pixel crops; each is also put into the whole picture, where MTCNN
-found the face. Prints the table in docs/openface.md.
+The demo's CSVs are of 224-pixel crops. Each is also put into the whole picture, where MTCNN
+found the face. --docs renews the table in docs/openface.md.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -26,7 +26,9 @@ Table = NDArray[np.float32]
 
 CROP = 224
 _MARGIN = 0.3
-_CSVS = Path(__file__).parents[1] / "raw" / "demo" / "openface"
+_ROOT = Path(__file__).parents[1]
+_CSVS = _ROOT / "raw" / "demo" / "openface"
+_PAGE = _ROOT / "docs" / "openface.md"
 
 # the landmark that stands in each one's place in a mirrored face
 _MIRRORED = [
@@ -155,5 +157,21 @@ def _line(words: str, results: list[list[bool]]) -> str:
     return f"| {words} | " + " | ".join(f"{sum(r)} of {len(r)}" for r in results) + " |"
 
 
+def main() -> None:
+    """Print the table; put it into docs/openface.md if asked."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("processed", type=Path, help="the demo's build")
+    parser.add_argument("--docs", action="store_true", help="renew docs/openface.md")
+    options = parser.parse_args()
+    lines = list(table_of_rates(demo(options.processed)))
+    print("\n".join(lines))
+    if options.docs:
+        from page import put_into_page
+
+        put_into_page(_PAGE, "belongs", lines)
+
+
 if __name__ == "__main__":
-    print("\n".join(table_of_rates(demo(Path(sys.argv[1])))))
+    main()
