@@ -15,9 +15,7 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 
 include: "rules/common.smk"
 include: "rules/manifest.smk"
-include: "rules/vision.smk"
-include: "rules/audio.smk"
-include: "rules/text.smk"
+include: "rules/stages.smk"
 include: "rules/dataset.smk"
 include: "rules/train.smk"
 include: "rules/report.smk"
@@ -26,7 +24,7 @@ include: "rules/report.smk"
 # every file that is to stay is named, since Snakemake does not miss what only lies between
 DATASET = [
     rules.manifest.output,
-    lasting_records(STAGES),
+    lasting_records(wanted(CONFIG)),
     rules.dataset.output,
 ]
 TRAINING = [DATASET, [trained(experiment) for experiment in TRAINED], RESULTS]

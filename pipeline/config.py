@@ -5,10 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self, cast
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from pipeline.audio.settings import AudioSettings
 from pipeline.dataset.settings import DatasetSettings
@@ -19,6 +27,8 @@ from pipeline.manifest.settings import ManifestSettings
 from pipeline.openface.settings import OpenFaceSettings
 from pipeline.report.settings import ReportSettings
 from pipeline.settings import Settings, explain, operational
+from pipeline.stages import NONE, STAGES, extractors
+from pipeline.store.layout import Layout
 from pipeline.text.settings import TextSettings
 from pipeline.train.settings import TrainSettings
 from pipeline.vision.settings import VisionSettings
@@ -32,6 +42,33 @@ class RunSettings(Settings):
     """Only these clips, e.g. video_0001/0003 (--clip)."""
     force: tuple[str, ...] = operational(())
     """Stages that are computed again even where nothing changed (--force)."""
+
+
+class FeaturesSettings(Settings):
+    """What fills each slot of the dataset: the name of an extractor, or none."""
+
+    text: str = "bert"
+    """Feature of the transcript: bert, or none."""
+    audio: str = "librosa"
+    """Feature of the sound: librosa, or none."""
+    vision: str = "openface"
+    """Feature of the speaker's face: openface, or none (no faces and no OpenFace then)."""
+
+    @field_validator("text", "audio", "vision", mode="before")
+    @classmethod
+    def _known(cls, value: Any, info: ValidationInfo) -> Any:
+        choices = (*extractors(str(info.field_name)), NONE)
+        if value is None:  # YAML's null
+            return NONE
+        if value not in choices:
+            raise ValueError(f"give one of {', '.join(choices)} (found {value!r})")
+        return value
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if (self.text, self.audio, self.vision) == (NONE, NONE, NONE):
+            raise ValueError("all three slots are none: a dataset needs at least one feature")
+        return self
 
 
 class Config(Settings):
@@ -49,6 +86,8 @@ class Config(Settings):
     """quarantine: leave a bad clip out and go on; stop: end the build at the first one."""
     max_quarantined: float = operational(0.1, ge=0, le=1)
     """Share of clips in quarantine above which the build ends with an error status."""
+    features: FeaturesSettings = FeaturesSettings()
+    """Extractor of each modality."""
     manifest: ManifestSettings = ManifestSettings()
     """Label sheet, media files and corpus rules."""
     frames: FramesSettings = FramesSettings()
@@ -72,6 +111,27 @@ class Config(Settings):
     run: RunSettings = Field(RunSettings(), exclude=True)
     """Set by the command line only."""
 
+    @property
+    def layout(self) -> Layout:
+        """The files of the build that this configuration describes."""
+        return Layout(self.processed)
+
+
+def _with_other_stages() -> type[Config]:
+    """Add the settings of stages from other packages to the tree."""
+    others = {
+        stage.name: (stage.settings_type, stage.settings_type())
+        for stage in STAGES.values()
+        if stage.name not in Config.model_fields
+    }
+    if not others:
+        return Config
+    return create_model("Config", __base__=Config, **cast(Any, others))
+
+
+TREE: type[Config] = _with_other_stages()
+"""The whole tree of settings."""
+
 
 def make_config(values: Mapping[str, Any]) -> Config:
     """Check a nested mapping against the tree.
@@ -82,7 +142,7 @@ def make_config(values: Mapping[str, Any]) -> Config:
         Naming every wrong key or value, with the nearest known name.
     """
     try:
-        return Config.model_validate(as_meant(values, Config))
+        return TREE.model_validate(as_meant(values, TREE))
     except ValidationError as error:
         known = [name for name, _ in every_field()]
         found = [explain(item, known) for item in _innermost(error.errors())]
@@ -157,7 +217,7 @@ def merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
             into[key] = dict(value) if isinstance(value, Mapping) else value
 
 
-def every_field(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def every_field(model: type[BaseModel] = TREE, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield each setting's dotted name and pydantic field, groups included, in order."""
     for name, field in model.model_fields.items():
         if field.exclude:

@@ -22,8 +22,8 @@ Label = Literal["M", "T", "A", "V"]
 LABELS: tuple[Label, ...] = ("M", "T", "A", "V")
 """The multimodal label, and one label per modality."""
 
-MODALITIES = ("text", "audio", "vision")
-"""The kinds of features that a dataset can hold."""
+MODALITIES: tuple[str, ...] = ("text", "audio", "vision")
+"""The slots of a dataset, in the order in which files and reports list them."""
 
 MODALITY_OF: Mapping[str, str] = MappingProxyType({"T": "text", "A": "audio", "V": "vision"})
 """The modality that a unimodal label is about; M is about all of them."""

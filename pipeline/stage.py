@@ -2,17 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pipeline.config import Config
 from pipeline.extractor import Extractor
+from pipeline.settings import Settings
 from pipeline.store.features import Store
 from pipeline.store.files import digest, package_versions
 from pipeline.store.shards import Clip
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number per clip that says how good a stage's result is.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the dataset's ``quality`` group.
+    key : str
+        Where the stage's extractor leaves it in a feature file's info.
+    title : str
+        Column heading in the report.
+    unit : {'', '%', 'dB', ...}
+        '%' for a share between 0 and 1, which the report shows as a percentage.
+    """
+
+    name: str
+    key: str
+    title: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """What a stage puts into a slot of the dataset.
+
+    Parameters
+    ----------
+    slot : {'text', 'audio', 'vision'}
+        The modality that it describes.
+    extractor : str
+        The value of ``features.SLOT`` that chooses this stage, e.g. ``librosa``.
+    names : callable
+        Maps the stage's settings and the feature's width to the name of each dimension.
+    rate : callable
+        Maps the configuration to steps per second; None where a step is not a span of time.
+    step : str
+        What a step is: ``token``, ``frame``.
+    array : str
+        Name of the array ``[steps, width]`` in the feature file.
+    mask : str
+        Name of the array ``[steps]`` that is 1 where a step is valid; empty without one.
+    """
+
+    slot: str
+    extractor: str
+    names: Callable[[Any, int], Sequence[str]]
+    rate: Callable[[Config], float | None]
+    step: str
+    array: str
+    mask: str = ""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What a stage left in all clips of a dataset together.
+
+    Parameters
+    ----------
+    sources : frozenset of str
+        Where its features come from (`Stage.sources`).
+    steps : int
+        Steps of its feature.
+    totals : mapping of str to float
+        The sum of each of its figures; NaN where a clip lacks one.
+    """
+
+    sources: frozenset[str]
+    steps: int
+    totals: Mapping[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +98,8 @@ class Stage:
     ----------
     name : str
         Also the name of its settings in the configuration and of its folder.
+    settings_type : type of Settings
+        Its settings; a stage that the configuration tree does not know yet is added to it.
     source : {'media', 'text', 'none'}
         What of the clip itself goes into the key.
     inputs : tuple of Stage
@@ -31,28 +108,66 @@ class Stage:
         Opens one clip's inputs for the extractor.
     extractor : callable
         Imports the extractor's class.
-    identity : callable, optional
+    feature : Feature, optional
+        What it puts into a slot of the dataset.
+    figures : tuple of Figure
+        Quality figures per clip, for the dataset and the report.
+    decodes : {'', 'video', 'sound'}
+        The stream that it decodes; its info then holds the number of ``errors`` met.
+    sources : mapping of str to str
+        Attributes of the dataset that list where features come from, each with the key of the
+        info that says so per clip (``{"text_models": "model"}``).
+    remarks : callable
+        Maps settings and an `Overview` of all clips to warnings for the dataset.
+    identity : callable
         What else identifies the extractor in a key: a model's weights, a program's version.
-    external : callable, optional
+    external : callable
         Digest of a further file of the user's that the clip's result depends on.
+    watched : callable
+        Folder and paths of all such files: when one changes, the stage's jobs look again.
+    ready : callable, optional
+        Checks before any job runs that a model or a device is there; raises BuildError.
     batch : callable
         Clips that the extractor takes at once; 1 sends them through a process pool.
     transient : bool
         Its files are only kept until the stages that read them are done.
+    kept : callable
+        Whether a configuration keeps the files of a transient stage all the same.
+    attachments : tuple of str
+        Suffixes of the files that lie next to its feature files.
     job_shards : int
         Shards that one job handles: more where loading the libraries takes longer than a shard.
+    threads : int
+        Cores that one job can use.
+    memory_mb : callable
+        Maps the configuration and a job's cores to the memory that it may need.
+    priority : int
+        Jobs of stages with a higher one start first.
     """
 
     name: str
+    settings_type: type[Settings]
     source: Literal["media", "text", "none"]
     inputs: tuple[Stage, ...]
     load: Callable[[Build, Clip], Any]
     extractor: Callable[[Any], type[Extractor]]
+    feature: Feature | None = None
+    figures: tuple[Figure, ...] = ()
+    decodes: Literal["", "video", "sound"] = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    remarks: Callable[[Any, Overview], Iterable[str]] = lambda settings, overview: ()
     identity: Callable[[Any], Mapping[str, Any]] = lambda settings: {}
     external: Callable[[Config, Clip], str] = lambda config, clip: ""
+    watched: Callable[[Config], tuple[Path, Sequence[Path]] | None] = lambda config: None
+    ready: Callable[[Config], None] | None = None
     batch: Callable[[Any], int] = lambda settings: 1
     transient: bool = False
+    kept: Callable[[Config], bool] = lambda config: False
+    attachments: tuple[str, ...] = ()
     job_shards: int = 1
+    threads: int = 1
+    memory_mb: Callable[[Config, int], int] = lambda config, threads: 2000
+    priority: int = 0
 
     def make(self, config: Config, threads: int) -> Extractor:
         """Make the extractor, with its models loaded."""

@@ -7,8 +7,12 @@ To add one: a folder with ``settings.py``, ``extractor.py`` and ``stage.py`` (re
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
 from pipeline.audio.stage import AUDIO
+from pipeline.corpus import MODALITIES
+from pipeline.errors import BuildError
 from pipeline.faces.stage import FACES
 from pipeline.frames.stage import FRAMES
 from pipeline.openface.stage import OPENFACE
@@ -16,13 +20,81 @@ from pipeline.stage import Stage
 from pipeline.text.stage import TEXT
 from pipeline.vision.stage import VISION
 
-STAGES: dict[str, Stage] = {
-    stage.name: stage for stage in (FRAMES, FACES, OPENFACE, VISION, AUDIO, TEXT)
-}
+if TYPE_CHECKING:
+    from pipeline.config import Config
 
+_OWN = (FRAMES, FACES, OPENFACE, VISION, AUDIO, TEXT)
+
+ENTRY_POINTS = "chsims_build.extractors"
+"""Group of entry points through which another package adds stages: each names a `Stage`."""
+
+NONE = "none"
+"""Value of a slot in ``features`` that leaves its modality out."""
+
+
+def _all_stages() -> dict[str, Stage]:
+    """Return our own stages, then those of other packages, by name."""
+    stages = {stage.name: stage for stage in _OWN}
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
+        try:
+            stage = point.load()
+        except Exception as error:  # another package's code: say whose it is
+            raise BuildError(
+                f"the extractor {point.name} ({point.value}) cannot be loaded: {error!r}",
+                f"mend or remove the package {point.dist.name if point.dist else '?'}",
+            ) from error
+        if not isinstance(stage, Stage) or stage.name in {*stages, "manifest", "dataset"}:
+            raise BuildError(
+                f"the entry point {point.name} ({point.value}) is no Stage with a name of its own",
+                "see docs/extending.md: it names a pipeline.stage.Stage",
+            )
+        stages[stage.name] = stage
+    return stages
+
+
+STAGES: dict[str, Stage] = _all_stages()
 
 STEPS = ("manifest", *STAGES, "dataset", "train", "report")
 """Every step of the DAG, in the order that data takes."""
+
+
+def extractors(slot: str) -> dict[str, Stage]:
+    """Return the stages that can fill a slot, by the name that ``features`` calls them."""
+    return {
+        stage.feature.extractor: stage
+        for stage in STAGES.values()
+        if stage.feature is not None and stage.feature.slot == slot
+    }
+
+
+def slots(config: Config) -> dict[str, Stage]:
+    """Return the stage of each slot that is filled, in the order of `MODALITIES`."""
+    chosen = {slot: getattr(config.features, slot) for slot in MODALITIES}
+    return {slot: extractors(slot)[name] for slot, name in chosen.items() if name != NONE}
+
+
+def wanted(config: Config) -> list[str]:
+    """Return the stages that the filled slots need, in the order data takes."""
+    return needed_for(stage.name for stage in slots(config).values())
+
+
+def stage_called(config: Config, name: str) -> Stage:
+    """Return the stage of a name, or the one in the slot of that name.
+
+    Raises
+    ------
+    BuildError
+        If the slot is empty.
+    """
+    if name in MODALITIES:
+        filled = slots(config)
+        if name not in filled:
+            raise BuildError(
+                f"features.{name} is none: no {name} feature is computed",
+                f"choose one: --set features.{name}={next(iter(extractors(name)))}",
+            )
+        return filled[name]
+    return STAGES[name]
 
 
 def needed_for(names: Iterable[str]) -> list[str]:
@@ -35,6 +107,8 @@ def needed_for(names: Iterable[str]) -> list[str]:
     return [name for name in STAGES if name in found]
 
 
-def consumers(stage: Stage) -> list[Stage]:
-    """Return the stages that read a stage's files."""
-    return [other for other in STAGES.values() if stage in other.inputs]
+def consumers(config: Config, stage: Stage) -> list[Stage]:
+    """Return the stages that read a stage's files, those that no slot needs left out."""
+    needed = wanted(config)
+    readers = [other for other in STAGES.values() if stage in other.inputs]
+    return [other for other in readers if other.name in needed] or readers

@@ -1,39 +1,25 @@
 # The configuration, the shards and what all rules share.
 
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
-from pipeline.runner import jobs
-from pipeline.runner.children import note_builder
-from pipeline.config import make_config, merge, read_values
 from pipeline.commands.console import SAY
-from pipeline.errors import BuildError, NotHereError
-from pipeline.extractor import check_device
-from pipeline.manifest.sheet import require_labels
-from pipeline.workflow.locks import claim_build
-from pipeline.workflow.recheck import false_records, forget_records
-from pipeline.stages import STAGES, needed_for
-from pipeline.workflow.settings_files import (
-    STEPS,
-    changed_settings,
-    new_file,
-    settings_file,
-    write_settings,
-)
-from pipeline.store.files import digest
-from pipeline.text.source import have_model
+from pipeline.config import merge, read_values
+from pipeline.errors import BuildError
+from pipeline.runner.jobs import job_names, jobs_read, shards_of_job
+from pipeline.stages import STAGES, needed_for, slots, wanted
 from pipeline.workflow.closing import closing_words, forget_stop
+from pipeline.workflow.start import start
 from snakemake.exceptions import WorkflowError
 
 
 class BuildStopped(WorkflowError):
-    """What the person at the keyboard has to mend; pipeline/commands/console.py prints its words alone."""
+    """What the user has to mend; pipeline/commands/console.py prints its words alone."""
 
 
 @contextmanager
 def told_by_snakemake(where=""):
-    """Hand what the person at the keyboard has to mend to Snakemake, which ends with it."""
+    """Hand what the user has to mend to Snakemake, which ends with it."""
     try:
         yield
     except BuildError as error:
@@ -41,7 +27,7 @@ def told_by_snakemake(where=""):
 
 
 def say(words):
-    """Tell the person at the keyboard, through whatever prints Snakemake's messages."""
+    """Print a line for the user, through whatever prints Snakemake's messages."""
     logger.info(words, extra={SAY: True})
 
 
@@ -49,38 +35,15 @@ with told_by_snakemake():
     # Snakemake reads YAML 1.1, in which off is false and 0010 is 8: read what was written again
     merge(config, read_values(tuple(map(Path, workflow.overwrite_configfiles)), ()))
     merge(config, workflow.config_settings.config)
-    CONFIG = make_config(config)
-    SHARDS = jobs.shard_names(CONFIG)
+    START = start(
+        config,
+        main=workflow.is_main_process,
+        dry_run=workflow.output_settings.dryrun,
+        say=say,
+    )
 
-
-@cache
-def told(step):
-    """What decides a step's result, beside the files that it reads."""
-    return STEPS[step](CONFIG)
-
-
-CHANGED, FALSE = [], []  # of the last build: steps with other settings, false records
-
-if workflow.is_main_process:
-    note_builder()
-    DRY_RUN = workflow.output_settings.dryrun
-    with told_by_snakemake():
-        if DRY_RUN or claim_build(CONFIG):
-            CHANGED = changed_settings(CONFIG, told)
-            FALSE = false_records(CONFIG)
-        if not DRY_RUN:
-            write_settings(CONFIG, CHANGED)
-            forget_records(CONFIG, FALSE)
-        for changed in CHANGED:
-            if not changed.is_new:
-                say(f"{changed.step}: its settings differ from the last build's")
-        for record in FALSE:
-            if record.stem.startswith("clips-"):
-                continue  # of an earlier call with --clip
-            say(f"{record} does not hold any more: what it names is looked at again")
-
-PROCESSED = str(CONFIG.processed)
-SELECTED = [jobs.selection_name(CONFIG)] if CONFIG.run.clips else SHARDS
+CONFIG, FILES = START.config, START.config.layout
+SELECTED = START.selected
 
 
 wildcard_constraints:
@@ -92,47 +55,17 @@ def settings_digest(step):
 
     def of_step(wildcards):
         with told_by_snakemake(f"stage {step}: "):
-            try:
-                return digest(told(step))
-            except NotHereError:
-                if workflow.is_main_process and DRY_RUN:
-                    return "not known before it is fetched"
-                raise
+            return START.digest(step)
 
     return of_step
 
 
-@cache
-def fetch(step):
-    """Download the model that a step's settings file has to name by its content."""
-    with told_by_snakemake():
-        try:
-            told(step)
-        except NotHereError:
-            have_model(CONFIG.text)
-            write_settings(CONFIG, changed_settings(CONFIG, told))
-        except BuildError:
-            pass  # a planned job says it, with its step's name
-
-
-def settings_of(step):
-    """A step's settings file, once it could be written: newer than what was made with others.
-
-    A dry run has not written it, nor removed the false records; a new file stands for it.
-    """
-    path = settings_file(CONFIG, step)
+def settings_of(step, record=None):
+    """A step's settings file, if it could be written: newer than what was made with others."""
 
     def of_job(wildcards):
-        if workflow.is_main_process and not DRY_RUN:
-            fetch(step)
-        if workflow.is_main_process and DRY_RUN:
-            own = f"records/{step}/{wildcards.get('shard')}.json"
-            if step == "train":
-                own = f"experiments/{wildcards.get('experiment')}/{wildcards.get('model')}.json"
-            changed = [each.step for each in CHANGED]
-            if step in changed or CONFIG.processed / own in FALSE:
-                return [str(new_file())]
-        return [str(path)] if path.is_file() else []
+        own = record and Path(str(record).format(**dict(wildcards.items())))
+        return START.settings_input(step, own)
 
     return of_job
 
@@ -142,19 +75,27 @@ def shard_files(stage):
 
     def of_job(wildcards):
         with told_by_snakemake():
-            names = jobs.shards_of_job(stage, wildcards.shard, SELECTED)
-        return expand(PROCESSED + "/shards/{shard}.json", shard=names)
+            return [
+                FILES.shard(s) for s in shards_of_job(stage, wildcards.shard, SELECTED)
+            ]
+
+    return of_job
+
+
+def records_read(stage):
+    """The records of the jobs whose files a job of a stage reads."""
+
+    def of_job(wildcards):
+        with told_by_snakemake():
+            jobs = jobs_read(stage, wildcards.shard, SELECTED)
+            return [FILES.record(name, job) for name, job in jobs]
 
     return of_job
 
 
 def records(stage):
-    """The records of a stage, one a job."""
-    return expand(
-        PROCESSED + "/records/{stage}/{shard}.json",
-        stage=stage,
-        shard=jobs.job_names(stage, SELECTED),
-    )
+    """The records of a stage, one per job."""
+    return [FILES.record(stage, job) for job in job_names(stage, SELECTED)]
 
 
 def lasting_records(stages):
@@ -162,40 +103,50 @@ def lasting_records(stages):
     return [records(stage) for stage in stages if not STAGES[stage].transient]
 
 
-def job_threads(stage, most):
-    """Threads of each of a stage's jobs: `most`, or one where there are jobs enough for all cores.
+def record_of(stage):
+    """The record that a job of a stage writes; a transient stage's goes with its files."""
+    record = str(FILES.record(stage.name, "{shard}"))
+    return temp(record) if stage.transient else record
+
+
+def job_threads(stage):
+    """Threads of each of a stage's jobs: one where there are jobs enough for all cores.
 
     While a job loads its libraries it keeps one core busy, however many it has.
     """
     if not workflow.is_main_process or workflow.resource_settings.nodes is not None:
-        return most  # on a cluster a job has cores of its own
+        return stage.threads  # on a cluster a job has cores of its own
     cores = workflow.resource_settings.cores
-    count = len(jobs.job_names(stage, SELECTED))
-    return 1 if cores and count >= 4 * cores else most
+    jobs = len(job_names(stage.name, SELECTED))
+    return 1 if cores and jobs >= 4 * cores else stage.threads
 
 
-# targets that build one stage of all clips: snakemake --cores 8 stage_audio
-for stage in STAGES:
+def job_memory_of(stage):
+    """Memory of a stage's jobs, in MB."""
+
+    def of_job(wildcards, threads):
+        return stage.memory_mb(CONFIG, threads)
+
+    return of_job
+
+
+# targets that build one stage of all clips, or what is in a slot: snakemake --cores 8 stage_audio
+SLOTS = slots(CONFIG)
+for target, stage in {**{s.name: s for s in STAGES.values()}, **SLOTS}.items():
 
     rule:
         name:
-            f"stage_{stage}"
+            f"stage_{target}"
         input:
-            lasting_records(needed_for([stage])) or records(stage),
+            lasting_records(needed_for([stage.name])) or records(stage.name),
         localrule: True
 
 
 onstart:
     forget_stop(CONFIG)
     # now and here, where there may be a network: not when the first of its jobs starts
-    due = {job.rule.name for job in workflow.dag.needrun_jobs()}
     with told_by_snakemake():
-        if "text" in due:
-            have_model(CONFIG.text)
-        if "dataset" in due:
-            require_labels(CONFIG)
-        for step in due & {"faces", "text", "train"}:
-            check_device(getattr(CONFIG, step).device, f"{step}.device")
+        START.check_ready(job.rule.name for job in workflow.dag.needrun_jobs())
 
 
 onsuccess:

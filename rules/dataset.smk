@@ -3,19 +3,15 @@
 
 rule dataset:
     input:
-        manifest=PROCESSED + "/manifest.parquet",
-        manifest_quarantine=PROCESSED + "/manifest_quarantine.json",
-        faces=records("faces"),
-        openface=records("openface"),
-        vision=records("vision"),
-        audio=records("audio"),
-        text=records("text"),
+        manifest=FILES.manifest,
+        manifest_quarantine=FILES.manifest_quarantine,
+        records=lasting_records(wanted(CONFIG)),
         settings=settings_of("dataset"),
     output:
-        dataset=PROCESSED + "/dataset.h5",
-        quarantine=PROCESSED + "/quarantine.csv",
+        dataset=FILES.dataset,
+        quarantine=FILES.quarantine,
     log:
-        PROCESSED + "/logs/dataset.log",
+        FILES.logs / "dataset.log",
     resources:
         mem_mb=2000,
     params:
@@ -26,13 +22,13 @@ rule dataset:
 
 rule verdict:
     input:
-        manifest=PROCESSED + "/manifest.parquet",
-        quarantine=PROCESSED + "/quarantine.csv",
-        report=PROCESSED + "/report.html",
+        manifest=FILES.manifest,
+        quarantine=FILES.quarantine,
+        report=FILES.report,
     output:
-        touch(PROCESSED + "/logs/verdict.ok"),
+        touch(FILES.verdict),
     log:
-        PROCESSED + "/logs/verdict.log",
+        FILES.logs / "verdict.log",
     localrule: True
     params:
         max_quarantined=CONFIG.max_quarantined,

@@ -8,11 +8,11 @@ rule manifest:
         sheets=[str(path) for path in sheet_files(CONFIG)],
         settings=settings_of("manifest"),
     output:
-        table=PROCESSED + "/manifest.parquet",
-        quarantine=PROCESSED + "/manifest_quarantine.json",
-        shards=expand(PROCESSED + "/shards/{shard}.json", shard=SHARDS),
+        table=FILES.manifest,
+        quarantine=FILES.manifest_quarantine,
+        shards=[FILES.shard(shard) for shard in START.shards],
     log:
-        PROCESSED + "/logs/manifest.log",
+        FILES.logs / "manifest.log",
     threads: 4
     resources:
         mem_mb=2000,
@@ -27,9 +27,9 @@ rule selection:
         shards=rules.manifest.output.shards,
         quarantine=rules.manifest.output.quarantine,
     output:
-        PROCESSED + "/shards/clips-{digest}.json",
+        str(FILES.shard("clips-{digest}")),
     log:
-        PROCESSED + "/logs/selection/{digest}.log",
+        str(FILES.logs / "selection" / "{digest}.log"),
     wildcard_constraints:
         digest="[0-9a-f]{8}",
     localrule: True

@@ -4,26 +4,26 @@
 
 rule report:
     input:
-        manifest=PROCESSED + "/manifest.parquet",
-        dataset=PROCESSED + "/dataset.h5",
-        quarantine=PROCESSED + "/quarantine.csv",
+        manifest=FILES.manifest,
+        dataset=FILES.dataset,
+        quarantine=FILES.quarantine,
         results=RESULTS,
         settings=settings_of("report"),
     output:
         page=report(
-            PROCESSED + "/report.html",
+            FILES.report,
             caption="captions/page.rst",
             category="The build",
         ),
         exhibits=report(
-            directory(PROCESSED + "/report"),
+            directory(FILES.exhibits),
             patterns=["{exhibit}.csv", "{exhibit}.svg"],
             caption="captions/exhibit.rst",
             category="Tables and figures",
             labels={"exhibit": "{exhibit}"},
         ),
     log:
-        PROCESSED + "/logs/report.log",
+        FILES.logs / "report.log",
     resources:
         mem_mb=2000,
     params:

@@ -1,19 +1,16 @@
-# One job a model and experiment: its seeds run side by side within the job's threads.
+# One job per model and experiment: its seeds run side by side within the job's threads.
 from pipeline.train.experiments import job_memory, results_of, trained_experiments
 
 TRAINED = trained_experiments(CONFIG.train)
 RESULTS = [
-    f"{PROCESSED}/results/{name}.{kind}"
+    FILES.result(name, kind)
     for name in results_of(CONFIG.train)
     for kind in ("json", "csv")
 ]
 
 
 def trained(experiment):
-    return [
-        f"{PROCESSED}/experiments/{experiment}/{model}.json"
-        for model in TRAINED[experiment]
-    ]
+    return [FILES.trained(experiment, model) for model in TRAINED[experiment]]
 
 
 def trained_for_results(wildcards):
@@ -23,14 +20,14 @@ def trained_for_results(wildcards):
 
 rule train:
     input:
-        dataset=PROCESSED + "/dataset.h5",
-        settings=settings_of("train"),
+        dataset=FILES.dataset,
+        settings=settings_of("train", FILES.trained("{experiment}", "{model}")),
     output:
-        PROCESSED + "/experiments/{experiment}/{model}.json",
+        str(FILES.trained("{experiment}", "{model}")),
     log:
-        PROCESSED + "/logs/train/{experiment}_{model}.log",
+        str(FILES.logs / "train" / "{experiment}_{model}.log"),
     benchmark:
-        PROCESSED + "/logs/train/{experiment}_{model}.tsv"
+        str(FILES.logs / "train" / "{experiment}_{model}.tsv")
     threads: len(CONFIG.train.seeds)
     resources:
         mem_mb=lambda wildcards, threads: job_memory(wildcards.model, threads),
@@ -42,16 +39,16 @@ rule train:
 
 rule results:
     input:
-        dataset=PROCESSED + "/dataset.h5",
+        dataset=FILES.dataset,
         trained=trained_for_results,
         settings=settings_of("train"),
     output:
-        PROCESSED + "/results/{experiment}.json",
-        PROCESSED + "/results/{experiment}.csv",
+        str(FILES.result("{experiment}")),
+        str(FILES.result("{experiment}", "csv")),
     log:
-        PROCESSED + "/logs/results/{experiment}.log",
+        str(FILES.logs / "results" / "{experiment}.log"),
     benchmark:
-        PROCESSED + "/logs/results/{experiment}.tsv"
+        str(FILES.logs / "results" / "{experiment}.tsv")
     resources:
         mem_mb=2000,
     params:

@@ -20,7 +20,7 @@ from pipeline.stages import STAGES
 from pipeline.store.features import Features
 from pipeline.store.files import read_json, write_json
 from pipeline.store.shards import Clip
-from pipeline.workflow.recheck import false_records, forget_records
+from pipeline.workflow.recheck import delete_records, stale_records
 
 CLIPS = [Clip(f"v/{i:04d}", f"v/{i:04d}.mp4", f"{i:064d}", 1.0, f"{i}") for i in range(ALIKE)]
 
@@ -75,9 +75,9 @@ def test_a_killed_worker_costs_its_clip_alone_and_the_next_build_tries_it_again(
     assert "worker process died" in record["quarantine"][0]["reason"]
     assert "the next build retries it" in record["quarantine"][0]["remedy"]
     assert len(record["clips"]) == ALIKE - 2
-    found = false_records(build.config)
+    found = stale_records(build.config)
     assert [path.name for path in found] == ["0000.json"]
-    forget_records(build.config, found)
+    delete_records(build.config, found)
     assert not found[0].exists()
     dying = replace(CLIPS[3], text="die")
     refused = replace(CLIPS[5], text="refuse")
@@ -88,9 +88,9 @@ def test_a_killed_worker_costs_its_clip_alone_and_the_next_build_tries_it_again(
 def test_a_record_holds_as_long_as_its_bad_clips_are_known_as_bad(build: Build) -> None:
     """A clip that was computed alone since (--clip --force) must come into the dataset."""
     run(build.config, {5: "refuse"})
-    assert false_records(build.config) == []
+    assert stale_records(build.config) == []
     build.store.write("audio", "v/0005", "key", Features())
-    assert len(false_records(build.config)) == 1
+    assert len(stale_records(build.config)) == 1
 
 
 def test_clips_that_all_fail_alike_stop_the_build_and_are_not_blamed(build: Build) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.store.freshness import is_outdated
+from pipeline.store.layout import Layout
 from tests.corpora import Corpus, small_corpus
 from tests.media import face_clip
 
@@ -91,13 +92,14 @@ def test_what_was_made_again_to_the_byte_leaves_the_dataset_up_to_date(tmp_path:
     """A record that is written anew with the same words is no news: neither to Snakemake."""
     corpus = small_corpus(tmp_path)
     corpus.build("dataset")
+    layout = Layout(corpus.processed)
     (corpus.processed / "audio" / "video_1" / "0000.safetensors").unlink()
     corpus.build("dataset")
-    assert not is_outdated(corpus.processed, "dataset.h5")
+    assert not is_outdated(layout, layout.dataset)
     corpus.build("stage_audio", audio={"f0": "zcr"})
-    assert is_outdated(corpus.processed, "dataset.h5")
+    assert is_outdated(layout, layout.dataset)
     corpus.build("stage_audio")
-    assert not is_outdated(corpus.processed, "dataset.h5")
+    assert not is_outdated(layout, layout.dataset)
 
 
 def test_one_clip_can_be_forced(corpus: Corpus) -> None:

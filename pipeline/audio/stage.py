@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+from pipeline.audio.settings import AudioSettings
 from pipeline.extractor import Extractor
-from pipeline.stage import Build, Stage, decoder
+from pipeline.stage import Build, Feature, Figure, Stage, decoder
 from pipeline.store.shards import Clip
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
 
 
 def _load(build: Build, clip: Clip) -> Any:
@@ -22,11 +27,31 @@ def _extractor(settings: Any) -> type[Extractor]:
     return AudioExtractor
 
 
+def _names(settings: AudioSettings, width: int) -> Sequence[str]:
+    from pipeline.audio.extractor import feature_names
+
+    return feature_names(settings)
+
+
+def _rate(config: Config) -> float:
+    return config.audio.sample_rate / config.audio.hop_length
+
+
 AUDIO = Stage(
     name="audio",
+    settings_type=AudioSettings,
     source="media",
     inputs=(),
     load=_load,
     extractor=_extractor,
     identity=decoder,
+    feature=Feature("audio", "librosa", _names, _rate, step="frame", array="audio"),
+    figures=(
+        Figure("voiced_share", "voiced_share", "voiced", "%"),
+        Figure("loudness_db", "loudness_db", "loudness", "dB"),
+    ),
+    decodes="sound",
+    # one process per shard: next to text's jobs, and the libraries are loaded once
+    threads=1,
+    memory_mb=lambda config, threads: 4000,
 )

@@ -12,9 +12,10 @@ import click
 
 from pipeline import __version__
 from pipeline.config import Config, available_cores, make_config, read_values
+from pipeline.corpus import MODALITIES
 from pipeline.errors import BuildError
 from pipeline.runner.threads import bound_threads
-from pipeline.stages import STAGES, STEPS
+from pipeline.stages import STAGES, STEPS, stage_called
 
 EXAMPLES = """
 \b
@@ -103,8 +104,8 @@ def not_empty(context: click.Context, option: click.Parameter, value: str) -> st
     "--stage",
     "stages",
     multiple=True,
-    type=click.Choice(STEPS),
-    help="Build only this stage and what it needs; repeat for more.",
+    type=click.Choice(list(dict.fromkeys([*STEPS, *MODALITIES]))),
+    help="Build only this stage, or what is in this slot, and what it needs; repeat for more.",
 )
 @click.option(
     "--clip",
@@ -153,15 +154,20 @@ def main(
     from pipeline.commands.snakemake import Call, run
 
     values = read_values(files, assignments)
-    _add_run(values, stages, clips, force)
     config = make_config(values)
+    stages = tuple(
+        name if name not in {*STAGES, *MODALITIES} else stage_called(config, name).name
+        for name in stages
+    )
+    if clips or force:
+        _check_run(stages, clips, force)
+        values["run"] = {"clips": list(clips), "force": list(stages) if force else []}
+        config = make_config(values)
     call = Call(values, cores or available_cores(), stages, dry_run, extra)
     sys.exit(run(call, config))
 
 
-def _add_run(
-    values: dict[str, Any], stages: tuple[str, ...], clips: tuple[str, ...], force: bool
-) -> None:
+def _check_run(stages: tuple[str, ...], clips: tuple[str, ...], force: bool) -> None:
     if clips and set(stages) - set(STAGES):
         raise BuildError(
             "--clip cannot be used with the stages that need all clips",
@@ -173,8 +179,6 @@ def _add_run(
         )
     if force and not stages:
         raise BuildError("--force needs to know which stage to compute again", "add --stage NAME")
-    if clips or force:
-        values["run"] = {"clips": list(clips), "force": list(stages) if force else []}
 
 
 @main.command()
@@ -218,7 +222,7 @@ def report(context: click.Context, files: tuple[Path, ...], assignments: tuple[s
     from pipeline.report.build import build_report
 
     config: Config = make_config(values_of(context, files, assignments))
-    if not (config.processed / "manifest.parquet").is_file():
+    if not config.layout.manifest.is_file():
         raise BuildError(
             f"{config.processed}: nothing is built there yet, so there is nothing to report",
             "build first: chsims-build; or name the build's folder: --set processed=FOLDER",

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from pipeline.config import Config, available_cores
 from pipeline.errors import BuildError
 from pipeline.extractor import check_device
 from pipeline.manifest.sheet import sheet_rows
+from pipeline.stage import Stage
+from pipeline.stages import STAGES, wanted
 from pipeline.train.experiments import job_memory, trained_experiments, weights_mb
 from pipeline.train.registry import MODELS
 
@@ -42,19 +45,27 @@ def examine(config: Config, *, with_openface: bool = False) -> list[Check]:
         *_guarded("cores", _cores),
         *_guarded("training", lambda: _training(config)),
         *_guarded("gpu", lambda: _gpu(config)),
-        *_guarded("text model", lambda: _text_model(config)),
-        *_guarded("openface", lambda: _openface_runtime(config)),
     ]
-    if with_openface and config.openface.runtime != "import":  # whose CSVs were looked at above
+    needed = wanted(config)
+    if "text" in needed:
+        checks += _guarded("text model", lambda: _text_model(config))
+    if "openface" in needed:
+        checks += _guarded("openface", lambda: _openface_runtime(config))
+    for name in (n for n in needed if n not in ("text", "openface")):
+        checks += _guarded(name, partial(_ready, config, STAGES[name]))
+    # imported CSVs were checked above
+    if with_openface and "openface" in needed and config.openface.runtime != "import":
         from pipeline.commands.doctor_openface import check_openface
 
         checks += check_openface(config)
     return checks
 
 
-def _guarded(name: str, check: Callable[[], Check]) -> Iterable[Check]:
+def _guarded(name: str, check: Callable[[], Check | None]) -> Iterable[Check]:
     try:
-        yield check()
+        found = check()
+        if found is not None:
+            yield found
     except BuildError as error:
         yield Check(name, ok=False, found=error.problem, remedy=error.remedy)
 
@@ -96,7 +107,7 @@ def _corpus(config: Config) -> Check:
 
 def _disk(config: Config) -> Check:
     seconds = len(sheet_rows(config)) * MEAN_SECONDS
-    table = config.processed / "manifest.parquet"
+    table = config.layout.manifest
     if table.is_file():
         import pyarrow.parquet
 
@@ -182,6 +193,14 @@ def _text_model(config: Config) -> Check:
     load_text_model(config.text)
     found = f"{label(config.text)}, in {find_model(config.text).folder}"
     return Check("text model", ok=True, found=found)
+
+
+def _ready(config: Config, stage: Stage) -> Check | None:
+    """Ask a stage that says what it needs whether that is on this machine."""
+    if stage.ready is None:
+        return None
+    stage.ready(config)
+    return Check(stage.name, ok=True, found="what it needs is there")
 
 
 def _openface_runtime(config: Config) -> Check:

@@ -168,7 +168,7 @@ def _run_with_bars(call: Call, config: Config) -> int:
 
     console = Console(stderr=True)
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    for counter in (config.processed / "logs").glob("*/*.progress"):
+    for counter in config.layout.logs.glob("*/*.progress"):
         counter.unlink()
     process, stopper = _started(
         call, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
@@ -188,7 +188,7 @@ def _run_with_bars(call: Call, config: Config) -> int:
         while running:
             reader.join(0.5)
             running = reader.is_alive()
-            for stage, (done, total) in clips_done(config.processed / "logs").items():
+            for stage, (done, total) in clips_done(config.layout.logs).items():
                 if total and stage not in tasks:
                     tasks[stage] = bars.add_task(stage)
                 if stage in tasks:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.runner.jobs import shard_names
 from pipeline.runner.plan import plan
 from pipeline.stage import Build
-from pipeline.stages import STAGES, needed_for
-from pipeline.store.files import read_json
-from pipeline.store.freshness import DECIDED_BY, PRODUCTS, is_outdated
-from pipeline.store.quarantine import QuarantineEntry
+from pipeline.stages import STAGES, needed_for, wanted
+from pipeline.store.freshness import is_outdated, products
+from pipeline.store.quarantine import QuarantineEntry, read_entries
 from pipeline.store.shards import Clip, read_shard
-from pipeline.workflow.settings_files import STEPS, changed_settings
+from pipeline.workflow.settings_files import changed_settings
 
 
 @dataclass(frozen=True)
@@ -33,15 +31,15 @@ class StageStatus:
 
 def clips_of(config: Config) -> list[Clip]:
     """Return the clips of all shards that the manifest has written."""
-    shards = [config.processed / "shards" / f"{name}.json" for name in shard_names(config)]
+    shards = [config.layout.shard(name) for name in shard_names(config)]
     return [clip for shard in shards if shard.is_file() for clip in read_shard(shard)]
 
 
 def stage_status(config: Config, clips: list[Clip]) -> Iterator[StageStatus]:
-    """Yield each per-clip stage's standing, in the order data takes."""
+    """Yield the standing of each per-clip stage that a slot needs, in the order data takes."""
     build = Build.of(config)
     problems: dict[str, str] = {}
-    for stage in STAGES.values():
+    for stage in (STAGES[name] for name in wanted(config)):
         problem = next((problems[s.name] for s in stage.inputs if s.name in problems), "")
         try:
             steps = [] if problem else plan(build, stage, clips)
@@ -70,7 +68,7 @@ def clips_due(config: Config, stages: Sequence[str] = ()) -> str:
     if not clips:
         return "no manifest yet: how many clips each stage has to compute is known after it"
     clips = [clip for clip in clips if not asked or clip.clip in asked]
-    needed = _needed(stages)
+    needed = _needed(config, stages)
     due = []
     for row in stage_status(config, clips):
         if row.stage in needed and (row.stale or row.problem):
@@ -78,17 +76,17 @@ def clips_due(config: Config, stages: Sequence[str] = ()) -> str:
     return f"clips to compute: {', '.join(due) or 'none'} (of {len(clips)})"
 
 
-def _needed(stages: Sequence[str]) -> set[str]:
+def _needed(config: Config, stages: Sequence[str]) -> set[str]:
     """Return the per-clip stages that the given ones need, themselves among them."""
     if not stages or set(stages) - set(STAGES) - {"manifest"}:
-        return set(STAGES)
+        return set(wanted(config))
     return set(needed_for(name for name in stages if name in STAGES))
 
 
 def manifest_quarantine(config: Config) -> list[QuarantineEntry]:
     """Return the clips the manifest left out."""
-    path = config.processed / "manifest_quarantine.json"
-    return [QuarantineEntry(**entry) for entry in read_json(path)] if path.is_file() else []
+    path = config.layout.manifest_quarantine
+    return read_entries(path) if path.is_file() else []
 
 
 def print_status(config: Config, *, with_quarantine: bool = False) -> None:
@@ -97,7 +95,7 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
     from rich.table import Table
 
     console = Console()
-    if not (config.processed / "manifest.parquet").is_file():
+    if not config.layout.manifest.is_file():
         console.print(
             f"{config.processed}: nothing is built yet; start with chsims-build --dry-run"
         )
@@ -120,10 +118,8 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
     console.print(table)
     for problem, stage in problems.items():
         console.print(f"{stage}: {problem}", highlight=False, markup=False)
-    built = any((config.processed / product).is_file() for product in PRODUCTS)
-    changed = {each.step for each in changed_settings(config)} if built else set()
-    for product in PRODUCTS:
-        console.print(_product(config.processed, product, changed), highlight=False, markup=False)
+    for line in _products(config):
+        console.print(line, highlight=False, markup=False)
     if entries and not with_quarantine:
         console.print(f"{len(entries)} clips in quarantine: chsims-build status --quarantine")
     for entry in entries if with_quarantine else ():
@@ -149,14 +145,22 @@ def print_prediction(config: Config, sentiments: dict[str, tuple[float, float]])
         console.print("untrained text model: demo only; these numbers mean nothing")
 
 
-def _product(processed: Path, product: str, changed: set[str]) -> str:
-    path = processed / product
-    if not path.is_file():
-        return f"{path}: not built yet"
-    size = f"{path}: {path.stat().st_size / 1e6:.1f} MB"
-    if is_outdated(processed, product):
-        return f"{size}, of an earlier build (chsims-build brings it up to date)"
-    others = [step for step in STEPS if step in changed & DECIDED_BY[product]]
-    if others:
-        return f"{size}, made with other settings of {', '.join(others)}"
-    return size
+def _products(config: Config) -> Iterator[str]:
+    """Say of each product whether it is there and up to date."""
+    layout = config.layout
+    deciding = ["manifest", *wanted(config), "dataset", "train", "report"]
+    built = any(product.is_file() for product in products(layout))
+    changed = {each.step for each in changed_settings(config, deciding)} if built else set()
+    last = {layout.dataset: "dataset", layout.result("table2"): "train", layout.report: "report"}
+    for path in products(layout):
+        if not path.is_file():
+            yield f"{path}: not built yet"
+            continue
+        size = f"{path}: {path.stat().st_size / 1e6:.1f} MB"
+        others = [s for s in deciding[: deciding.index(last[path]) + 1] if s in changed]
+        if is_outdated(layout, path):
+            yield f"{size}, of an earlier build (chsims-build brings it up to date)"
+        elif others:
+            yield f"{size}, made with other settings of {', '.join(others)}"
+        else:
+            yield size

@@ -8,44 +8,46 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config
-from pipeline.corpus import LABELS, MODALITIES
+from pipeline.corpus import LABELS
 from pipeline.errors import BuildError
-from pipeline.manifest.build import QUARANTINE as MANIFEST_QUARANTINE
-from pipeline.manifest.build import SHARDS, read_manifest
+from pipeline.faces.stage import FACES
+from pipeline.manifest.build import read_manifest
 from pipeline.manifest.settings import CorpusRules
 from pipeline.runner.jobs import job_names
-from pipeline.stage import Build
-from pipeline.stages import STAGES
+from pipeline.stage import Build, Stage
+from pipeline.stages import STAGES, slots, wanted
 from pipeline.store.features import Store
-from pipeline.store.files import read_json
-from pipeline.store.quarantine import Entry, merged, nothing_left
+from pipeline.store.layout import Layout
+from pipeline.store.quarantine import QuarantineEntry, merged, nothing_left, read_entries
+from pipeline.store.records import read_finished
 from pipeline.store.shards import Clip, read_shard
-
-_READ = (*MODALITIES, "faces", "openface")
-"""Stages whose files are read: the features, and what says how good they are."""
-
-_FIGURES = {
-    "face_share": ("faces", "face_share"),
-    "second_face_share": ("faces", "second_face_share"),
-    "face_probability": ("faces", "mean_probability"),
-    "success_share": ("vision", "success_share"),
-    "mean_confidence": ("vision", "mean_confidence"),
-    "voiced_share": ("audio", "voiced_share"),
-    "loudness_db": ("audio", "loudness_db"),
-    "unknown_tokens": ("text", "unknown"),
-}
 
 _COLUMNS = (
     *("clip", "row", "video_id", "text", *LABELS),
     *("mode", "speaker", "gender", "age", "duration", "warnings"),
 )
 
-QUALITY = ("duration", *_FIGURES)
-"""Per-clip quality figures, NaN where a stage does not give one."""
+
+@dataclass(frozen=True)
+class Gathered:
+    """What goes into the dataset, and what was left out.
+
+    Parameters
+    ----------
+    clips : list of ClipInput
+        In the sheet's order.
+    quarantine : list of QuarantineEntry
+        The manifest's entries first, then the others by place in the sheet.
+    remarks : list of str
+        Rules that were not applied.
+    """
+
+    clips: list[ClipInput]
+    quarantine: list[QuarantineEntry]
+    remarks: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,11 @@ class ClipInput:
     widths : dict of str to int
         Feature dimensions of each modality.
     quality : dict of str to float
-        The figures named in `QUALITY`.
+        Its duration in seconds, and the figures of the stages; NaN where a stage has none.
     warnings : tuple of str
         Rules it breaks that only warn.
-    openface_runtime, text_model : str or None
-        Where its features come from.
+    sources : dict of str to str
+        Where its features come from, by the dataset's attributes (`Stage.sources`).
     """
 
     clip: str
@@ -76,12 +78,11 @@ class ClipInput:
     widths: dict[str, int]
     quality: dict[str, float]
     warnings: tuple[str, ...]
-    openface_runtime: str | None
-    text_model: str | None
+    sources: dict[str, str]
 
 
-def gather(config: Config) -> tuple[list[ClipInput], list[Entry]]:
-    """Return the clips of the dataset in the sheet's order, and the whole quarantine.
+def gather(config: Config) -> Gathered:
+    """Read the headers of the feature files that the filled slots need, and judge the clips.
 
     Raises
     ------
@@ -90,21 +91,19 @@ def gather(config: Config) -> tuple[list[ClipInput], list[Entry]]:
         inputs than the build's, no clip is left, or ``on_bad_clip`` is stop and the face rules
         refuse a clip.
     """
-    processed = config.processed
-    build = Build.of(config)
-    store = build.store
-    known = _clips(processed)
-    manifest = read_manifest(processed)[list(_COLUMNS)].astype(object)
+    build, layout = Build.of(config), config.layout
+    known = {clip.clip: clip for path in layout.numbered_shards for clip in read_shard(path)}
+    manifest = read_manifest(config.processed)[list(_COLUMNS)].astype(object)
     rows: list[dict[str, Any]] = [
         {str(name): value for name, value in row.items()}
         for row in manifest.where(manifest.notna(), None).to_dict("records")
     ]
-    entries: list[Entry] = []
+    entries: list[QuarantineEntry] = []
     keys: dict[str, dict[str, str]] = {}
-    for stage in _READ:
-        keys[stage], quarantined = _records(processed, stage)
+    for stage in _read_stages(config):
+        keys[stage.name], quarantined = _finished(layout, stage)
         entries += quarantined
-    lost = {entry["clip"] for entry in entries}
+    lost = {entry.clip for entry in entries}
     clips: list[ClipInput] = []
     for row in rows:
         if row["clip"] in lost:
@@ -114,45 +113,48 @@ def gather(config: Config) -> tuple[list[ClipInput], list[Entry]]:
         }
         warnings, refusal = _judge(infos, config.manifest.rules)
         if refusal is None:
-            clips.append(_clip_input(store, row, infos, warnings))
+            clips.append(_clip_input(build, row, infos, warnings))
             continue
-        entries.append({"clip": row["clip"], "stage": "dataset", **refusal})
+        entries.append(QuarantineEntry(row["clip"], "dataset", **refusal))
         if config.on_bad_clip == "stop":
             raise BuildError(
                 f"clip {row['clip']}: {refusal['reason']} (on_bad_clip is stop)",
                 refusal["remedy"],
             )
-    entries += read_json(processed / MANIFEST_QUARANTINE)
+    entries += read_entries(layout.manifest_quarantine)
     entries = _in_order(merged(entries), {row["clip"]: row["row"] for row in rows})
     if not clips:
         raise nothing_left(entries)
-    return clips, entries
+    return Gathered(clips, entries, _not_applied(keys))
 
 
-def _records(processed: Path, stage: str) -> tuple[dict[str, str], list[Entry]]:
+def _read_stages(config: Config) -> list[Stage]:
+    """Return the stages whose files are read: the features, and what says how good they are."""
+    features = list(slots(config).values())
+    needed = [STAGES[name] for name in wanted(config)]
+    return features + [s for s in needed if s not in features and not s.transient]
+
+
+def _finished(layout: Layout, stage: Stage) -> tuple[dict[str, str], list[QuarantineEntry]]:
     """Read a stage's records: the key of each clip it finished, and its quarantine."""
     keys: dict[str, str] = {}
-    entries: list[Entry] = []
-    for name in job_names(stage, _shard_names(processed)):
-        path = processed / "records" / stage / f"{name}.json"
-        if not path.is_file():
-            raise BuildError(
-                f"the {stage} stage is not finished: {path} does not exist",
-                f"build it: chsims-build --stage {stage}",
-            )
-        record = read_json(path)
-        keys |= record["clips"]
-        entries += record["quarantine"]
+    entries: list[QuarantineEntry] = []
+    shards = [path.stem for path in layout.numbered_shards]
+    for job in job_names(stage.name, shards):
+        record = read_finished(layout.record(stage.name, job), stage.name)
+        keys |= record.clips
+        entries += record.quarantine
     return keys, entries
 
 
-def _shard_names(processed: Path) -> list[str]:
-    return sorted(p.stem for p in (processed / SHARDS).glob("*.json") if p.stem.isdigit())
-
-
-def _clips(processed: Path) -> dict[str, Clip]:
-    paths = [processed / SHARDS / f"{name}.json" for name in _shard_names(processed)]
-    return {clip.clip: clip for path in paths for clip in read_shard(path)}
+def _not_applied(read: Mapping[str, Any]) -> list[str]:
+    """Say which corpus rules there was nothing to apply to."""
+    if FACES.name in read:
+        return []
+    return [
+        "the corpus rules no_face and second_face were not applied: "
+        "no feature of this dataset needs faces"
+    ]
 
 
 def _checked_info(
@@ -190,7 +192,7 @@ def _judge(
 ) -> tuple[tuple[str, ...], dict[str, str] | None]:
     """Apply the rules damaged, no_face and second_face to one clip."""
     warnings: list[str] = []
-    for rule, reason, remedy in (*_damage(infos), *_face_findings(infos["faces"], rules)):
+    for rule, reason, remedy in (*_damage(infos), *_face_findings(infos, rules)):
         action = getattr(rules, rule)
         if action == "quarantine":
             return tuple(warnings), {"reason": reason, "remedy": remedy}
@@ -201,8 +203,8 @@ def _judge(
 
 def damage(infos: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
     """Say in which of a clip's streams ffmpeg met errors, from the stages' infos."""
-    streams = (("faces", "video"), ("audio", "sound"))
-    met = ((stream, (infos.get(stage) or {}).get("errors")) for stage, stream in streams)
+    decoding = [stage for stage in STAGES.values() if stage.decodes]
+    met = ((s.decodes, (infos.get(s.name) or {}).get("errors")) for s in decoding)
     return [f"ffmpeg met {errors} errors in its {stream}" for stream, errors in met if errors]
 
 
@@ -212,7 +214,10 @@ def _damage(infos: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
         yield "damaged", f"damaged: {words}", remedy
 
 
-def _face_findings(info: dict[str, Any], rules: CorpusRules) -> Iterator[tuple[str, str, str]]:
+def _face_findings(
+    infos: dict[str, dict[str, Any]], rules: CorpusRules
+) -> Iterator[tuple[str, str, str]]:
+    info = infos.get(FACES.name, {})
     if info.get("face_share") == 0:
         yield (
             "no_face",
@@ -229,35 +234,46 @@ def _face_findings(info: dict[str, Any], rules: CorpusRules) -> Iterator[tuple[s
 
 
 def _clip_input(
-    store: Store, row: dict[str, Any], infos: dict[str, dict[str, Any]], warnings: tuple[str, ...]
+    build: Build, row: dict[str, Any], infos: dict[str, dict[str, Any]], warnings: tuple[str, ...]
 ) -> ClipInput:
-    clip = row["clip"]
-    shapes = {stage: _shape(store, stage, clip) for stage in MODALITIES}
-    quality = {name: _number(infos[stage].get(key)) for name, (stage, key) in _FIGURES.items()}
+    shapes = {
+        slot: _shape(build.store, stage, row["clip"]) for slot, stage in slots(build.config).items()
+    }
+    read = [stage for stage in STAGES.values() if stage.name in infos]
+    quality = {
+        figure.name: _number(infos[stage.name].get(figure.key))
+        for stage in read
+        for figure in stage.figures
+    }
+    sources = {
+        attribute: infos[stage.name].get(key)
+        for stage in read
+        for attribute, key in stage.sources.items()
+    }
     return ClipInput(
-        clip=clip,
+        clip=row["clip"],
         row=row,
-        steps={stage: shape[0] for stage, shape in shapes.items()},
-        widths={stage: shape[1] for stage, shape in shapes.items()},
+        steps={slot: shape[0] for slot, shape in shapes.items()},
+        widths={slot: shape[1] for slot, shape in shapes.items()},
         quality={"duration": row["duration"], **quality},
         warnings=(*row["warnings"], *warnings),
-        openface_runtime=infos["openface"].get("runtime"),
-        text_model=infos["text"].get("model"),
+        sources={attribute: value for attribute, value in sources.items() if value},
     )
 
 
-def _shape(store: Store, stage: str, clip: str) -> tuple[int, int]:
+def _shape(store: Store, stage: Stage, clip: str) -> tuple[int, int]:
     """Return the shape of a clip's feature from its file's header."""
     from safetensors import SafetensorError, safe_open
 
-    path = store.path(stage, clip)
+    assert stage.feature is not None
+    path, array = store.path(stage.name, clip), stage.feature.array
     try:
         with safe_open(path, "numpy") as file:
-            steps, width = file.get_slice(stage).get_shape()
+            steps, width = file.get_slice(array).get_shape()
     except (OSError, SafetensorError, ValueError) as error:
         raise BuildError(
-            f"{path} holds no array {stage} [steps, dimensions] ({error})",
-            f"make it again: chsims-build --stage {stage} --clip {clip} --force",
+            f"{path} holds no array {array} [steps, dimensions] ({error})",
+            f"make it again: chsims-build --stage {stage.name} --clip {clip} --force",
         ) from error
     return int(steps), int(width)
 
@@ -266,6 +282,6 @@ def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
-def _in_order(entries: list[Entry], rows: dict[str, int]) -> list[Entry]:
+def _in_order(entries: list[QuarantineEntry], rows: dict[str, int]) -> list[QuarantineEntry]:
     """Put the manifest's entries first, as they came, then the others by place in the sheet."""
-    return sorted(entries, key=lambda e: (e["stage"] != "manifest", rows.get(e["clip"], -1)))
+    return sorted(entries, key=lambda e: (e.stage != "manifest", rows.get(e.clip, -1)))

@@ -17,11 +17,11 @@ from pipeline.corpus import CLASSES
 from pipeline.dataset.inputs import ClipInput
 from pipeline.dataset.lengths import LengthStatistics
 from pipeline.media import ffmpeg_version
+from pipeline.stage import Feature, Overview, Stage
+from pipeline.stages import STAGES, slots, wanted
 from pipeline.store.files import package_versions
-from pipeline.text.demo_model import LABEL
-from pipeline.text.source import UNKNOWN_LIMIT
 
-FORMAT = "1"
+FORMAT = "2"
 """Raised whenever the layout of the file changes in a way that a reader must know."""
 
 _PACKAGES = (
@@ -37,8 +37,6 @@ _PACKAGES = (
 _NOT_THE_DATASETS = ("run", "train", "report")
 """Settings that say nothing of a dataset: what is trained on it says itself with which."""
 
-_CONTAINERS = ("apptainer", "podman", "docker")
-
 
 def root_attributes(
     config: Config,
@@ -47,23 +45,26 @@ def root_attributes(
     warnings: Sequence[str],
 ) -> dict[str, str]:
     """Return the attributes of the file's root; all but plain words are JSON."""
-    from pipeline.audio.extractor import feature_names
-    from pipeline.openface.columns import FEATURE_NAMES
-
-    width = clips[0].widths["text"]
+    stages = slots(config)
     names = {
-        "text_names": [f"bert_{i:03d}" for i in range(width)],
-        "audio_names": list(feature_names(config.audio)),
-        "vision_names": list(FEATURE_NAMES),
-        "class_names": list(CLASSES),
+        f"{slot}_names": list(_feature(stage).names(stage.settings(config), clips[0].widths[slot]))
+        for slot, stage in stages.items()
     }
     statistics = {f"{m}_length_statistics": asdict(values) for m, values in lengths.items()}
     made = {
+        "class_names": list(CLASSES),
+        "modalities": {
+            slot: {
+                "extractor": _feature(stage).extractor,
+                "step": _feature(stage).step,
+                "steps_per_second": _feature(stage).rate(config),
+            }
+            for slot, stage in stages.items()
+        },
         "config": {k: v for k, v in config.defining().items() if k not in _NOT_THE_DATASETS},
         "versions": versions(),
         "warnings": [*_source_warnings(config, clips), *warnings],
-        "text_models": sorted({clip.text_model for clip in clips if clip.text_model}),
-        "openface_runtimes": sorted({c.openface_runtime for c in clips if c.openface_runtime}),
+        **_sources(config, clips),
     }
     plain = {
         "format": FORMAT,
@@ -111,22 +112,36 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip()
 
 
+def _feature(stage: Stage) -> Feature:
+    assert stage.feature is not None
+    return stage.feature
+
+
+def _sources(config: Config, clips: Sequence[ClipInput]) -> dict[str, list[str]]:
+    """Return where the features of all clips come from, by attribute."""
+    attributes = [name for stage in wanted(config) for name in STAGES[stage].sources]
+    return {
+        name: sorted({clip.sources[name] for clip in clips if name in clip.sources})
+        for name in attributes
+    }
+
+
 def _source_warnings(config: Config, clips: Sequence[ClipInput]) -> list[str]:
-    runtimes = {clip.openface_runtime for clip in clips}
-    models = {clip.text_model for clip in clips if clip.text_model}
-    warnings = [LABEL] if LABEL in models else []
-    tokens = sum(clip.steps["text"] for clip in clips)
-    unknown = sum(clip.quality["unknown_tokens"] for clip in clips) / max(tokens, 1)
-    if unknown > UNKNOWN_LIMIT:  # never of NaN: features without this figure
-        warnings.append(
-            f"{unknown:.0%} of the transcripts' tokens are unknown to the text model: is its "
-            "vocabulary that of Chinese?"
-        )
-    if "import" in runtimes:
-        warnings.append("vision features come from imported OpenFace CSVs, not run by this build")
-    if runtimes & set(_CONTAINERS) and config.openface.digest is None:
-        warnings.append("the OpenFace image is not pinned by a digest (openface.digest)")
-    return warnings
+    stages = [STAGES[name] for name in reversed(wanted(config))]
+    return [
+        remark
+        for stage in stages
+        for remark in stage.remarks(stage.settings(config), _overview(stage, clips))
+    ]
+
+
+def _overview(stage: Stage, clips: Sequence[ClipInput]) -> Overview:
+    slot = stage.feature.slot if stage.feature else ""
+    return Overview(
+        sources=frozenset(c.sources[n] for n in stage.sources for c in clips if n in c.sources),
+        steps=sum(clip.steps.get(slot, 0) for clip in clips),
+        totals={f.name: sum(clip.quality[f.name] for clip in clips) for f in stage.figures},
+    )
 
 
 def _json(value: Any) -> str:

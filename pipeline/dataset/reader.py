@@ -52,7 +52,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
     """The clips of one part, read from the disk as they are asked for.
 
     An item is a dict: ``text [Lt, 768]``, ``audio [La, 33]``, ``vision [Lv, 709]`` float32
-    with zeros at the back, ``vision_valid [Lv]`` bool, ``lengths`` (steps of each modality),
+    with zeros at the back (a modality whose slot is none is not there), ``vision_valid [Lv]``
+    bool and other masks, ``lengths`` (steps of each modality),
     ``labels`` (M, T, A, V; NaN where not labelled), ``class`` (0 to 4), ``id``, ``raw_text``.
 
     Parameters
@@ -71,6 +72,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         try:
             with h5py.File(path, "r") as file:
                 self._length = len(file[part]["id"])
+                self.modalities = tuple(m for m in MODALITIES if m in file[part])
         except (OSError, KeyError) as error:
             raise BuildError(
                 f"{path} cannot be read as a dataset with a part {part!r} ({error})",
@@ -85,9 +87,10 @@ class ClipDataset(Dataset[dict[str, Any]]):
             raise IndexError(f"clip {index} of {self._length} in {self.part}")
         row = index % self._length
         group = self._group()
-        item: dict[str, Any] = {m: torch.from_numpy(group[m][row]) for m in MODALITIES}
-        item["vision_valid"] = torch.from_numpy(group["vision_valid"][row].astype(bool))
-        item["lengths"] = {m: int(group[f"{m}_lengths"][row]) for m in MODALITIES}
+        item: dict[str, Any] = {m: torch.from_numpy(group[m][row]) for m in self.modalities}
+        for mask in (f"{m}_valid" for m in self.modalities if f"{m}_valid" in group):
+            item[mask] = torch.from_numpy(group[mask][row].astype(bool))
+        item["lengths"] = {m: int(group[f"{m}_lengths"][row]) for m in self.modalities}
         item["labels"] = {name: torch.tensor(group["labels"][name][row]) for name in LABELS}
         item["class"] = int(group["class"][row])
         item["id"] = group["id"].asstr()[row]

@@ -13,19 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import Config
-from pipeline.corpus import LABELS, MODALITIES, class_of
+from pipeline.corpus import LABELS, class_of
 from pipeline.dataset.disk import new_hdf5
-from pipeline.dataset.inputs import QUALITY, ClipInput, gather
+from pipeline.dataset.inputs import ClipInput, gather
 from pipeline.dataset.lengths import LengthStatistics, length_statistics
 from pipeline.dataset.provenance import root_attributes
 from pipeline.dataset.split import PARTS, Split, SplitClip, natural_order, split_clips
 from pipeline.errors import BuildError
 from pipeline.manifest.build import sheet_notes
+from pipeline.stages import slots
 from pipeline.store.features import Store
 from pipeline.store.files import written_whole
 from pipeline.store.quarantine import write_quarantine
-
-DATASET = "dataset.h5"
 
 _TEXT = h5py.string_dtype("utf-8")
 _FORMAT = ("earliest", "v110")
@@ -56,34 +55,36 @@ def build_dataset(config: Config, *, progress: bool = True) -> Split:
         If a stage is unfinished, files do not belong together, no clip is left, or the
         split asked for cannot be made.
     """
-    clips, quarantine = gather(config)
+    gathered = gather(config)
+    clips = gathered.clips
     clips.sort(key=lambda clip: natural_order(clip.clip))
     _check_labels(clips)
     split = split_clips([_split_clip(clip) for clip in clips], config.dataset)
     lengths = {
         m: length_statistics([clip.steps[m] for clip in clips], config.dataset.sigmas)
-        for m in MODALITIES
+        for m in slots(config)
     }
     attributes = root_attributes(
-        config, clips, lengths, (*sheet_notes(config.processed), *split.warnings)
+        config, clips, lengths, [*gathered.remarks, *sheet_notes(config.processed), *split.warnings]
     )
     attributes |= {"split": split.kind, "split_reason": split.reason}
     _check_widths(config, clips, attributes)
     members = {part: [c for c in clips if split.part_of[c.clip] == part] for part in PARTS}
+    quality = list(clips[0].quality)
     shown = _shown(len(clips), progress)
     with (
-        written_whole(config.processed / DATASET) as temporary,
+        written_whole(config.layout.dataset) as temporary,
         new_hdf5(temporary, _FORMAT) as (file, disk),
     ):
         for name in sorted(attributes):
             file.attrs[name] = attributes[name]
         for part in PARTS:
-            writer = _PartWriter(file.create_group(part), members[part], lengths, config)
+            writer = _PartWriter(file.create_group(part), members[part], lengths, quality, config)
             for _ in writer.write():
                 disk.check()
                 next(shown, None)
             file.attrs[f"digest_{part}"] = writer.digest.hexdigest()
-    write_quarantine(config.processed, quarantine)
+    write_quarantine(config.layout.quarantine, gathered.quarantine)
     return split
 
 
@@ -98,6 +99,8 @@ class _PartWriter:
         In natural order of their ids.
     lengths : mapping of str to LengthStatistics
         Common lengths.
+    quality : sequence of str
+        Names of the quality figures.
     config : Config
         Where the features are, and how hard to compress.
     """
@@ -107,11 +110,14 @@ class _PartWriter:
         group: h5py.Group,
         clips: Sequence[ClipInput],
         lengths: Mapping[str, LengthStatistics],
+        quality: Sequence[str],
         config: Config,
     ) -> None:
         self.group = group
         self.clips = clips
-        self.padded = {m: lengths[m].padded for m in MODALITIES}
+        self.slots = slots(config)
+        self.padded = {m: lengths[m].padded for m in self.slots}
+        self.quality = quality
         self.store = Store(config.processed)
         self.level = config.dataset.compression
         self.digest = hashlib.sha256()
@@ -119,14 +125,20 @@ class _PartWriter:
     def write(self) -> Iterator[None]:
         """Write everything, yielding after each clip; afterwards `digest` is complete."""
         self._write_tables()
-        arrays = {m: self._features(m) for m in MODALITIES}
-        valid = self._array("vision_valid", (self.padded["vision"],), np.dtype(np.uint8), 256)
+        arrays = {m: self._features(m) for m in self.slots}
+        masks = {
+            m: self._array(f"{m}_valid", (self.padded[m],), np.dtype(np.uint8), 256)
+            for m, stage in self.slots.items()
+            if stage.feature is not None and stage.feature.mask
+        }
         for row, clip in enumerate(self.clips):
-            for modality, array in arrays.items():
-                features = self.store.read(modality, clip.clip).arrays
-                array[row] = self._fitted(features[modality], modality, clip)
-                if modality == "vision":
-                    valid[row] = self._fitted(features["valid"], modality, clip)
+            for modality, stage in self.slots.items():
+                assert stage.feature is not None
+                features = self.store.read(stage.name, clip.clip).arrays
+                arrays[modality][row] = self._fitted(features[stage.feature.array], modality, clip)
+                if modality in masks:
+                    mask = features[stage.feature.mask]
+                    masks[modality][row] = self._fitted(mask, modality, clip)
             yield
 
     def _features(self, modality: str) -> h5py.Dataset:
@@ -170,7 +182,7 @@ class _PartWriter:
             self._column(f"labels/{name}", np.asarray(values, np.float32))
         classes = [class_of(clip.row["M"]) for clip in clips]
         self._column("class", np.asarray(classes, np.int8))
-        for name in QUALITY:
+        for name in self.quality:
             figures = [clip.quality[name] for clip in clips]
             self._column(f"quality/{name}", np.asarray(figures, np.float32))
         self._column("quality/warnings", ["; ".join(clip.warnings) for clip in clips])
@@ -210,12 +222,12 @@ def _check_labels(clips: Sequence[ClipInput]) -> None:
 def _check_widths(
     config: Config, clips: Sequence[ClipInput], attributes: Mapping[str, str]
 ) -> None:
-    for modality in MODALITIES:
+    for modality, stage in slots(config).items():
         width = len(json.loads(attributes[f"{modality}_names"]))
         for clip in clips:
             if clip.widths[modality] != width:
                 raise BuildError(
-                    f"{Store(config.processed).path(modality, clip.clip)} has "
+                    f"{Store(config.processed).path(stage.name, clip.clip)} has "
                     f"{clip.widths[modality]} dimensions, expected {width}",
                     f"make it again: chsims-build --stage {modality} --clip {clip.clip} --force",
                 )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.extractor import Extractor
+from pipeline.extractor import Extractor, check_device
+from pipeline.faces.settings import FacesSettings
 from pipeline.frames.stage import FRAMES
-from pipeline.stage import Build, Stage
+from pipeline.stage import Build, Figure, Stage
 from pipeline.store.shards import Clip
 
 
@@ -27,8 +28,18 @@ def _extractor(settings: Any) -> type[Extractor]:
 
 FACES = Stage(
     name="faces",
+    settings_type=FacesSettings,
     source="none",
     inputs=(FRAMES,),
     load=_load,
     extractor=_extractor,
+    figures=(
+        Figure("face_share", "face_share", "face", "%"),
+        Figure("second_face_share", "second_face_share", "second face", "%"),
+        Figure("face_probability", "mean_probability", "face probability"),
+    ),
+    decodes="video",
+    ready=lambda config: check_device(config.faces.device, "faces.device"),
+    threads=4,
+    memory_mb=lambda config, threads: 2000 * threads,
 )

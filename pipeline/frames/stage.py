@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.extractor import Extractor
+from pipeline.frames.settings import FramesSettings
 from pipeline.stage import Build, Stage, decoder
 from pipeline.store.shards import Clip
 
@@ -25,10 +26,14 @@ def _extractor(settings: Any) -> type[Extractor]:
 
 FRAMES = Stage(
     name="frames",
+    settings_type=FramesSettings,
     source="media",
     inputs=(),
     load=_load,
     extractor=_extractor,
     identity=decoder,
     transient=True,
+    kept=lambda config: config.frames.keep_frames,
+    attachments=(".mkv",),
+    threads=4,
 )

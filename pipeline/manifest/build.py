@@ -20,15 +20,12 @@ from pipeline.manifest.row import SheetRow
 from pipeline.manifest.rules import judge, unusable
 from pipeline.manifest.sheet import Sheet, read_sheet
 from pipeline.store.features import is_plain_name
-from pipeline.store.files import write_json
+from pipeline.store.layout import Layout
+from pipeline.store.quarantine import QuarantineEntry, write_entries
+from pipeline.store.shards import shard_name, write_shard
 
 if TYPE_CHECKING:
     import pandas as pd
-
-MANIFEST = "manifest.parquet"
-QUARANTINE = "manifest_quarantine.json"
-VOTES = "votes.parquet"
-SHARDS = "shards"
 
 _SHOWN = 10
 _NOTES = "chsims_sheet_notes"
@@ -90,13 +87,13 @@ def build_manifest(config: Config, *, progress: bool = True) -> tuple[str, ...]:
     return sheet.notes
 
 
-def _stop(quarantine: Sequence[dict[str, str]]) -> BuildError:
+def _stop(quarantine: Sequence[QuarantineEntry]) -> BuildError:
     """Make one error of all clips that cannot be used."""
-    shown = "".join(f"\n  clip {e['clip']}: {e['reason']}" for e in quarantine[:_SHOWN])
+    shown = "".join(f"\n  clip {e.clip}: {e.reason}" for e in quarantine[:_SHOWN])
     more = f"\n  and {len(quarantine) - _SHOWN} more" if len(quarantine) > _SHOWN else ""
     return BuildError(
         f"{len(quarantine)} clip(s) cannot be used (on_bad_clip is stop):{shown}{more}",
-        "; ".join(dict.fromkeys(e["remedy"] for e in quarantine[:_SHOWN])),
+        "; ".join(dict.fromkeys(e.remedy for e in quarantine[:_SHOWN])),
     )
 
 
@@ -116,7 +113,7 @@ def read_manifest(processed: Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    path = processed / MANIFEST
+    path = Layout(processed).manifest
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:
@@ -191,9 +188,9 @@ def _accept(
 
 def _quarantine(
     rows: Sequence[SheetRow], refused: dict[int, list[ClipError]]
-) -> list[dict[str, str]]:
+) -> list[QuarantineEntry]:
     """List refused clips in the sheet's order, a doubled id once, each with all its faults."""
-    listed: dict[str, dict[str, str]] = {}
+    listed: dict[str, QuarantineEntry] = {}
     for row in rows:
         if not (errors := refused.get(row.row)):
             continue
@@ -201,15 +198,9 @@ def _quarantine(
         key = clip if is_plain_name(row.video_id) and is_plain_name(row.clip_id) else str(row.row)
         where = f"line {row.line}: " if row.line else ""
         reasons = "; ".join(dict.fromkeys(error.reason for error in errors))
-        listed.setdefault(
-            key,
-            {
-                "clip": clip,
-                "stage": "manifest",
-                "reason": printable_text(f"{where}{reasons}"),
-                "remedy": "; ".join(dict.fromkeys(error.remedy for error in errors)),
-            },
-        )
+        remedy = "; ".join(dict.fromkeys(error.remedy for error in errors))
+        reason = printable_text(f"{where}{reasons}")
+        listed.setdefault(key, QuarantineEntry(clip, "manifest", reason, remedy))
     return list(listed.values())
 
 
@@ -222,9 +213,9 @@ def _write(
     config: Config,
     sheet: Sheet,
     accepted: list[dict[str, Any]],
-    quarantine: list[dict[str, str]],
+    quarantine: list[QuarantineEntry],
 ) -> None:
-    processed = config.processed
+    layout = config.layout
     shards: list[list[dict[str, Any]]] = [
         [] for _ in range(-(-len(sheet.rows) // config.shard_size))
     ]
@@ -233,22 +224,21 @@ def _write(
         shard.append({name: entry[name] for name in ("clip", "media", "media_digest", "text")})
         shard[-1]["seconds"] = entry["duration"]
     for number, clips in enumerate(shards):
-        write_json(processed / SHARDS / f"{number:04d}.json", {"clips": clips})
-    for stale in (processed / SHARDS).glob("*.json"):
-        if stale.stem.isdigit() and int(stale.stem) >= len(shards):
-            stale.unlink()
-    write_json(processed / QUARANTINE, quarantine)
+        write_shard(layout.shard(shard_name(number)), clips)
+    for stale in layout.numbered_shards[len(shards) :]:
+        stale.unlink()
+    write_entries(layout.manifest_quarantine, quarantine)
     if sheet.votes is None:
-        (processed / VOTES).unlink(missing_ok=True)
+        layout.votes.unlink(missing_ok=True)
     else:
-        write_table(processed / VOTES, [asdict(vote) for vote in sheet.votes], vote_schema())
-    write_manifest(processed, accepted, sheet.notes)
+        write_table(layout.votes, [asdict(vote) for vote in sheet.votes], vote_schema())
+    write_manifest(config.processed, accepted, sheet.notes)
 
 
 def write_manifest(processed: Path, rows: list[dict[str, Any]], notes: Sequence[str] = ()) -> None:
     """Write ``manifest.parquet`` from rows that have all its columns, and the sheet's notes."""
     schema = manifest_schema().with_metadata({_NOTES: json.dumps(list(notes))})
-    write_table(processed / MANIFEST, rows, schema)
+    write_table(Layout(processed).manifest, rows, schema)
 
 
 def sheet_notes(processed: Path) -> tuple[str, ...]:
@@ -261,7 +251,7 @@ def sheet_notes(processed: Path) -> tuple[str, ...]:
     """
     import pyarrow.parquet as pq
 
-    path = processed / MANIFEST
+    path = Layout(processed).manifest
     try:
         metadata = pq.read_schema(path).metadata or {}
     except (OSError, ValueError) as error:

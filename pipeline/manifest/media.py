@@ -25,8 +25,8 @@ from pipeline.errors import BuildError, ClipError
 from pipeline.manifest.folders import EXTENSIONS, MediaFolders
 from pipeline.manifest.probe import PROBE_VERSION, READY, Probe
 from pipeline.store.files import file_digest, package_versions, read_json, write_json
+from pipeline.store.layout import Layout
 
-CACHE = "manifest_cache.json"
 PROBE_SECONDS = 120.0
 """Longest time one file may take to say what it is."""
 
@@ -99,7 +99,7 @@ class MediaReader:
     def __init__(self, folders: MediaFolders, processed: Path, workers: int) -> None:
         self.folders = folders
         self.workers = workers
-        self._cache_path = processed / CACHE
+        self._cache_path = Layout(processed).manifest_cache
         self._version = f"{PROBE_VERSION}/{package_versions(('av',))['av']}"
         cache = _read_cache(self._cache_path)
         self._digests: dict[str, list[Any]] = cache.get("digests", {})

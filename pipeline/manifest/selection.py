@@ -6,7 +6,9 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
-from pipeline.store.files import read_json, write_json
+from pipeline.store.files import read_json
+from pipeline.store.quarantine import read_entries
+from pipeline.store.shards import write_shard
 
 
 def select_clips(config: Config, shards: list[Path], quarantine: Path, selection: Path) -> None:
@@ -19,7 +21,7 @@ def select_clips(config: Config, shards: list[Path], quarantine: Path, selection
     """
     wanted = set(config.run.clips)
     rows = [row for shard in shards for row in read_json(shard)["clips"] if row["clip"] in wanted]
-    reasons = {entry["clip"]: entry["reason"] for entry in read_json(quarantine)}
+    reasons = {entry.clip: entry.reason for entry in read_entries(quarantine)}
     missing = sorted(wanted - {row["clip"] for row in rows})
     if missing:
         named = [f"{clip} ({reasons.get(clip, 'not in the label sheet')})" for clip in missing]
@@ -27,4 +29,4 @@ def select_clips(config: Config, shards: list[Path], quarantine: Path, selection
             f"--clip: cannot build {', '.join(named)}",
             "write clips as VIDEO/CLIP, e.g. video_0001/0003; chsims-build status lists quarantine",
         )
-    write_json(selection, {"clips": rows})
+    write_shard(selection, rows)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from pipeline.config import Config
 from pipeline.extractor import Extractor
 from pipeline.faces.stage import FACES
-from pipeline.openface.csvs import clip_csvs, import_folder, one_csv
+from pipeline.openface.csvs import all_csvs, clip_csvs, import_folder, one_csv
 from pipeline.openface.settings import OpenFaceSettings
-from pipeline.stage import Build, Stage
+from pipeline.stage import Build, Overview, Stage
 from pipeline.store.files import file_digest
 from pipeline.store.shards import Clip
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+
+_CONTAINERS = {"apptainer", "podman", "docker"}
 
 
 def _external(config: Config, clip: Clip) -> str:
@@ -20,6 +25,24 @@ def _external(config: Config, clip: Clip) -> str:
     if config.openface.runtime != "import" or folder is None:
         return ""
     return " ".join(file_digest(path) for path in clip_csvs(folder, clip.clip)) or "missing"
+
+
+def _watched(config: Config) -> tuple[Path, Sequence[Path]] | None:
+    folder = config.openface.import_folder
+    if config.openface.runtime != "import" or folder is None:
+        return None
+    return folder.resolve(), all_csvs(folder.resolve())
+
+
+def _remarks(settings: OpenFaceSettings, overview: Overview) -> Iterable[str]:
+    if "import" in overview.sources:
+        yield "vision features come from imported OpenFace CSVs, not run by this build"
+    if overview.sources & _CONTAINERS and settings.digest is None:
+        yield "the OpenFace image is not pinned by a digest (openface.digest)"
+
+
+def _memory_mb(config: Config, threads: int) -> int:
+    return 1000 + threads * config.openface.memory_mb  # each container is held to it
 
 
 def _load(build: Build, clip: Clip) -> Any:
@@ -66,11 +89,17 @@ def _batch(settings: OpenFaceSettings) -> int:
 
 OPENFACE = Stage(
     name="openface",
+    settings_type=OpenFaceSettings,
     source="none",
     inputs=(FACES,),
     load=_load,
     extractor=_extractor,
     identity=_identity,
+    sources={"openface_runtimes": "runtime"},
+    remarks=_remarks,
     external=_external,
+    watched=_watched,
     batch=_batch,
+    threads=4,
+    memory_mb=_memory_mb,
 )

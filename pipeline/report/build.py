@@ -15,6 +15,7 @@ from pipeline.report.exhibits import write_exhibits
 from pipeline.report.palette import DARK, LIGHT, css_variables
 from pipeline.report.sources import Build, read_build
 from pipeline.store.files import written_whole
+from pipeline.store.freshness import note_inputs
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -43,10 +44,11 @@ def build_report(config: Config) -> Path:
     rows = clip_rows(build)
     content = page_content(build, rows)
     page = render({**content, **_embedded(build, rows)})
-    write_exhibits(config.processed / "report", content)
-    path = config.processed / "report.html"
+    write_exhibits(config.layout.exhibits, content)
+    path = config.layout.report
     with written_whole(path) as temporary:
         temporary.write_bytes(page.encode("utf-8", "replace"))
+    note_inputs(config.layout, [str(path)], map(str, build.files))
     return path
 
 

@@ -84,6 +84,13 @@ class Build:
         return self.config.processed
 
     @property
+    def files(self) -> list[Path]:
+        """The products that the report is made from, as far as they are there."""
+        layout = self.config.layout
+        first = (layout.manifest, layout.manifest_quarantine, layout.dataset, layout.quarantine)
+        return [p for p in (*first, *sorted(layout.results.glob("*.json"))) if p.is_file()]
+
+    @property
     def store(self) -> Store:
         """The feature files."""
         return Store(self.config.processed)
@@ -183,7 +190,7 @@ def read_build(config: Config) -> Build:
     votes_file = root / "votes.parquet"
     votes = pd.read_parquet(votes_file) if votes_file.is_file() else None
     done, from_records = _read_records(root)
-    outdated = is_outdated(root, "dataset.h5")
+    outdated = is_outdated(config.layout, config.layout.dataset)
     for stage in STAGES:
         if not done[stage]:
             gaps[stage] = Gap(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.report.sources import Build, LeftOut, read_build
 from pipeline.store.freshness import is_outdated
+from pipeline.store.layout import Layout
 
 UNTRAINED = "untrained text model: demo only"
 _SHOWN = 5
@@ -81,14 +81,15 @@ def summary_text(config: Config) -> str:
     build = read_build(config)
     lines = [_built(build), *_quarantined(build.quarantine)]
     lines += [f"WARNING: {warned.text}" for warned in build_warnings(build)]
-    lines.append(_report(config.processed / "report.html"))
+    lines.append(_report(config.layout))
     return "\n".join(lines)
 
 
-def _report(path: Path) -> str:
+def _report(layout: Layout) -> str:
+    path = layout.report
     if not path.is_file():
         return "report: not made yet (chsims-build report)"
-    stale = is_outdated(path.parent, path.name)
+    stale = is_outdated(layout, path)
     return f"report: {path}" + (" (of an earlier build)" if stale else "")
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import resource
 import sys
-from pathlib import Path
+
+from pipeline.store.layout import Layout
 
 
-def note_run(processed: Path, stage: str, shard: str, computed: int, seconds: float) -> None:
+def note_run(layout: Layout, stage: str, shard: str, computed: int, seconds: float) -> None:
     """Add a job to ``logs/runs.jsonl``: its stage, clips computed, wall time, peak memory."""
     whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     peak = max(resource.getrusage(who).ru_maxrss for who in whose)
@@ -19,9 +20,8 @@ def note_run(processed: Path, stage: str, shard: str, computed: int, seconds: fl
         "seconds": round(seconds, 2),
         "peak_mb": round(peak / 1024, 1),
     }
-    path = processed / "logs" / "runs.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as stream:
+    layout.logs.mkdir(parents=True, exist_ok=True)
+    with layout.runs.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(run) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""What the Snakefile asks about the corpus before any job runs; quick, standard library only."""
+"""Which jobs a stage has and which shards each handles; quick, for the rules."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pipeline.errors import BuildError
 from pipeline.manifest.sheet import shard_count
 from pipeline.stages import STAGES
 from pipeline.store.files import digest
+from pipeline.store.shards import shard_name
 
 
 def shard_names(config: Config) -> list[str]:
     """Return the names of the numbered shards: ``0000``, ``0001`` ..."""
-    return [f"{number:04d}" for number in range(shard_count(config))]
+    return [shard_name(number) for number in range(shard_count(config))]
 
 
 def job_names(stage: str, shards: Sequence[str]) -> list[str]:
@@ -39,3 +40,14 @@ def shards_of_job(stage: str, job: str, shards: Sequence[str]) -> list[str]:
 def selection_name(config: Config) -> str:
     """Return the name of the shard that holds only the clips asked for (``--clip``)."""
     return f"clips-{digest(sorted(config.run.clips))[:8]}"
+
+
+def jobs_read(stage: str, job: str, shards: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the stage and name of each job whose files a stage's job reads."""
+    own = set(shards_of_job(stage, job, shards))
+    return [
+        (earlier.name, other)
+        for earlier in STAGES[stage].inputs
+        for other in job_names(earlier.name, shards)
+        if own & set(shards_of_job(earlier.name, other, shards))
+    ]

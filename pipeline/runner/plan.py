@@ -59,11 +59,14 @@ def _step(build: Build, stage: Stage, clip: Clip, forced: bool) -> Step:
 
 
 def _wanted(build: Build, stage: Stage, clip: Clip) -> bool:
-    """Tell whether a later stage still has to read this clip, or the user keeps the files."""
-    if build.config.frames.keep_frames:
+    """Tell whether a later stage still has to read this clip, or the user keeps the files.
+
+    Stages that no slot needs do not count.
+    """
+    if stage.kept(build.config):
         return True
     return any(
         step.state == "stale"
-        for consumer in consumers(stage)
+        for consumer in consumers(build.config, stage)
         for step in plan(build, consumer, [clip])
     )

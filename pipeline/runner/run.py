@@ -16,8 +16,8 @@ from pipeline.runner.pool import compute
 from pipeline.runner.worker import Outcome
 from pipeline.stage import Build
 from pipeline.stages import STAGES
-from pipeline.store.files import write_json
 from pipeline.store.quarantine import QuarantineEntry
+from pipeline.store.records import write_record
 from pipeline.store.shards import read_shard
 
 TELL_SECONDS = 10
@@ -72,13 +72,7 @@ def run_stage(
             _stop_if_asked(config, quarantine[-1])
     _stop_if_all_failed_alike(build, stage_name, outcomes)
     bad = {entry.clip for entry in quarantine}
-    write_json(
-        record,
-        {
-            "clips": {s.clip.clip: s.key for s in steps if s.clip.clip not in bad},
-            "quarantine": [e.as_dict() for e in sorted(quarantine, key=lambda e: e.clip)],
-        },
-    )
+    write_record(record, {s.clip.clip: s.key for s in steps if s.clip.clip not in bad}, quarantine)
     progress.close(time.monotonic() - started, len(quarantine))
 
 
@@ -107,8 +101,8 @@ class Progress:
     """Progress of one job: lines in its log, a counter that chsims-build shows, a summary."""
 
     def __init__(self, build: Build, stage: str, shard: str, total: int) -> None:
-        self.processed = build.store.root
-        self.counter = self.processed / "logs" / stage / f"{shard}.progress"
+        self.layout = build.config.layout
+        self.counter = self.layout.progress(stage, shard)
         self.told = time.monotonic()
         self.stage, self.shard, self.total, self.done = stage, shard, total, 0
         self.counter.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +123,7 @@ class Progress:
 
     def close(self, seconds: float, quarantined: int) -> None:
         """Say what the job did, and note what it cost."""
-        note_run(self.processed, self.stage, self.shard, self.done, seconds)
+        note_run(self.layout, self.stage, self.shard, self.done, seconds)
         bad = f", {quarantined} in quarantine" if quarantined else ""
         clips = "1 clip" if self.done == 1 else f"{self.done} clips"
         tell(f"{self.stage} {self.shard}: {clips} computed{bad} ({seconds:.1f} s)")

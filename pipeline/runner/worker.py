@@ -17,7 +17,7 @@ from pipeline.runner.plan import Step
 from pipeline.stage import Build, Stage
 from pipeline.store.features import Features
 
-_NOT_THE_CLIPS_FAULT = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EROFS}
+_MACHINE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EROFS}
 
 
 @dataclass(frozen=True)
@@ -67,18 +67,18 @@ class Worker:
         return outcomes
 
     def _drop_inputs(self, step: Step) -> None:
-        """Remove the files of transient stages that nobody reads any more."""
+        """Remove the files of transient stages that no stage needs now."""
         for earlier in self.stage.inputs:
-            if earlier.transient and not self.build.config.frames.keep_frames:
-                self.build.store.discard(earlier.name, step.clip.clip, (".mkv",))
+            if earlier.transient and not earlier.kept(self.build.config):
+                self.build.store.discard(earlier.name, step.clip.clip, earlier.attachments)
 
     def _failed(self, step: Step, error: Exception) -> Outcome:
-        """Remember a bad clip; let an error that is not the clip's fault stop the build."""
+        """Remember a bad clip; let an error of the machine stop the build."""
         clip, stage = step.clip.clip, self.stage.name
         if isinstance(error, BuildError):
             raise error
         if isinstance(error, MemoryError) or (
-            isinstance(error, OSError) and error.errno in _NOT_THE_CLIPS_FAULT
+            isinstance(error, OSError) and error.errno in _MACHINE_ERRORS
         ):
             raise BuildError(
                 f"stage {stage}, clip {clip}: {str(error) or 'out of memory'}",

@@ -1,95 +1,110 @@
-"""The whole list of clips that were left out, gathered from every stage."""
+"""The list of clips that were left out: one type, one reader, one writer."""
 
 from __future__ import annotations
 
 import csv
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from pipeline.errors import BuildError
-from pipeline.store.files import written_whole
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-QUARANTINE = "quarantine.csv"
-COLUMNS = ("clip", "stage", "reason", "remedy")
-
-Entry = dict[str, str]
+from pipeline.store.files import read_json, write_json, written_whole
 
 
 @dataclass(frozen=True)
 class QuarantineEntry:
-    """A clip that cannot be used: where it failed, why, and what a person can do."""
+    """A clip that cannot be used.
+
+    Parameters
+    ----------
+    clip : str
+        Its id, or what stands in its place on the sheet.
+    stage : str
+        Where it failed.
+    reason : str
+        Why.
+    remedy : str
+        What a person can do about it.
+    """
 
     clip: str
     stage: str
     reason: str
     remedy: str
 
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> QuarantineEntry:
+        """Return the entry of a row of JSON or CSV; what it lacks is empty."""
+        return cls(*(str(row.get(field.name) or "") for field in fields(cls)))
+
     def as_dict(self) -> dict[str, str]:
         """Return the entry as it is written to JSON and CSV."""
         return asdict(self)
 
 
-def read_quarantine(processed: Path) -> pd.DataFrame:
-    """Read the list of clips left out.
-
-    Returns
-    -------
-    DataFrame
-        Columns clip, stage, reason, remedy, all strings; no rows when every clip is used.
+def read_entries(path: Path) -> list[QuarantineEntry]:
+    """Read entries from a JSON list, e.g. of the manifest.
 
     Raises
     ------
-    BuildError
-        If the dataset stage has not run.
+    OSError, ValueError
+        If there is no such file, or it holds something else.
     """
-    import pandas as pd
-
-    path = processed / QUARANTINE
-    try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False)[list(COLUMNS)]
-    except (OSError, ValueError, KeyError) as error:
-        raise BuildError(
-            f"{path} cannot be read ({error})", "build it: chsims-build --stage dataset"
-        ) from error
+    return [QuarantineEntry.of(row) for row in read_json(path)]
 
 
-def write_quarantine(processed: Path, entries: Iterable[Entry]) -> None:
-    """Write the list, in the order given."""
+def write_entries(path: Path, entries: Iterable[QuarantineEntry]) -> None:
+    """Write entries as a JSON list."""
+    write_json(path, [entry.as_dict() for entry in entries])
+
+
+def read_quarantine(path: Path) -> list[QuarantineEntry]:
+    """Read ``quarantine.csv``.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    """
+    with path.open(encoding="utf-8", errors="replace", newline="") as stream:
+        rows = csv.DictReader(line.replace("\0", "") for line in stream)
+        return [QuarantineEntry.of(row) for row in rows if row.get("clip")]
+
+
+def write_quarantine(path: Path, entries: Iterable[QuarantineEntry]) -> None:
+    """Write ``quarantine.csv``, in the order given."""
+    columns = [field.name for field in fields(QuarantineEntry)]
     with (
-        written_whole(processed / QUARANTINE) as temporary,
+        written_whole(path) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as stream,
     ):
-        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows({name: entry[name] for name in COLUMNS} for entry in entries)
+        writer.writerows(entry.as_dict() for entry in entries)
 
 
-def merged(entries: Iterable[Entry]) -> list[Entry]:
+def merged(entries: Iterable[QuarantineEntry]) -> list[QuarantineEntry]:
     """Keep a clip's first entry: later stages carry earlier ones' entries along."""
-    first: dict[str, Entry] = {}
-    unnamed: list[Entry] = []
+    first: dict[str, QuarantineEntry] = {}
+    unnamed: list[QuarantineEntry] = []
     for entry in entries:
-        if entry["stage"] == "manifest":
+        if entry.stage == "manifest":
             unnamed.append(entry)  # unsafe ids may look alike; each line stays
         else:
-            first.setdefault(entry["clip"], entry)
+            first.setdefault(entry.clip, entry)
     return [*unnamed, *first.values()]
 
 
-def nothing_left(entries: list[Entry]) -> BuildError:
+def nothing_left(entries: list[QuarantineEntry]) -> BuildError:
     """Return the error of a build in which no clip survived, with the reasons counted."""
-    reasons = Counter((entry["stage"], entry["reason"]) for entry in entries)
+    reasons = Counter((entry.stage, entry.reason) for entry in entries)
     shown = "\n".join(
         f"  {count} x {stage}: {reason}" for (stage, reason), count in reasons.most_common(5)
     )
     more = f"\n  and {len(reasons) - 5} other reasons" if len(reasons) > 5 else ""
     return BuildError(
         f"no clip is left for the dataset: all {len(entries)} are in quarantine\n{shown}{more}",
-        entries[0]["remedy"] if entries else "the label sheet has no usable clip",
+        entries[0].remedy if entries else "the label sheet has no usable clip",
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pipeline.store.files import read_json
+from pipeline.store.files import read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,16 @@ class Clip:
     media_digest: str
     seconds: float
     text: str
+
+
+def shard_name(number: int) -> str:
+    """Return the name of a numbered shard: ``0000``, ``0001`` ..."""
+    return f"{number:04d}"
+
+
+def write_shard(path: Path, clips: list[dict[str, Any]]) -> None:
+    """Write a shard file; each clip is a mapping of the fields of `Clip`."""
+    write_json(path, {"clips": clips})
 
 
 def read_shard(path: Path) -> list[Clip]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from pipeline.extractor import Extractor
-from pipeline.stage import Build, Stage
+from pipeline.extractor import Extractor, check_device
+from pipeline.stage import Build, Feature, Figure, Overview, Stage
 from pipeline.store.shards import Clip
+from pipeline.text.demo_model import LABEL
+from pipeline.text.source import UNKNOWN_LIMIT, have_model, identity
 from pipeline.text.settings import TextSettings
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
 
 
 def _load(build: Build, clip: Clip) -> Any:
@@ -21,23 +26,46 @@ def _extractor(settings: Any) -> type[Extractor]:
     return TextExtractor
 
 
-def _identity(settings: TextSettings) -> Mapping[str, Any]:
-    from pipeline.text.source import identity
-
-    return identity(settings)
-
-
 def _batch(settings: TextSettings) -> int:
     return settings.batch_tokens  # of a handful of tokens each: many packs, so that they fill up
 
 
+def _names(settings: TextSettings, width: int) -> Sequence[str]:
+    return [f"bert_{i:03d}" for i in range(width)]
+
+
+def _ready(config: Config) -> None:
+    check_device(config.text.device, "text.device")
+    have_model(config.text)
+
+
+def _remarks(settings: TextSettings, overview: Overview) -> Iterable[str]:
+    if LABEL in overview.sources:
+        yield LABEL
+    unknown = overview.totals["unknown_tokens"] / max(overview.steps, 1)
+    if unknown > UNKNOWN_LIMIT:  # never of NaN: features without this figure
+        yield (
+            f"{unknown:.0%} of the transcripts' tokens are unknown to the text model: is its "
+            "vocabulary that of Chinese?"
+        )
+
+
 TEXT = Stage(
     name="text",
+    settings_type=TextSettings,
     source="text",
     inputs=(),
     load=_load,
     extractor=_extractor,
-    identity=_identity,
+    identity=identity,
     batch=_batch,
+    feature=Feature("text", "bert", _names, lambda config: None, step="token", array="text"),
+    figures=(Figure("unknown_tokens", "unknown", "unknown tokens"),),
+    sources={"text_models": "model"},
+    remarks=_remarks,
+    ready=_ready,
     job_shards=8,
+    memory_mb=lambda config, threads: 4000,
+    # first of all stages, so that a missing model is known before hours of faces
+    priority=10,
 )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from pipeline.extractor import Extractor
 from pipeline.faces.stage import FACES
 from pipeline.openface.stage import OPENFACE
-from pipeline.stage import Build, Stage
+from pipeline.stage import Build, Feature, Figure, Stage
 from pipeline.store.shards import Clip
+from pipeline.vision.settings import VisionSettings
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
 
 
 def _load(build: Build, clip: Clip) -> Any:
@@ -33,10 +38,29 @@ def _extractor(settings: Any) -> type[Extractor]:
     return VisionExtractor
 
 
+def _names(settings: VisionSettings, width: int) -> Sequence[str]:
+    from pipeline.openface.columns import FEATURE_NAMES
+
+    return FEATURE_NAMES
+
+
+def _rate(config: Config) -> float:
+    return config.frames.fps / config.vision.pool
+
+
 VISION = Stage(
     name="vision",
+    settings_type=VisionSettings,
     source="none",
     inputs=(OPENFACE, FACES),
     load=_load,
     extractor=_extractor,
+    feature=Feature(
+        "vision", "openface", _names, _rate, step="frame", array="vision", mask="valid"
+    ),
+    figures=(
+        Figure("success_share", "success_share", "tracked", "%"),
+        Figure("mean_confidence", "mean_confidence", "confidence"),
+    ),
+    threads=2,
 )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
-
 from pipeline.config import Config
 from pipeline.errors import BuildError
+from pipeline.store.quarantine import read_quarantine
 
 
 def check_quarantine(config: Config) -> None:
@@ -19,9 +17,9 @@ def check_quarantine(config: Config) -> None:
     """
     import pyarrow.parquet
 
-    path = config.processed / "quarantine.csv"
-    lost = {row["clip"] for row in _rows(path)}
-    usable = pyarrow.parquet.read_table(config.processed / "manifest.parquet", columns=["clip"])
+    path = config.layout.quarantine
+    lost = {entry.clip for entry in read_quarantine(path)}
+    usable = pyarrow.parquet.read_table(config.layout.manifest, columns=["clip"])
     known = set(usable["clip"].to_pylist()) | lost
     share = len(lost) / max(len(known), 1)
     if share > config.max_quarantined:
@@ -33,11 +31,6 @@ def check_quarantine(config: Config) -> None:
         )
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
 def closing_words(config: Config) -> str:
     """Return what a person reads last: what was built, what was lost, where the report is.
 
@@ -46,7 +39,7 @@ def closing_words(config: Config) -> str:
     from pipeline.report.summary import summary_text
 
     summary = "" if config.run.clips else f"{summary_text(config)}\n"
-    stopped = _stopped(config)
+    stopped = config.layout.stopped
     if not stopped.is_file():
         return summary
     words = stopped.read_text("utf-8").strip() or "a job whose reason found no room on the disk"
@@ -55,15 +48,11 @@ def closing_words(config: Config) -> str:
 
 def forget_stop(config: Config) -> None:
     """Forget why the build before this one stopped."""
-    _stopped(config).unlink(missing_ok=True)
+    config.layout.stopped.unlink(missing_ok=True)
 
 
 def note_stop(config: Config, where: str, error: BuildError) -> None:
     """Leave the reason why the build stops for the end of the console's output."""
-    path = _stopped(config)
+    path = config.layout.stopped
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"{where}: {error}\n", "utf-8")
-
-
-def _stopped(config: Config) -> Path:
-    return config.processed / "logs" / "stopped.txt"

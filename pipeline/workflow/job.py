@@ -53,13 +53,13 @@ def job(snakemake: Any) -> Iterator[Config]:
         if error.errno not in _DISK_ERRORS:
             raise
         _stop(config, snakemake.rule, _disk_error(error))
-    note_inputs(config.processed, snakemake.output, snakemake.input)
+    note_inputs(config.layout, snakemake.output, snakemake.input)
     if snakemake.rule not in STAGES:  # those say themselves how many clips they computed
         seconds = time.monotonic() - started
         name = " ".join([snakemake.rule, *snakemake.wildcards])
         tell(f"{name}: done ({seconds:.1f} s)")
         if snakemake.rule in ("manifest", "dataset"):
-            note_run(config.processed, snakemake.rule, "", 0, seconds)
+            note_run(config.layout, snakemake.rule, "", 0, seconds)
 
 
 def _log_into(path: Path) -> None:

@@ -13,16 +13,9 @@ from typing import IO, Any
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
+from pipeline.store.layout import Layout
 
 _SNAKEMAKE_LOCKS = Path(".snakemake") / "locks"
-
-_OWN = {
-    *("manifest.parquet", "manifest_quarantine.json", "shards", "records", "settings", "logs"),
-    *("dataset.h5", "quarantine.csv", "experiments", "results", "report", "report.html"),
-}
-"""What lies in a build's own folder and can stand in a lock."""
-
-_BUILD_LOCK = "build.lock"
 
 _JOBS_END_SECONDS = 20
 """So long a job may take to end after the build that it was of."""
@@ -57,7 +50,7 @@ def claim_build(config: Config) -> bool:
     BuildError
         If nothing can be written into the build's folder, or a job of an earlier build goes on.
     """
-    path = config.processed / "logs" / _BUILD_LOCK
+    path = config.layout.build_lock
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = path.open("a", encoding="utf-8")
@@ -73,11 +66,11 @@ def claim_build(config: Config) -> bool:
         return False
     except OSError:  # this file system knows no locks: Snakemake's files have to serve
         stream.close()
-        return not _snakemakes_locks(config.processed)
+        return not _snakemakes_locks(config.layout)
     _sign(stream)
     _held.append(stream)
-    _wait_for_jobs(path.parent)
-    for lock in _snakemakes_locks(config.processed):
+    _wait_for_jobs(config.layout)
+    for lock in _snakemakes_locks(config.layout):
         with suppress(OSError):
             lock.unlink()
     return True
@@ -123,18 +116,20 @@ def _sign(stream: IO[str]) -> None:
     stream.flush()
 
 
-def _wait_for_jobs(logs: Path) -> None:
+def _wait_for_jobs(layout: Layout) -> None:
     """Wait until no job of an earlier build is at work."""
     deadline = time.monotonic() + _JOBS_END_SECONDS
-    while held := [lock for lock in sorted(logs.rglob("*.lock")) if _is_held(lock)]:
+    while held := [
+        lock
+        for lock in sorted(layout.logs.rglob("*.lock"))
+        if lock != layout.build_lock and _is_held(lock)
+    ]:
         if time.monotonic() > deadline:
             raise _still_at_work(held[0])
         time.sleep(0.2)
 
 
 def _is_held(lock: Path) -> bool:
-    if lock.name == _BUILD_LOCK:
-        return False
     with suppress(OSError), lock.open("rb") as stream:
         return not _taken(stream, fcntl.LOCK_SH)
     return False
@@ -149,17 +144,12 @@ def _still_at_work(lock: Path) -> BuildError:
     )
 
 
-def _snakemakes_locks(processed: Path) -> list[Path]:
+def _snakemakes_locks(layout: Layout) -> list[Path]:
     """Return those of Snakemake's locks that are on this build's files."""
     found = []
     for lock in _SNAKEMAKE_LOCKS.glob("*.lock"):
         with suppress(OSError):
             files = lock.read_text("utf-8", errors="replace").splitlines()
-            if any(_is_of(Path(file), processed) for file in files):
+            if any(layout.holds(Path(file)) for file in files):
                 found.append(lock)
     return found
-
-
-def _is_of(file: Path, processed: Path) -> bool:
-    """Tell whether a file is of this build, not of one in a folder below (processed/demo)."""
-    return file.is_relative_to(processed) and file.relative_to(processed).parts[0] in _OWN

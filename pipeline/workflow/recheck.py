@@ -1,79 +1,81 @@
-"""Records: what a job says it has made, which Snakemake tracks in the feature files' place."""
+"""Deleting stale records before a build, so that their clips are checked again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from pipeline.config import Config
 from pipeline.stages import STAGES
 from pipeline.store.features import Store
 from pipeline.store.files import read_json
+from pipeline.store.records import Record, read_record
 from pipeline.train.stored import stored_key
 
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
-"""What reading a record can raise that another hand has changed."""
+"""What reading a file of ours can raise after another hand has changed it."""
 
 
-def false_records(config: Config) -> list[Path]:
-    """Find the records that do not hold any more: their jobs have to look again.
+def stale_records(config: Config) -> list[Path]:
+    """Find the records that are out of date.
 
-    Snakemake sees one record a job, not the files of clips and seeds. A record is false when a
-    file that it names is gone or has another key (``--clip`` with another setting), or when a
-    clip that it has in quarantine is not known as bad any more: it was computed alone since, or
-    its failure was a passing one.
+    Snakemake sees one record per job, not the files of clips and seeds. A record is stale if a
+    file that it lists is missing or has a different key (``--clip`` with another setting), or if
+    a clip that it quarantined has since succeeded or had failed only transiently.
 
     Returns
     -------
     list of Path
-        The false records.
+        The stale records, those of transient stages left out.
     """
-    store = Store(config.processed)
-    records = [
-        *(p for p in sorted((config.processed / "records").glob("*/*.json")) if _lasts(p)),
-        *sorted((config.processed / "experiments").glob("*/*.json")),
+    store, layout = Store(config.processed), config.layout
+    stages = [name for name in STAGES if not STAGES[name].transient]
+    stale = [
+        path
+        for name in sorted(stages)
+        for path in sorted(layout.records(name).glob("*.json"))
+        if not _holds(store, name, path)
     ]
-    return [record for record in records if not _holds(store, record)]
+    trained = sorted(layout.experiment("*").parent.glob("*/*.json"))
+    return stale + [path for path in trained if not _is_trained(path)]
 
 
-def forget_records(config: Config, records: Iterable[Path]) -> None:
-    """Remove false records, and the failures for which their clips are to be tried again."""
+def delete_records(config: Config, records: Iterable[Path]) -> None:
+    """Delete stale records, and the failures of those of their clips that are tried again."""
     store = Store(config.processed)
     for path in records:
-        with suppress(*_UNREADABLE):  # a training's has no clips
-            for clip in _tried_again(store, path.parent.name, read_json(path)):
-                store.forget_failure(path.parent.name, clip)
+        with suppress(*_UNREADABLE):  # the record of a training lists no clips
+            stage = path.parent.name
+            for clip in _tried_again(store, stage, read_record(path)):
+                store.forget_failure(stage, clip)
         path.unlink(missing_ok=True)
 
 
-def _lasts(record: Path) -> bool:
-    """Tell whether a record's files are there to stay."""
-    stage = STAGES.get(record.parent.name)
-    return stage is not None and not stage.transient
-
-
-def _holds(store: Store, path: Path) -> bool:
+def _holds(store: Store, stage: str, path: Path) -> bool:
     try:
-        record = read_json(path)
-        if path.parent.parent.name == "experiments":
-            return all(stored_key(path.parent / seed) == key for seed, key in record.items())
-        stage, made = path.parent.name, record["clips"].items()
+        record = read_record(path)
         return not _tried_again(store, stage, record) and all(
-            store.key(stage, clip) == key for clip, key in made
+            store.key(stage, clip) == key for clip, key in record.clips.items()
         )
     except _UNREADABLE:
         return False
 
 
-def _tried_again(store: Store, stage: str, record: dict[str, Any]) -> list[str]:
-    """Return the clips that a record has in quarantine, and that are not known as bad any more."""
+def _is_trained(path: Path) -> bool:
+    try:
+        return all(stored_key(path.parent / seed) == key for seed, key in read_json(path).items())
+    except _UNREADABLE:
+        return False
+
+
+def _tried_again(store: Store, stage: str, record: Record) -> list[str]:
+    """Return the clips that a stage quarantined, and that are to be tried again."""
     clips = []
-    for entry in record["quarantine"]:
-        if entry["stage"] != stage:  # carried along from an earlier stage, whose record tells
+    for entry in record.quarantine:
+        if entry.stage != stage:  # carried along from an earlier stage, whose own record decides
             continue
-        failure = store.failure(stage, entry["clip"])
+        failure = store.failure(stage, entry.clip)
         if failure is None or failure.get("passing"):
-            clips.append(entry["clip"])
+            clips.append(entry.clip)
     return clips

@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.manifest.folders import MediaFolders
-from pipeline.openface.csvs import all_csvs
+from pipeline.stage import Stage
 from pipeline.stages import STAGES
 from pipeline.store.files import digest, package_versions, read_json, write_json
 from pipeline.train.registry import MODELS
@@ -36,7 +36,7 @@ def _manifest(config: Config) -> dict[str, Any]:
 def _stage(name: str) -> Told:
     def of_stage(config: Config) -> dict[str, Any]:
         stage = STAGES[name]
-        imported = imported_fingerprint(config) if name == "openface" else ""
+        imported = watched_fingerprint(config, stage)
         return {
             "settings": stage.settings(config).defining(),
             "digest": stage.settings_digest(config),
@@ -49,6 +49,7 @@ def _stage(name: str) -> Told:
 def _dataset(config: Config) -> dict[str, Any]:
     return {
         "settings": config.dataset.defining(),
+        "features": config.features.defining(),
         "rules": config.manifest.rules.defining(),
         "preset": config.preset,
     }
@@ -63,7 +64,7 @@ def _train(config: Config) -> dict[str, Any]:
     }
 
 
-STEPS: dict[str, Told] = {
+DECIDING_STEPS: dict[str, Told] = {
     "manifest": _manifest,
     **{name: _stage(name) for name in STAGES},
     "dataset": _dataset,
@@ -71,11 +72,6 @@ STEPS: dict[str, Told] = {
     "report": lambda config: {"settings": config.report.defining()},
 }
 """What decides the result of each step, beside the files that it reads."""
-
-
-def settings_file(config: Config, step: str) -> Path:
-    """Return the path of a step's settings file."""
-    return config.processed / "settings" / f"{step}.json"
 
 
 @dataclass(frozen=True)
@@ -88,7 +84,9 @@ class Changed:
 
 
 def changed_settings(
-    config: Config, told: Callable[[str], dict[str, Any]] | None = None
+    config: Config,
+    steps: Iterable[str],
+    told: Callable[[str], dict[str, Any]] | None = None,
 ) -> list[Changed]:
     """Find the settings files that have to be written.
 
@@ -99,22 +97,24 @@ def changed_settings(
     ----------
     config : Config
         Names the build's folder.
+    steps : iterable of str
+        The steps to look at.
     told : callable, optional
-        Gives what `STEPS` says of a step, if that has been worked out already.
+        Returns what `DECIDING_STEPS` says of a step, if that has been worked out already.
 
     Returns
     -------
     list of Changed
-        The steps whose settings have changed since the last build, or are new.
+        The steps whose settings or input files have changed since the last build, or are new.
     """
     changed = []
-    for step in STEPS:
+    for step in steps:
         try:
-            content = told(step) if told else STEPS[step](config)
+            content = told(step) if told else DECIDING_STEPS[step](config)
         except BuildError:
             continue
         content = json.loads(json.dumps(content))  # as it will be read: no tuples
-        before = _read(settings_file(config, step))
+        before = _read(config.layout.settings(step))
         if before != content:
             changed.append(Changed(step, content, before is None))
     return changed
@@ -123,7 +123,7 @@ def changed_settings(
 def write_settings(config: Config, changed: Iterable[Changed]) -> None:
     """Bring the settings files of changed steps up to date."""
     for each in changed:
-        write_json(settings_file(config, each.step), each.content)
+        write_json(config.layout.settings(each.step), each.content)
 
 
 def new_file() -> Path:
@@ -155,13 +155,10 @@ def media_fingerprint(config: Config) -> str:
     )
 
 
-def imported_fingerprint(config: Config) -> str:
-    """Return a digest of the imported OpenFace CSVs' names, sizes and times, or an empty string."""
-    folder = config.openface.import_folder
-    if config.openface.runtime != "import" or folder is None:
-        return ""
-    folder = folder.resolve()
-    return _fingerprint(folder, all_csvs(folder))
+def watched_fingerprint(config: Config, stage: Stage) -> str:
+    """Return a digest of the names, sizes and times of a stage's further files, or ''."""
+    watched = stage.watched(config)
+    return _fingerprint(*watched) if watched else ""
 
 
 def _fingerprint(root: Path, paths: Iterable[Path]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import doctor
+from pipeline.commands import doctor
 from pipeline.config import load_config
 from pipeline.workflow.settings_files import changed_settings
 from tests.conftest import DEMO, ROOT

@@ -18,10 +18,10 @@ import pytest
 from snakemake.settings.types import OutputSettings
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from pipeline import locks
 from pipeline.commands.console import LogHandler
 from pipeline.config import Config, load_config
 from pipeline.errors import BuildError
+from pipeline.workflow import locks
 from pipeline.workflow.locks import claim_build, claim_job
 from tests.commands.test_cli import chsims
 from tests.conftest import DEMO, ROOT

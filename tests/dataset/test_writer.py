@@ -165,9 +165,9 @@ def test_what_the_stages_found_sends_clips_to_quarantine_or_warns(tmp_path: Path
     clips[3].infos = {"faces": {"errors": 15}, "audio": {"errors": 2}}
     config = build_folder(tmp_path, clips)
     build_dataset(config)
-    table = read_quarantine(tmp_path)
-    assert table[["clip", "stage"]].values.tolist() == [[clips[1].clip, "dataset"]]
-    assert table["reason"][0] == "no face was found in any frame"
+    (entry,) = read_quarantine(config.layout.quarantine)
+    assert (entry.clip, entry.stage) == (clips[1].clip, "dataset")
+    assert entry.reason == "no face was found in any frame"
     with h5py.File(tmp_path / "dataset.h5") as file:
         found = every_clip(file)
         assert clips[1].clip not in found
@@ -191,7 +191,8 @@ def test_the_quarantine_gathers_every_stage_and_names_a_clip_once(tmp_path: Path
     refused = {"clip": "v/9", "stage": "manifest", "reason": "no, file", "remedy": "add it"}
     write_json(tmp_path / "manifest_quarantine.json", [refused])
     build_dataset(config)
-    assert read_quarantine(tmp_path).to_dict("records") == [refused, lost]
+    found = read_quarantine(config.layout.quarantine)
+    assert [entry.as_dict() for entry in found] == [refused, lost]
 
 
 def test_a_demo_text_model_and_imported_csvs_are_warned_of(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from pipeline.corpus import LABEL_OF, LABELS, MODALITIES, class_of
 from pipeline.openface.columns import COLUMNS, CONFIDENCE, SUCCESS, TABLE_GROUPS
 from pipeline.store.features import Features, Store
 from pipeline.store.files import write_json
+from pipeline.store.freshness import note_inputs
 from pipeline.train.metrics import METRICS
 
 WORDS = "今天天气很好我们一起去公园散步吧真的受够了你走谢谢恭喜太开心难过担心"
@@ -81,8 +82,14 @@ def write_build(root: Path, corpus: Corpus, **settings: Any) -> Config:
             root / "quarantine.csv", index=False
         )
         _write_dataset(root, manifest, config)
+        layout = config.layout
+        read = [layout.manifest, layout.manifest_quarantine]
+        read += [path for stage in corpus.stages for path in layout.records(stage).glob("*.json")]
+        note_inputs(layout, [str(layout.dataset)], map(str, read))
     if corpus.trained:
         _write_results(root, rng)
+        layout = config.layout
+        note_inputs(layout, [str(layout.result("table2"))], [str(layout.dataset)])
     return config
 
 

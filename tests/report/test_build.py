@@ -16,7 +16,8 @@ from pipeline.report.sources import read_build
 from pipeline.report.summary import summary_text
 from pipeline.stages import STAGES
 from pipeline.store.files import read_json, write_json
-from pipeline.store.freshness import PRODUCTS, is_outdated
+from pipeline.store.freshness import is_outdated, products
+from pipeline.store.layout import Layout
 from tests.report.conftest import HOSTILE
 from tests.report.synthetic import Corpus, write_build
 
@@ -172,8 +173,9 @@ def test_an_old_dataset_is_not_called_built(tmp_path: Path) -> None:
     lost = {"clip": "video_0001/0002", "stage": "audio", "reason": "no sound", "remedy": ""}
     kept = {c: k for c, k in read_json(record)["clips"].items() if c != lost["clip"]}
     write_json(record, {"clips": kept, "quarantine": [lost]})
-    for product in PRODUCTS:
-        assert is_outdated(tmp_path, product)
+    layout = Layout(tmp_path)
+    for product in products(layout):
+        assert is_outdated(layout, product)
     text = summary_text(config)
     assert "features: text 3, audio 3, vision 3; dataset.h5 is of an earlier build" in text
     assert "1 x audio: no sound (video_0001/0002)" in text

@@ -1,0 +1,162 @@
+"""The build folder's layout: the only place that spells a file's name in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of one build.
+
+    Parameters
+    ----------
+    root : Path
+        The build's folder, ``processed/`` or ``processed/demo/``.
+    """
+
+    root: Path
+
+    @property
+    def manifest(self) -> Path:
+        """The table of usable clips."""
+        return self.root / "manifest.parquet"
+
+    @property
+    def manifest_quarantine(self) -> Path:
+        """The clips that the manifest refused."""
+        return self.root / "manifest_quarantine.json"
+
+    @property
+    def manifest_cache(self) -> Path:
+        """Digests and probes of media files, remembered; may be deleted."""
+        return self.root / "manifest_cache.json"
+
+    @property
+    def votes(self) -> Path:
+        """Single votes, if the corpus has ``annotations.csv``."""
+        return self.root / "votes.parquet"
+
+    @property
+    def shards(self) -> Path:
+        """Folder of the shard files."""
+        return self.root / "shards"
+
+    def shard(self, name: str) -> Path:
+        """Return the path of a shard file."""
+        return self.shards / f"{name}.json"
+
+    @property
+    def numbered_shards(self) -> list[Path]:
+        """The shard files of the whole corpus, in order; none of single clips (``--clip``)."""
+        found = (path for path in self.shards.glob("*.json") if path.stem.isdigit())
+        return sorted(found, key=lambda path: int(path.stem))
+
+    def settings(self, step: str) -> Path:
+        """Return the path of a step's settings file."""
+        return self.root / "settings" / f"{step}.json"
+
+    def records(self, stage: str) -> Path:
+        """Return the folder of a stage's job records."""
+        return self.root / "records" / stage
+
+    def record(self, stage: str, job: str) -> Path:
+        """Return the path of a job's record."""
+        return self.records(stage) / f"{job}.json"
+
+    @property
+    def scratch(self) -> Path:
+        """Folder of files that live only as long as a job."""
+        return self.root / "scratch"
+
+    @property
+    def dataset(self) -> Path:
+        """The dataset file."""
+        return self.root / "dataset.h5"
+
+    @property
+    def quarantine(self) -> Path:
+        """The whole list of clips that were left out."""
+        return self.root / "quarantine.csv"
+
+    def experiment(self, name: str) -> Path:
+        """Return the folder of an experiment: a record and a folder of seeds per model."""
+        return self.root / "experiments" / name
+
+    def trained(self, experiment: str, model: str) -> Path:
+        """Return the path of a training job's record."""
+        return self.experiment(experiment) / f"{model}.json"
+
+    @property
+    def results(self) -> Path:
+        """Folder of tables and figures' data."""
+        return self.root / "results"
+
+    def result(self, experiment: str, kind: str = "json") -> Path:
+        """Return the path of an experiment's results, as ``json`` or ``csv``."""
+        return self.results / f"{experiment}.{kind}"
+
+    @property
+    def report(self) -> Path:
+        """The report page."""
+        return self.root / "report.html"
+
+    @property
+    def exhibits(self) -> Path:
+        """Folder of the report's tables and figures, one by one."""
+        return self.root / "report"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of logs, costs and locks."""
+        return self.root / "logs"
+
+    def progress(self, stage: str, job: str) -> Path:
+        """Return the path of a job's progress counter."""
+        return self.logs / stage / f"{job}.progress"
+
+    @property
+    def runs(self) -> Path:
+        """What each job cost, one JSON line per job."""
+        return self.logs / "runs.jsonl"
+
+    @property
+    def verdict(self) -> Path:
+        """Mark of a build that did not lose too many clips."""
+        return self.logs / "verdict.ok"
+
+    @property
+    def stopped(self) -> Path:
+        """Why the last build stopped, if it did."""
+        return self.logs / "stopped.txt"
+
+    @property
+    def build_lock(self) -> Path:
+        """Lock of the build that is running."""
+        return self.logs / "build.lock"
+
+    def read_by(self, product: Path) -> Path:
+        """Return the path of the note of what a product was made from."""
+        name = product.relative_to(self.root).as_posix().replace("/", "_")
+        return self.logs / "inputs" / f"{name}.json"
+
+    def holds(self, path: Path) -> bool:
+        """Tell whether a file belongs to this build, not to one in a folder below it."""
+        if not path.is_relative_to(self.root):
+            return False
+        first = path.relative_to(self.root).parts[:1]
+        return bool(first) and first[0] in _OWN
+
+
+_HERE = Layout(Path())
+_OWN = {
+    path.parts[0]
+    for path in (
+        *(_HERE.manifest, _HERE.manifest_quarantine, _HERE.manifest_cache, _HERE.votes),
+        *(_HERE.shards, _HERE.settings("x"), _HERE.record("x", "x"), _HERE.scratch, _HERE.dataset),
+        *(_HERE.quarantine, _HERE.experiment("x"), _HERE.results, _HERE.report, _HERE.exhibits),
+        _HERE.logs,
+    )
+}
+"""What lies directly in a build's folder, but for the stages' feature files."""

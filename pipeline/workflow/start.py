@@ -1,0 +1,171 @@
+"""What is settled before Snakemake plans its jobs, and what its rules ask afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import Config, make_config
+from pipeline.errors import BuildError, NotHereError
+from pipeline.extractor import check_device
+from pipeline.manifest.sheet import require_labels
+from pipeline.runner.children import note_builder
+from pipeline.runner.jobs import selection_name, shard_names
+from pipeline.stages import STAGES, wanted
+from pipeline.store.files import digest
+from pipeline.workflow.locks import claim_build
+from pipeline.workflow.recheck import delete_records, stale_records
+from pipeline.workflow.settings_files import (
+    DECIDING_STEPS,
+    Changed,
+    changed_settings,
+    new_file,
+    write_settings,
+)
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Start:
+    """One start of Snakemake, in the process that plans or in one that runs a job.
+
+    Parameters
+    ----------
+    config : Config
+        The checked configuration.
+    shards : list of str
+        The shards of the whole corpus.
+    main : bool
+        This process plans the build; it is not one that runs a job.
+    dry_run : bool
+        Nothing may be written.
+    changed : list of Changed
+        Steps whose settings or input files changed since the last build.
+    stale : list of Path
+        Records that are out of date.
+    """
+
+    config: Config
+    shards: list[str]
+    main: bool = False
+    dry_run: bool = False
+    changed: list[Changed] = field(default_factory=list)
+    stale: list[Path] = field(default_factory=list)
+    _told: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+
+    @property
+    def selected(self) -> list[str]:
+        """The shards that are built: all, or the one of the clips asked for."""
+        return [selection_name(self.config)] if self.config.run.clips else self.shards
+
+    def told(self, step: str) -> dict[str, Any]:
+        """Return what decides a step's result, apart from the files that it reads."""
+        if step not in self._told:
+            self._told[step] = DECIDING_STEPS[step](self.config)
+        return self._told[step]
+
+    def digest(self, step: str) -> str:
+        """Return the digest of what decides a step's result."""
+        try:
+            return digest(self.told(step))
+        except NotHereError:
+            if self.dry_run:
+                return "not known before it is fetched"
+            raise
+
+    def fetch(self, step: str) -> None:
+        """Download the model that a step's settings file has to name by its content."""
+        try:
+            self.told(step)
+        except NotHereError:
+            self.check_ready([step])
+            write_settings(self.config, changed_settings(self.config, [step], self.told))
+        except BuildError:
+            pass  # a planned job says it, with its step's name
+
+    def settings_input(self, step: str, record: Path | None) -> list[str]:
+        """Return the settings file that a step's job reads, if it could be written.
+
+        A dry run has written no settings file and deleted no record; a file that is newer than
+        all others then stands for both.
+
+        Parameters
+        ----------
+        step : str
+            A step of the DAG.
+        record : Path, optional
+            The job's own record.
+        """
+        if self.main and not self.dry_run:
+            self.fetch(step)
+        changed = step in {each.step for each in self.changed}
+        if self.dry_run and (changed or record in self.stale):
+            return [str(new_file())]
+        path = self.config.layout.settings(step)
+        return [str(path)] if path.is_file() else []
+
+    def check_ready(self, steps: Iterable[str]) -> None:
+        """Check that what the steps' jobs need is there, before the first one runs.
+
+        Raises
+        ------
+        BuildError
+            If a model is missing, for example, and cannot be downloaded.
+        """
+        due = set(steps)
+        if "dataset" in due:
+            require_labels(self.config)
+        if "train" in due:
+            check_device(self.config.train.device, "train.device")
+        for name in due & set(STAGES):
+            ready = STAGES[name].ready
+            if ready is not None:
+                ready(self.config)
+
+
+def start(values: Mapping[str, Any], *, main: bool, dry_run: bool, say: Say) -> Start:
+    """Check the configuration; in the main process, also prepare the build folder.
+
+    The main process claims the build, writes the settings files that changed and deletes the
+    records that are out of date. If another build holds the lock, nothing is touched, and
+    Snakemake refuses to run.
+
+    Parameters
+    ----------
+    values : mapping
+        The configuration as Snakemake merged it.
+    main : bool
+        This process plans the build; it is not one that runs a job.
+    dry_run : bool
+        Only find out what would be written.
+    say : callable
+        Prints a line for the user.
+
+    Raises
+    ------
+    BuildError
+        If the configuration is wrong, the folder cannot be written, or a job of an earlier
+        build is still running.
+    """
+    config = make_config(values)
+    begun = Start(config, shard_names(config), main, dry_run and main)
+    if not main:
+        return begun
+    note_builder()
+    if dry_run or claim_build(config):
+        steps = ("manifest", *wanted(config), "dataset", "train", "report")
+        begun.changed = changed_settings(config, steps, begun.told)
+        begun.stale = stale_records(config)
+    if not dry_run:
+        write_settings(config, begun.changed)
+        delete_records(config, begun.stale)
+    for changed in begun.changed:
+        if not changed.is_new:
+            say(f"{changed.step}: settings or input files changed since the last build")
+    for record in begun.stale:
+        if not record.stem.startswith("clips-"):  # of an earlier call with --clip
+            say(f"{record} is out of date; its clips will be checked again")
+    return begun

@@ -1,0 +1,24 @@
+# The per-clip stages: one rule each, from frames to the features, those of other packages too.
+
+
+for stage in STAGES.values():
+
+    rule:
+        name:
+            stage.name
+        input:
+            shards=shard_files(stage.name),
+            settings=settings_of(stage.name, FILES.record(stage.name, "{shard}")),
+            records=records_read(stage.name),
+        output:
+            record=record_of(stage),
+        log:
+            str(FILES.logs / stage.name / "{shard}.log"),
+        priority: stage.priority
+        threads: job_threads(stage)
+        resources:
+            mem_mb=job_memory_of(stage),
+        params:
+            settings=settings_digest(stage.name),
+        script:
+            "scripts/stage.py"
