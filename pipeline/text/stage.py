@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.extractor import Extractor, check_device
 from pipeline.stage import Build, Feature, Figure, Overview, Stage
 from pipeline.store.shards import Clip
 from pipeline.text.demo_model import LABEL
-from pipeline.text.source import UNKNOWN_LIMIT, have_model, identity
 from pipeline.text.settings import TextSettings
+from pipeline.text.source import UNKNOWN_LIMIT, have_model, identity
 
 if TYPE_CHECKING:
     from pipeline.config import Config

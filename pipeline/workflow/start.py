@@ -55,6 +55,7 @@ class Start:
     changed: list[Changed] = field(default_factory=list)
     stale: list[Path] = field(default_factory=list)
     _told: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    _fetched: set[str] = field(default_factory=set, repr=False)
 
     @property
     def selected(self) -> list[str]:
@@ -99,7 +100,8 @@ class Start:
         record : Path, optional
             The job's own record.
         """
-        if self.main and not self.dry_run:
+        if self.main and not self.dry_run and step not in self._fetched:
+            self._fetched.add(step)
             self.fetch(step)
         changed = step in {each.step for each in self.changed}
         if self.dry_run and (changed or record in self.stale):
