@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.store.files import read_json
+from pipeline.store.layout import Layout
 from pipeline.train.metrics import METRICS
 from pipeline.train.metrics import TITLES as METRIC_TITLES
 from pipeline.train.paper_tables import PAPER_RESULTS
@@ -137,11 +138,11 @@ def read_results(root: Path) -> Results:
     tables = {}
     for name in (*_TABLES, "figure4"):
         try:
-            tables[name] = read_json(root / "results" / f"{name}.json")
+            tables[name] = read_json(Layout(root).result(name))
         except (OSError, ValueError):
             continue
     results = Results(tables=tables)
-    folder = root / "experiments" / "table2"
+    folder = Layout(root).experiment("table2")
     for model, row in results.rows("table2").items():
         seeds = [item["seed"] for item in row["seeds"]]
         results.curves[model] = _curves([folder / model / f"seed_{s}" / "curve.csv" for s in seeds])
