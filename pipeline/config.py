@@ -204,7 +204,10 @@ def read_values(files: tuple[Path, ...], assignments: tuple[str, ...]) -> dict[s
         for part in reversed(key.split(".")):
             value = {part: value}
         merge(values, value)
-    meant: dict[str, Any] = as_meant(values, Config)
+    try:
+        meant: dict[str, Any] = as_meant(values, Config)
+    except RecursionError:
+        raise BuildError("the configuration holds itself (an alias within its anchor)") from None
     return meant
 
 

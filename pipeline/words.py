@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 _TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
+_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(
     r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan"
 )
@@ -69,7 +69,11 @@ def load(text: str) -> Any:
     yaml.YAMLError
         If the text is not YAML, or a key stands twice in a mapping.
     """
-    return yaml.load(text, _Loader)  # noqa: S506  # a SafeLoader
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506  # a SafeLoader
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        # what PyYAML raises at a tag such as !!float that does not fit its value
+        raise yaml.YAMLError(str(error) or type(error).__name__) from error
 
 
 def as_meant(value: Any, annotation: Any) -> Any:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.commands.config_reference import as_markdown, as_yaml
 from pipeline.config import Config, every_field, load_config, make_config
@@ -157,6 +161,41 @@ def test_snakemake_reads_the_words_of_a_config_file_as_they_were_written(tmp_pat
     assert read_json(tmp_path / "p" / "settings" / "dataset.json")["preset"] == "0010"
     rules = read_json(tmp_path / "p" / "settings" / "manifest.json")["settings"]["rules"]
     assert rules["duration"] == "off"
+
+
+NAMES = [name for name, _ in every_field()]
+SCALARS = st.one_of(
+    st.text(max_size=12),
+    st.integers(),
+    st.floats(),
+    st.booleans(),
+    st.none(),
+    st.sampled_from(["off", "0001", "1_0", "2020-01-01", "!!float x", "*a", "&a [*a]", "9" * 5000]),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(NAMES),
+    st.one_of(
+        SCALARS, st.lists(SCALARS, max_size=3), st.dictionaries(SCALARS, SCALARS, max_size=2)
+    ),
+)
+def test_whatever_is_set_gives_a_configuration_or_an_error_with_words(
+    name: str, value: object
+) -> None:
+    with suppress(BuildError):
+        assert isinstance(load_config((), (f"{name}={value}",)), Config)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(st.sampled_from("abf0123 :,-_[]{}&*!#'\"|>\n\tofn.~%@`"), max_size=40))
+def test_whatever_a_file_holds_gives_a_configuration_or_an_error_with_words(text: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "any.yaml"
+        path.write_text(text, "utf-8")
+        with suppress(BuildError):
+            assert isinstance(load_config((path,)), Config)
 
 
 def test_later_files_and_assignments_win(tmp_path: Path) -> None:
