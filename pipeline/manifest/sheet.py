@@ -101,11 +101,12 @@ def read_sheet(config: Config, folders: MediaFolders | None = None) -> Sheet:
         return _sheet_of_votes(table, encoding, folders)
     votes_path = _find_table(path.parent, "annotations", (".csv",))
     votes: dict[str, ClipVotes] | None = None
+    told: tuple[str, ...] = ()
     if votes_path is not None and votes_path != path:
         vote_table = read_table(votes_path, encoding)
         require(vote_table, (*id_columns(vote_table), *sorted(_VOTE_COLUMNS)))
-        votes = read_votes(vote_table, folders)
-    faults = () if votes is not None else tuple(label_faults(table))
+        votes, told = read_votes(vote_table, folders), vote_table.notes
+    faults = tuple(label_faults(table)) if votes is None or "M" in table.columns else ()
     require(table, (*id_columns(table), "text"), faults)
     rows = [row_of(i, r, folders, table.columns) for i, r in enumerate(table.records)]
     _require_rows(path, rows)
@@ -118,7 +119,7 @@ def read_sheet(config: Config, folders: MediaFolders | None = None) -> Sheet:
         tuple(rows),
         None if votes is None else tuple(flat(votes)),
         labelled,
-        tuple(notes(table, rows, labelled)),
+        (*notes(table, rows, labelled), *told),
     )
 
 
@@ -130,9 +131,10 @@ def _sheet_of_votes(table: Table, encoding: str, folders: MediaFolders) -> Sheet
             f"{table.path} has no vote on modality M",
             "add the votes on the whole clip; a label is their mean",
         )
-    rows = _rows_of_votes(votes, _transcripts(table, encoding, folders))
+    transcripts, told = _transcripts(table, encoding, folders)
+    rows = _rows_of_votes(votes, transcripts)
     _require_rows(table.path, rows)
-    return Sheet(table.path, tuple(rows), tuple(flat(votes)), True, tuple(table.notes))
+    return Sheet(table.path, tuple(rows), tuple(flat(votes)), True, (*table.notes, *told))
 
 
 def _require_rows(path: Path, rows: Sequence[SheetRow]) -> None:
@@ -183,28 +185,37 @@ def _find_table(folder: Path, stem: str, suffixes: Sequence[str] = _SUFFIXES) ->
     return min(same, key=lambda p: names.index(p.name.casefold()), default=None)
 
 
-def _transcripts(table: Table, encoding: str, folders: MediaFolders) -> list[SheetRow]:
-    """Return rows with the transcripts that belong to a sheet of votes."""
+def _transcripts(
+    table: Table, encoding: str, folders: MediaFolders
+) -> tuple[list[SheetRow], tuple[str, ...]]:
+    """Return rows with the transcripts that belong to a sheet of votes, and notes on them."""
     if "text" in table.columns:
         first: dict[tuple[str, str], SheetRow] = {}
         for record in table.records:
             key = folders.full_ids(*identity(record))[:2]
             if key not in first or (record["text"] and not first[key].text):
                 first[key] = row_of(0, record, folders, table.columns, labelled=False)
-        return list(first.values())
+        return list(first.values()), ()
     for stem in ("label", "transcripts"):
         path = _find_table(table.path.parent, stem, (".csv",))
         if path is not None:
             found = read_table(path, encoding)
             require(found, (*id_columns(found), "text"))
-            return [
+            rows = [
                 row_of(0, record, folders, found.columns, labelled=False)
                 for record in found.records
             ]
+            return [_of_another_sheet(row, path) for row in rows], found.notes
     raise BuildError(
         f"{table.path} has votes but no transcripts; found the columns {', '.join(table.header)}",
         f"add a text column, or put transcripts.csv (clip, text) into {table.path.parent}",
     )
+
+
+def _of_another_sheet(row: SheetRow, path: Path) -> SheetRow:
+    """Let a row's problems name their own sheet and line, since the row's is the votes'."""
+    where = f"{path.name}, line {row.line}"
+    return replace(row, line=0, problems=tuple(f"{where}: {p}" for p in row.problems))
 
 
 def _rows_of_votes(votes: dict[str, ClipVotes], transcripts: list[SheetRow]) -> list[SheetRow]:

@@ -90,6 +90,22 @@ def test_votes_without_transcripts_stop_the_build(corpus: Corpus) -> None:
         sheet_rows(corpus({}, votes, name="annotations.csv"))
 
 
+def test_a_fault_of_a_transcript_names_the_sheet_it_stands_in(corpus: Corpus) -> None:
+    votes = "clip,modality,annotator,vote\nv1/1,M,a1,1\nv1/2,M,a1,1_0\n"
+    config = corpus({}, votes, name="annotations.csv")
+    (config.raw / "transcripts.csv").write_bytes("clip,text\nv1/1,你好\nv1/2,你\ue123好\n".encode())
+    good, bad = sheet_rows(config)
+    assert good.problems == ()
+    assert bad.problems[0].startswith("transcripts.csv, line 3: column text: the character U+E123")
+    assert bad.problems[1] == "annotations.csv, line 3: the vote '1_0' is not a number"
+
+
+def test_the_encoding_of_the_votes_is_told_too(corpus: Corpus) -> None:
+    config = corpus({}, "clip,text,label\nv1/0001,你好,0.6\n")
+    (config.raw / "annotations.csv").write_bytes((HEADER + lines("v1/0001")).encode("utf-16"))
+    assert read_sheet(config).notes == ("annotations.csv was recognised as UTF-16",)
+
+
 def test_labels_stand_where_a_sheet_has_both_and_a_difference_is_told(corpus: Corpus) -> None:
     config = corpus({}, "clip,text,label\nv1/0001,你好,0.6\n")
     (config.raw / "annotations.csv").write_text(HEADER + lines("v1/0001"), "utf-8")
