@@ -6,7 +6,7 @@ Nothing here reads a feature; lengths come from the files' headers, so memory st
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,7 +125,7 @@ def gather(config: Config) -> Gathered:
     entries = _in_order(merged(entries), {row["clip"]: row["row"] for row in rows})
     if not clips:
         raise nothing_left(entries)
-    return Gathered(clips, entries, _not_applied(keys))
+    return Gathered(clips, entries, not_applied(keys))
 
 
 def _read_stages(config: Config) -> list[Stage]:
@@ -147,9 +147,9 @@ def _finished(layout: Layout, stage: Stage) -> tuple[dict[str, str], list[Quaran
     return keys, entries
 
 
-def _not_applied(read: Mapping[str, Any]) -> list[str]:
-    """Say which corpus rules there was nothing to apply to."""
-    if FACES.name in read:
+def not_applied(stages: Iterable[str]) -> list[str]:
+    """Say which corpus rules have nothing to apply to in a dataset of these stages."""
+    if FACES.name in stages:
         return []
     return [
         "the corpus rules no_face and second_face were not applied: "

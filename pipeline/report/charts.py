@@ -81,12 +81,12 @@ def _for_page(svg: str, name: str) -> str:
 
 def _bounded(match: re.Match[str]) -> str:
     """Let a drawing shrink with its column, but not grow far beyond its own size."""
-    return f'{match[1]} style="max-width: {1.15 * float(match[2]):.0f}pt"'
+    return f'{match[1]} style="max-width: {1.25 * float(match[2]):.0f}pt"'
 
 
 def label_histograms(counts: Mapping[str, Sequence[int]]) -> str:
     """Draw Fig. 2, left: how many clips have each value of the grid, by label."""
-    with _drawing("fig2", 6.4, 3.7) as drawing:
+    with _drawing("fig2", 5.2, 3.4) as drawing:
         axes = drawing.figure.subplots(2, 2, sharex=True, sharey=True)
         for axis, (name, heights) in zip(axes.flat, counts.items(), strict=True):
             axis.bar(GRID, heights, width=0.15, color=STANDINS[name.lower()])
@@ -122,13 +122,15 @@ def confusion_matrix(name: str, counts: NDArray[np.int64], classes: Sequence[str
 
 
 def representations(name: str, points: Sequence[Mapping[str, Any]]) -> str:
-    """Draw a panel of Fig. 4: clips' text, audio and vision representations in the plane."""
+    """Draw a panel of Fig. 4: each clip's representation of each modality in the plane."""
     marks = {"T": "o", "A": "^", "V": "s"}  # shapes too, so that colour is not alone
     with _drawing(f"fig4-{name}", 3.4, 3.2) as drawing:
         axis = drawing.figure.subplots()
         size = 9 if len(points) > 300 else 26
         for task, mark in marks.items():
             members = [point for point in points if point["modality"] == task]
+            if not members:
+                continue
             axis.scatter(
                 [point["x"] for point in members], [point["y"] for point in members], s=size,
                 marker=mark, color=STANDINS[task.lower()], alpha=0.7, lw=0, label=MODALITY_OF[task],
@@ -186,7 +188,7 @@ def length_histogram(name: str, steps: NDArray[np.int64], limit: int, unit: str,
 
 def part_bars(rows: Sequence[tuple[str, Sequence[int]]], classes: Sequence[str]) -> str:
     """Draw the share of each class in each part, which a stratified split keeps equal."""
-    with _drawing("table3", 6.4, 1.5) as drawing:
+    with _drawing("table3", 5.2, 1.4) as drawing:
         axis = drawing.figure.subplots()
         for place, (_, counts) in enumerate(rows):
             left = 0.0

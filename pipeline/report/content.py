@@ -8,7 +8,9 @@ from typing import Any
 from pipeline.corpus import (
     CLASS_TITLES,
     CLASSES,
+    LABEL_OF,
     LABELS,
+    MODALITIES,
     PAPER_TABLE1,
     PAPER_TABLE3,
     TITLES,
@@ -17,8 +19,8 @@ from pipeline.corpus import (
     table1,
 )
 from pipeline.report import charts, corpus
-from pipeline.report.clips import DETAILS_A_BLOCK, ClipRow
-from pipeline.report.findings import KINDS
+from pipeline.report.clips import DETAILS_A_BLOCK, ClipRow, figure_columns
+from pipeline.report.findings import kinds, limits
 from pipeline.report.methods import methods
 from pipeline.report.palette import heat_scale
 from pipeline.report.provenance import costs, dag, differences, edges, revision, versions
@@ -26,12 +28,12 @@ from pipeline.report.results import Results, read_results, result_tables
 from pipeline.report.signals import ALPHABET, LEVELS
 from pipeline.report.sources import Build
 from pipeline.report.summary import build_warnings
+from pipeline.report.tracks import tracks_of
 from pipeline.text.demo_model import LABEL
 from pipeline.train.metrics import TITLES as METRIC_TITLES
 from pipeline.train.registry import MODELS
 
 _REASONS_SHOWN = 3
-_UNITS = {"text": ("tokens", "t"), "audio": ("frames", "a"), "vision": ("vectors", "v")}
 
 
 def page_content(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def page_content(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
     rows : list of ClipRow
         The used clips, worst first.
     """
-    results = read_results(build.root)
+    results = read_results(build.config.layout)
     stored_versions, versions_from = versions(build)
     paragraph, bibtex = methods(build, stored_versions, results.trained)
     incomparable = _incomparable(build)
@@ -59,9 +61,11 @@ def page_content(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
         "cards": _cards(build, rows),
         "corpus": _corpus(build, rows),
         "rows": rows,
-        "kinds": KINDS,
+        "kinds": kinds(build.stages),
+        "limits": limits(build.config, build.stages),
+        "split": _split(build),
         "results": results,
-        "tables": result_tables(results),
+        "tables": result_tables(results, build.slots),
         "comparable": not incomparable,
         "incomparable": incomparable,
         "curves": _curves(results),
@@ -76,7 +80,7 @@ def page_content(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
         "versions_from": versions_from,
         "differences": differences(build.made_with),
         "dag": dag(build, len(results.trained)),
-        "edges": edges(),
+        "edges": edges(build.slots),
         "methods": paragraph,
         "bibtex": bibtex,
     }
@@ -108,7 +112,7 @@ def _corpus(build: Build, rows: list[ClipRow]) -> dict[str, Any] | None:
         "eq1": charts.distance_matrix(label_distances(clips[list(LABELS)].to_numpy(float)), LABELS),
         "labelled": {m: int(clips[m].notna().sum()) for m in LABELS},
         "lengths": [],
-        "unknown": [n for row in rows if (n := row.figures["unknown"])],
+        "unknown": [int(n) for row in rows if (n := row.figures.get("unknown_tokens"))],
         "table3": None,
         "agreement": corpus.agreement(build.votes) if build.votes is not None else None,
     }
@@ -127,20 +131,36 @@ def _corpus(build: Build, rows: list[ClipRow]) -> dict[str, Any] | None:
 
 def _lengths(build: Build, rows: list[ClipRow]) -> list[tuple[corpus.Lengths, str]]:
     found = []
-    for name, (unit, hue) in _UNITS.items():
-        steps = [row.steps[name] for row in rows if name in row.steps]
-        if steps:
-            limit = build.padded.get(name)
-            found.append(
-                (corpus.lengths(name, unit, steps, build.made_with.dataset.sigmas, limit), hue)
-            )
+    for slot, stage in build.slots.items():
+        steps = [row.steps[slot] for row in rows if slot in row.steps]
+        if steps and stage.feature is not None:
+            unit, limit = f"{stage.feature.step}s", build.padded.get(slot)
+            lengths = corpus.lengths(slot, unit, steps, build.made_with.dataset.sigmas, limit)
+            found.append((lengths, LABEL_OF[slot].lower()))
     return found
 
 
+def _split(build: Build) -> str:
+    """Say which split was made, and why."""
+    if build.dataset is None:
+        return ""
+    kind = build.dataset.attributes.get("split", build.made_with.dataset.split)
+    words = {
+        "stratified": "6:2:2 within each class",
+        "given": "the parts that the label sheet gives",
+        "by_speaker": "6:2:2 with each speaker in one part",
+        "by_video": "6:2:2 with each video in one part",
+    }.get(str(kind), str(kind))
+    reason = build.dataset.attributes.get("split_reason")
+    return f"Split: {words} ({reason})." if reason else f"Split: {words}."
+
+
 def _incomparable(build: Build) -> str:
-    """Say why scores cannot be held against the paper's; nothing when they can."""
+    """Say why scores cannot be compared with the paper's; nothing when they can."""
     if build.clips_in != PAPER_TABLE1.clips:
-        return f"This corpus has {len(build.usable):,} that can be used."
+        return f"This corpus has {len(build.usable):,} usable clips."
+    if absent := [slot for slot in MODALITIES if slot not in build.slots]:
+        return f"This dataset has no {' and no '.join(absent)} feature."
     return "Here the text model is untrained." if LABEL in build.text_models else ""
 
 
@@ -185,13 +205,15 @@ def table_data(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
                 "text": row.text,
                 **{name: value for name, value in row.figures.items() if value is not None},
                 "weight": round(row.weight, 3),
-                "found": [[item.kind, item.text] for item in row.found],
+                "found": [[item.kind, item.text, item.figure] for item in row.found],
             }
             for row in rows
         ],
         "alphabet": ALPHABET,
         "heat": heat_scale(LEVELS),
-        "f0": build.made_with.audio.f0,
+        "labels": dict(TITLES),
+        "slots": list(build.slots),
+        "figures": figure_columns(build),
+        "tracks": tracks_of(build),
         "block": DETAILS_A_BLOCK,
-        "thumbnails": build.config.report.thumbnails,
     }

@@ -86,6 +86,7 @@ def _clip_table(rows: list[ClipRow]) -> pd.DataFrame:
         {
             "clip": row.clip,
             **{k: " ".join(v) if isinstance(v, list) else v for k, v in row.figures.items()},
+            **{f"{slot}_steps": steps for slot, steps in row.steps.items()},
             "findings": "; ".join(item.text for item in row.found),
         }
         for row in rows

@@ -1,4 +1,4 @@
-"""What is worth a look in a clip, in words, with a weight that sorts the worst first."""
+"""What is worth a look in a clip, in words, with a weight that sorts the gravest first."""
 
 from __future__ import annotations
 
@@ -8,19 +8,33 @@ from typing import Any
 
 from pipeline.config import Config
 from pipeline.dataset.inputs import damage
+from pipeline.stages import STAGES
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One observation about a clip."""
+    """One observation about a clip.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+    text : str
+        The observation.
+    weight : float
+        How grave it is.
+    figure : str
+        The column of the clips' table that it is about; empty without one.
+    """
 
     kind: str
     text: str
     weight: float
+    figure: str = ""
 
 
 KINDS = {
-    "missing": "a stage is missing",
+    "missing": "a feature is missing",
     "damaged": "damaged file",
     "face": "face lost",
     "second": "second face",
@@ -30,75 +44,116 @@ KINDS = {
     "quiet": "very quiet",
     "cut": "cut to the common length",
     "unknown": "unknown tokens",
-    "sheet": "manifest warning",
+    "sheet": "warning of the manifest",
     "note": "note of a stage",
 }
 """The kinds of findings, as the filter above the table names them."""
 
-Info = Mapping[str, Mapping[str, Any] | None]
+_OF_STAGES = {
+    "faces": ("face", "second"),
+    "vision": ("openface", "confidence"),
+    "audio": ("voice", "quiet"),
+    "text": ("unknown",),
+}
+
+Infos = Mapping[str, Mapping[str, Any] | None]
 
 
-def findings(config: Config, info: Info, warnings: list[str], cut: list[str]) -> list[Finding]:
-    """List what a person should know about a clip, worst first.
+def kinds(stages: Mapping[str, Any]) -> dict[str, str]:
+    """Return the kinds of findings that a build with these stages can have, in words."""
+    others = {kind for stage, own in _OF_STAGES.items() if stage not in stages for kind in own}
+    return {kind: words for kind, words in KINDS.items() if kind not in others}
+
+
+def limits(config: Config, stages: Mapping[str, Any]) -> list[str]:
+    """Say from which values on a clip has a finding, for the stages that a build has."""
+    s, rules = config.report, config.manifest.rules
+    by_stage = {
+        "faces": [
+            f"a face in less than {s.face_share:.0%} of the frames",
+            f"a second face in more than {rules.second_face_share:.0%}",
+        ],
+        "vision": [
+            f"OpenFace successful in less than {s.success_share:.0%}",
+            f"OpenFace's mean confidence below {s.confidence:g}",
+        ],
+        "audio": [
+            f"less than {s.voiced_share:.0%} of the sound voiced",
+            f"a level below {s.loudness_db:g} dB".replace("-", "−"),
+        ],
+        "text": ["unknown tokens"],
+    }
+    named = [words for stage in stages for words in by_stage.get(stage, ())]
+    return [*named, "sequences that were cut", "notes of a stage"]
+
+
+def findings(config: Config, infos: Infos, warnings: list[str], cut: list[str]) -> list[Finding]:
+    """List what a person should know about a clip, the gravest first.
 
     Parameters
     ----------
     config : Config
         The limits are those of ``report`` and ``manifest.rules``.
-    info : mapping
-        Each stage's quality figures, None where the stage has no file.
+    infos : mapping
+        The info of each stage that the dataset needs, None where the stage has no file.
     warnings : list of str
         The manifest's warnings.
     cut : list of str
         Modalities that were cut to the common length.
     """
-    found = [*_missing(info), *(Finding("damaged", words, 9.0) for words in damage(info))]
-    found += [*_vision(config, info), *_sound(config, info)]
-    found += [Finding("cut", f"{name} cut to the common length", 1.0) for name in cut]
-    unknown = int(_number(info, "text", "unknown") or 0)
+    found = [*_missing(infos), *(Finding("damaged", words, 9.0) for words in damage(infos))]
+    found += [*_vision(config, infos), *_sound(config, infos)]
+    found += [Finding("cut", f"{name} cut to the common length", 1.0, "cut") for name in cut]
+    unknown = int(_number(infos, "text", "unknown") or 0)
     if unknown:
-        found.append(Finding("unknown", f"{unknown} unknown token(s)", 0.5 + 0.1 * unknown))
+        text = f"{unknown} unknown token{'s' if unknown > 1 else ''}"
+        found.append(Finding("unknown", text, 0.5 + 0.1 * unknown, "unknown_tokens"))
     found += [Finding("sheet", warning, 2.0) for warning in warnings]
-    for stage in ("openface", "vision"):
-        found += [Finding("note", str(note), 1.0) for note in (info[stage] or {}).get("notes", [])]
+    for info in infos.values():
+        found += [Finding("note", str(note), 1.0) for note in (info or {}).get("notes", [])]
     unique = {(item.kind, item.text): item for item in found}
     return sorted(unique.values(), key=lambda item: (-item.weight, item.kind, item.text))
 
 
-def _missing(info: Info) -> Iterator[Finding]:
-    absent = [stage for stage, figures in info.items() if figures is None and stage != "frames"]
+def _missing(infos: Infos) -> Iterator[Finding]:
+    absent = [
+        stage for stage, info in infos.items() if info is None and not STAGES[stage].transient
+    ]
     if absent:
         yield Finding("missing", f"not made yet: {', '.join(absent)}", 3.0)
 
 
-def _vision(config: Config, info: Info) -> Iterator[Finding]:
+def _vision(config: Config, infos: Infos) -> Iterator[Finding]:
     limits = config.report
-    share = _number(info, "faces", "face_share")
+    share = _number(infos, "faces", "face_share")
     if share is not None and share < limits.face_share:
-        yield Finding("face", f"face in {share:.0%} of the frames", 10 * (1 - share))
-    second = _number(info, "faces", "second_face_share")
+        yield Finding("face", f"face in {share:.0%} of the frames", 10 * (1 - share), "face_share")
+    second = _number(infos, "faces", "second_face_share")
     if second is not None and second > config.manifest.rules.second_face_share:
-        yield Finding("second", f"a second face in {second:.0%} of the frames", 4 + 4 * second)
-    success = _number(info, "vision", "success_share")
+        text = f"a second face in {second:.0%} of the frames"
+        yield Finding("second", text, 4 + 4 * second, "second_face_share")
+    success = _number(infos, "vision", "success_share")
     if success is not None and success < limits.success_share:
-        yield Finding("openface", f"OpenFace in {success:.0%} of the frames", 10 * (1 - success))
-    confidence = _number(info, "vision", "mean_confidence")
+        text = f"OpenFace successful in {success:.0%} of the frames"
+        yield Finding("openface", text, 10 * (1 - success), "success_share")
+    confidence = _number(infos, "vision", "mean_confidence")
     if confidence is not None and 0 < confidence < limits.confidence:
-        yield Finding(
-            "confidence", f"OpenFace's mean confidence is {confidence:.2f}", 5 * (1 - confidence)
-        )
+        text = f"OpenFace's mean confidence is {confidence:.2f}"
+        yield Finding("confidence", text, 5 * (1 - confidence), "mean_confidence")
 
 
-def _sound(config: Config, info: Info) -> Iterator[Finding]:
+def _sound(config: Config, infos: Infos) -> Iterator[Finding]:
     limits = config.report
-    voiced = _number(info, "audio", "voiced_share")
+    voiced = _number(infos, "audio", "voiced_share")
     if voiced is not None and voiced < limits.voiced_share:
-        yield Finding("voice", f"{voiced:.0%} of the sound is voiced", 4 * (1 - voiced))
-    loudness = _number(info, "audio", "loudness_db")
+        text = f"{voiced:.0%} of the sound is voiced"
+        yield Finding("voice", text, 4 * (1 - voiced), "voiced_share")
+    loudness = _number(infos, "audio", "loudness_db")
     if loudness is not None and loudness < limits.loudness_db:
-        yield Finding("quiet", f"the sound is very quiet ({loudness:.0f} dB)", 3.0)
+        text = f"the sound is very quiet ({loudness:.0f} dB)"
+        yield Finding("quiet", text, 3.0, "loudness_db")
 
 
-def _number(info: Info, stage: str, name: str) -> float | None:
-    value = (info.get(stage) or {}).get(name)
+def _number(infos: Infos, stage: str, name: str) -> float | None:
+    value = (infos.get(stage) or {}).get(name)
     return float(value) if isinstance(value, int | float) else None

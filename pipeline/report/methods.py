@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.report.sources import Build
+from pipeline.stage import Feature
 from pipeline.text.demo_model import LABEL
 from pipeline.train.registry import MODELS
 
@@ -41,18 +42,15 @@ def methods(build: Build, versions: Mapping[str, str], trained: list[str]) -> tu
     """
     cited: list[str] = ["yu2020chsims", "molder2021snakemake"]
     sentences = [_intake(build)]
-    for stage, write in (
-        ("frames", _frames),
-        ("faces", _faces),
-        ("openface", _openface),
-        ("vision", _vision),
-        ("audio", _audio),
-        ("text", _text),
-    ):
-        if build.done[stage]:
+    for name, stage in build.stages.items():
+        if not build.done[name]:
+            continue
+        if write := _SENTENCES.get(name):
             sentence, keys = write(build, versions)
             sentences.append(sentence)
             cited += keys
+        elif stage.feature is not None:
+            sentences.append(_other(build, stage.name, stage.feature))
     if build.dataset is not None:
         sentences.append(_dataset(build))
     if trained and "table2" not in build.older_results:
@@ -77,7 +75,8 @@ def _named(package: str, name: str, versions: Mapping[str, str]) -> str:
 def _intake(build: Build) -> str:
     used = len(build.usable)
     lost = len(build.quarantine)
-    left_out = f" {lost} further clip(s) were left out (see the quarantine list)." if lost else ""
+    clips = f"{lost:,} clip was" if lost == 1 else f"{lost:,} clips were"
+    left_out = f" {clips} left out (see the quarantine list)." if lost else ""
     return (
         f"Features were extracted from {used:,} clips after the recipe of CH-SIMS (Yu et al., "
         f"2020), preset {build.made_with.preset}, with a Snakemake workflow (Mölder et al., "
@@ -126,11 +125,26 @@ def _openface(build: Build, _: Mapping[str, str]) -> tuple[str, list[str]]:
 def _vision(build: Build, _: Mapping[str, str]) -> tuple[str, list[str]]:
     s = build.made_with.vision
     rows = "frames" if s.rows == "grid" else "rows of OpenFace's output"
-    treated = {"zero": "were set to zero", "drop": "were left out", "keep": "were kept"}[s.invalid]
-    pool = f"; {s.pool} successive {rows} were averaged" if s.pool > 1 else ""
+    fate = {
+        "zero": "are zero and marked as invalid",
+        "drop": "were left out",
+        "keep": "were used like the others",
+    }[s.invalid]
+    if s.pool == 1:
+        steps = f"{rows} in which OpenFace found no face {fate}"
+    elif s.invalid == "keep":
+        steps = (
+            f"each vector is the mean of {s.pool} successive {rows}, those in which OpenFace "
+            "found no face included"
+        )
+    else:
+        steps = (
+            f"each vector is the mean of those among {s.pool} successive {rows} in which OpenFace "
+            f"found a face; spans without any {fate}"
+        )
     return (
-        "The vision feature has 709 values per frame (gaze, eye and face landmarks, head pose, "
-        f"shape parameters, action units); {rows} in which OpenFace found no face {treated}{pool}.",
+        "The vision feature has 709 values per vector (gaze, eye and face landmarks, head pose, "
+        f"shape parameters, action units); {steps}.",
         [],
     )
 
@@ -145,7 +159,7 @@ def _audio(build: Build, versions: Mapping[str, str]) -> tuple[str, list[str]]:
     tool = _named("librosa", "librosa", versions)
     htk = ", HTK mel scale" if s.mfcc_htk else ""
     return (
-        f"The audio feature has 33 values a frame ({tool}, McFee et al., 2015; "
+        f"The audio feature has 33 values per frame ({tool}, McFee et al., 2015; "
         f"{s.sample_rate:,} Hz, hop {s.hop_length}): {first}, 20 MFCC{htk} and a 12-bin "
         "constant-Q chromagram.",
         ["mcfee2015librosa", *keys],
@@ -156,8 +170,8 @@ def _text(build: Build, versions: Mapping[str, str]) -> tuple[str, list[str]]:
     models = build.text_models
     if LABEL in models:
         return (
-            "Transcripts were passed through a small untrained text model that serves "
-            "demonstration only; its features carry no meaning.",
+            "Transcripts were passed through a small untrained text model, for demonstration "
+            "only; its features carry no meaning.",
             [],
         )
     tool = _named("transformers", "transformers", versions)
@@ -171,6 +185,23 @@ def _text(build: Build, versions: Mapping[str, str]) -> tuple[str, list[str]]:
         "end token kept.",
         ["devlin2019bert"] if is_bert else [],
     )
+
+
+def _other(build: Build, name: str, feature: Feature) -> str:
+    """Name an extractor of another package, of which nothing else is known here."""
+    width = len(build.feature_names.get(feature.slot, ()))
+    values = f" ({width} values per {feature.step})" if width else ""
+    return f"The {feature.slot} feature was computed by the extractor {name}{values}."
+
+
+_SENTENCES: dict[str, Callable[[Build, Mapping[str, str]], tuple[str, list[str]]]] = {
+    "frames": _frames,
+    "faces": _faces,
+    "openface": _openface,
+    "vision": _vision,
+    "audio": _audio,
+    "text": _text,
+}
 
 
 def _dataset(build: Build) -> str:
@@ -203,10 +234,17 @@ def _training(build: Build, trained: list[str]) -> str:
     }
     but = ", ".join(f"{key} = {value}" for key, value in changed.items())
     departures = f", with {but}" if changed else ""
-    seeds = "one seed" if len(s.seeds) == 1 else f"{len(s.seeds)} seeds"
+    one = len(s.seeds) == 1
+    seeds = "one seed" if one else f"{len(s.seeds)} seeds"
+    scores = (
+        "Scores are those of this seed"
+        if one
+        else "Scores are means and standard deviations over the seeds"
+    )
+    were = "was" if len(trained) == 1 else "were"
     return (
-        f"{names} were trained with {seeds} ({', '.join(map(str, s.seeds))}), {how} (training "
-        f"preset {s.preset}{departures}), until the loss on the valid part had not fallen for "
-        f"{s.patience} epochs, for {s.max_epochs} at most; scores are means and standard "
-        "deviations over the seeds on the test part."
+        f"{names} {were} trained with {seeds} ({', '.join(map(str, s.seeds))}), {how} (training "
+        f"preset {s.preset}{departures}). Training stopped when the loss on the valid part had "
+        f"not fallen for {s.patience} epochs, or after {s.max_epochs} epochs. {scores} on the "
+        "test part."
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.config import Config
 from pipeline.report.sources import Build
+from pipeline.stage import Stage
 from pipeline.stages import STAGES, STEPS
 
 PACKAGES = (
@@ -100,8 +101,8 @@ class StageCost:
     peak_mb: float
 
     @property
-    def seconds_a_clip(self) -> float | None:
-        """Mean time for one computed clip; None where none was computed."""
+    def seconds_per_clip(self) -> float | None:
+        """Mean time per computed clip; None where none was computed."""
         return self.seconds / self.computed if self.computed else None
 
 
@@ -134,52 +135,52 @@ class Node:
     line: str
 
 
-_PLACES = {
-    "manifest": (0, 1),
-    "frames": (1, 0),
-    "faces": (2, 0),
-    "openface": (3, 0),
-    "vision": (4, 0),
-    "audio": (4, 1),
-    "text": (4, 2),
-    "dataset": (5, 1),
-    "train": (6, 1),
-    "report": (7, 1),
-}
-_EDGES = (
-    ("manifest", "frames"),
-    ("frames", "faces"),
-    ("faces", "openface"),
-    ("openface", "vision"),
-    ("manifest", "audio"),
-    ("manifest", "text"),
-    ("vision", "dataset"),
-    ("audio", "dataset"),
-    ("text", "dataset"),
-    ("dataset", "train"),
-    ("train", "report"),
-)
+def places(slots: Mapping[str, Stage]) -> dict[str, tuple[int, int]]:
+    """Return column and row of each step: a row per slot, a column per step of its way.
+
+    Parameters
+    ----------
+    slots : mapping of str to Stage
+        The stage of each filled slot.
+    """
+    columns = {
+        stage.name: _depth(stage) for slot in slots.values() for stage in (slot, *_behind(slot))
+    }
+    last = max(columns.values(), default=0)
+    found = {"manifest": (0, 0)}
+    longest = sorted(slots.values(), key=_depth, reverse=True)
+    for row, slot in enumerate(longest):
+        for stage in _behind(slot):
+            found.setdefault(stage.name, (columns[stage.name], row))
+        found[slot.name] = (last, row)
+    middle = (len(longest) - 1) // 2 if longest else 0
+    found["manifest"] = (0, middle)
+    ends = ("dataset", "train", "report")
+    return found | {name: (last + 1 + i, middle) for i, name in enumerate(ends)}
 
 
-def places() -> dict[str, tuple[int, int]]:
-    """Return column and row of each stage; those that the paper does not have lie below."""
-    found = dict(_PLACES)
-    for name, stage in STAGES.items():
-        if name not in found:
-            column = 1 + max((found[s.name][0] for s in stage.inputs), default=0)
-            found[name] = (column, 1 + max(row for _, row in found.values()))
-    return found
+def _depth(stage: Stage) -> int:
+    return 1 + max(map(_depth, stage.inputs), default=0)
 
 
-def edges() -> list[tuple[str, str]]:
-    """Return which stage hands files to which."""
-    more = [
-        (start, name)
-        for name, stage in STAGES.items()
-        if name not in _PLACES
-        for start in [s.name for s in stage.inputs] or ["manifest"]
-    ]
-    return [*_EDGES, *more]
+def _behind(stage: Stage) -> list[Stage]:
+    """Return the stages whose files a stage is made from, directly or not."""
+    found: dict[str, Stage] = {}
+    for earlier in stage.inputs:
+        found |= {other.name: other for other in (earlier, *_behind(earlier))}
+    return list(found.values())
+
+
+def edges(slots: Mapping[str, Stage]) -> list[tuple[str, str]]:
+    """Return which step hands files to which; a way that others make up is left out."""
+    found: dict[tuple[str, str], None] = {}
+    for slot in slots.values():
+        for stage in (slot, *_behind(slot)):
+            known = {other for earlier in stage.inputs for other in _behind(earlier)}
+            starts = [earlier.name for earlier in stage.inputs if earlier not in known]
+            found |= {(start, stage.name): None for start in starts or ["manifest"]}
+        found[slot.name, "dataset"] = None
+    return [*found, ("dataset", "train"), ("train", "report")]
 
 
 def dag(build: Build, trained: int) -> list[Node]:
@@ -192,22 +193,22 @@ def dag(build: Build, trained: int) -> list[Node]:
             facts is not None,
             f"{len(facts.clips):,} clips" if facts else "",
         ),
-        "train": (bool(trained), f"{trained} model(s)"),
+        "train": (bool(trained), f"{trained} model{'s' if trained != 1 else ''}"),
         "report": (True, "this page"),
     }
     nodes = []
-    for stage, (column, row) in places().items():
+    for stage, (column, row) in places(build.slots).items():
         if stage in STAGES:
             lost = {item.clip for item in build.quarantine if item.stage == stage}
             done, total = len(build.done[stage] & usable), len(usable)
             finished = bool(total) and len((build.done[stage] | _lost(build)) & usable) == total
             state = "done" if finished else "partly" if done else "open"
-            line = f"{done:,} clips" + (f", {len(lost)} lost" if lost else "")
+            line = f"{done:,} clips" + (f", {len(lost)} left out" if lost else "")
         else:
             there, line = single[stage]
             state = "done" if there else "open"
         nodes.append(Node(stage, column, row, state, line if state != "open" else "not made yet"))
-    return nodes
+    return sorted(nodes, key=lambda node: (node.column, node.row))
 
 
 def _lost(build: Build) -> set[str]:

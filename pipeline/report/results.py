@@ -1,9 +1,9 @@
-"""Trained models' scores beside the paper's, their confusions and their learning curves."""
+"""Scores of trained models and the paper's, confusion matrices and learning curves."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.corpus import MODALITY_OF
 from pipeline.store.files import read_json
 from pipeline.store.layout import Layout
 from pipeline.train.metrics import METRICS
@@ -19,16 +20,17 @@ from pipeline.train.paper_tables import PAPER_RESULTS
 from pipeline.train.registry import MODELS
 
 Score = tuple[float, float | None]
-"""Mean and standard deviation over seeds, in per cent; None where the paper prints none."""
+"""Mean and standard deviation over seeds, in per cent; None of one seed, or where the paper
+prints none."""
 
 _SMALLER_IS_BETTER = {"mae"}
 _NOT_COMPARABLE = {"f1"}
 """The paper's F1 weighs and names the classes by the predictions (docs/models.md)."""
 _TABLES = ("table2", "table4", "table5")
 _CAPTIONS = {
-    "table2": ("Table 2", "Model", "Models on the test part; * with unimodal labels;"),
-    "table4": ("Table 4", "Task", "Unimodal tasks, each trained on its own label and on M,"),
-    "table5": ("Table 5", "Tasks", "MLF-DNN with different auxiliary tasks"),
+    "table2": ("Table 2", "Model", "Models on the test part; * marks those with unimodal labels."),
+    "table4": ("Table 4", "Task", "Unimodal tasks, each trained on its own label and on M."),
+    "table5": ("Table 5", "Tasks", "MLF-DNN with different auxiliary tasks."),
 }
 
 
@@ -107,18 +109,24 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the paper with our numbers."""
+    """A table of the paper with our scores; without seeds, none of it has been trained."""
 
     name: str
     head: str
     caption: str
-    trained: str
     metrics: list[str]
     rows: list[tuple[str, list[Cell]]]
+    preset: str = ""
+    seeds: tuple[int, ...] = ()
+
+    @property
+    def intervals(self) -> bool:
+        """Tell whether any score has a bootstrap interval."""
+        return any(cell.interval for _, cells in self.rows for cell in cells)
 
 
 def compare(metric: str, ours: Score | None, paper: Score | None) -> Cell:
-    """Hold a score against the paper's.
+    """Compare a score with the paper's.
 
     A difference of at most two standard deviations (ours and the paper's, pooled) is within
     the spread of the seeds. The paper's F1 is another statistic, so there is no verdict on it.
@@ -133,16 +141,16 @@ def compare(metric: str, ours: Score | None, paper: Score | None) -> Cell:
     return Cell(ours, paper, "better" if better else "worse")
 
 
-def read_results(root: Path) -> Results:
-    """Read what training wrote below a build's folder; a file that cannot be read is left out."""
+def read_results(layout: Layout) -> Results:
+    """Read what training wrote into a build's folder; a file that cannot be read is left out."""
     tables = {}
     for name in (*_TABLES, "figure4"):
         try:
-            tables[name] = read_json(Layout(root).result(name))
+            tables[name] = read_json(layout.result(name))
         except (OSError, ValueError):
             continue
     results = Results(tables=tables)
-    folder = Layout(root).experiment("table2")
+    folder = layout.experiment("table2")
     for model, row in results.rows("table2").items():
         seeds = [item["seed"] for item in row["seeds"]]
         results.curves[model] = _curves([folder / model / f"seed_{s}" / "curve.csv" for s in seeds])
@@ -162,23 +170,39 @@ def _curves(paths: list[Path]) -> dict[str, list[list[float]]]:
     return curves
 
 
-def result_tables(results: Results) -> list[Table]:
-    """Return Table 2 with the paper's numbers, and Tables 4 and 5 where they were trained."""
+def result_tables(results: Results, slots: Collection[str]) -> list[Table]:
+    """Return Table 2 with the paper's scores, and Tables 4 and 5 where they were trained.
+
+    Parameters
+    ----------
+    results : Results
+        What training left behind.
+    slots : collection of str
+        The modalities of the dataset; tasks about others are left out.
+    """
     shown = ["table2", *(name for name in _TABLES[1:] if results.rows(name))]
-    return [_table(results, name) for name in shown]
+    return [_table(results, name, slots) for name in shown]
 
 
-def _table(results: Results, experiment: str) -> Table:
-    ours, paper = results.rows(experiment), PAPER_RESULTS[experiment]
+def _possible(experiment: str, variant: str, slots: Collection[str]) -> bool:
+    """Tell whether a dataset has the modalities of all tasks of a variant."""
+    tasks = {"table4": variant.split("-by-")[:1], "table5": variant.split("-")}
+    asked = {MODALITY_OF[task] for task in tasks.get(experiment, ()) if task in MODALITY_OF}
+    return asked <= set(slots)
+
+
+def _table(results: Results, experiment: str, slots: Collection[str]) -> Table:
+    ours = results.rows(experiment)
+    paper = {v: s for v, s in PAPER_RESULTS[experiment].items() if _possible(experiment, v, slots)}
+    seeds = tuple(results.tables.get(experiment, {}).get("seeds", ()) if ours else ())
     metrics = [m for m in METRICS if experiment == "table2" or m not in ("acc3", "acc5")]
     rows = []
     for variant in dict.fromkeys([*paper, *ours]):
         printed = paper.get(variant, {})
-        summary = ours[variant]["test"] if variant in ours else None
         intervals = ours.get(variant, {}).get("interval", {})
         cells = [
             replace(
-                compare(m, _our_score(summary, m), _paper_score(printed, m)),
+                compare(m, _our_score(ours.get(variant), m), _paper_score(printed, m)),
                 interval=tuple(intervals[m]) if m in intervals else None,
             )
             for m in metrics
@@ -189,18 +213,11 @@ def _table(results: Results, experiment: str) -> Table:
         name,
         head,
         caption,
-        _trained_how(results, experiment),
         [METRIC_TITLES[m] for m in metrics],
         rows,
+        str(results.tables.get(experiment, {}).get("preset", "")),
+        seeds,
     )
-
-
-def _trained_how(results: Results, experiment: str) -> str:
-    """Say with which preset and seeds a table's models were trained, which may be older."""
-    table = results.tables.get(experiment, {})
-    if not results.rows(experiment) or "preset" not in table:
-        return ""
-    return f"Training preset {table['preset']}, seeds {', '.join(map(str, table['seeds']))}."
 
 
 def _title(experiment: str, variant: str) -> str:
@@ -212,8 +229,11 @@ def _title(experiment: str, variant: str) -> str:
     return variant.replace("-", ", ")
 
 
-def _our_score(summary: Mapping[str, Any] | None, metric: str) -> Score | None:
-    return None if summary is None else (summary["mean"][metric], summary["std"][metric])
+def _our_score(row: Mapping[str, Any] | None, metric: str) -> Score | None:
+    if row is None:
+        return None
+    summary = row["test"]  # one seed has no spread: its 0 must not be shown as one
+    return summary["mean"][metric], summary["std"][metric] if len(row["seeds"]) > 1 else None
 
 
 def _paper_score(printed: Mapping[str, float], metric: str) -> Score | None:

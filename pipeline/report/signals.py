@@ -1,4 +1,4 @@
-"""Signals and thumbnails small enough for a page: one printed character a sample."""
+"""Signals and thumbnails small enough for a page: one printed character per sample."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Detail:
     Parameters
     ----------
     columns : int
-        Samples a track.
+        Samples per track.
     pixels, quality : int
         Side of a face thumbnail and its WebP quality.
     clips : int
-        Clips that get tracks at all, worst first.
+        Clips that get tracks at all, those with the gravest findings.
     """
 
     columns: int
@@ -38,7 +38,7 @@ class Detail:
     clips: int
 
 
-# (columns, pixels, quality, bytes a clip with six thumbnails, measured on the demo's faces)
+# (columns, pixels, quality, bytes per clip with six thumbnails, measured on the demo's faces)
 _STEPS = ((120, 112, 75, 22_000), (80, 72, 60, 11_600), (48, 48, 35, 5_700))
 _ROW = 330
 _PAGE = 300_000

@@ -14,13 +14,16 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from pipeline.config import Config, make_config, merge
-from pipeline.corpus import MODALITIES
 from pipeline.dataset.info import DatasetInfo
 from pipeline.errors import BuildError
-from pipeline.stages import STAGES, STEPS
+from pipeline.stage import Stage
+from pipeline.stages import STAGES, STEPS, slots, wanted
 from pipeline.store.features import Store
 from pipeline.store.files import read_json
 from pipeline.store.freshness import is_outdated
+from pipeline.store.layout import Layout
+from pipeline.store.quarantine import QuarantineEntry, read_entries, read_quarantine
+from pipeline.store.records import read_record
 
 T = TypeVar("T")
 
@@ -34,16 +37,6 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """One clip in quarantine."""
-
-    clip: str
-    stage: str
-    reason: str
-    remedy: str
-
-
-@dataclass(frozen=True)
 class Build:
     """Everything the report is made from.
 
@@ -52,10 +45,10 @@ class Build:
     config : Config
         The configuration the report was asked for with.
     manifest : DataFrame, optional
-        One row a usable clip (docs/architecture.md).
+        One row per usable clip (docs/architecture.md).
     votes : DataFrame, optional
         ``clip, modality, annotator, vote``.
-    quarantine : list of LeftOut
+    quarantine : list of QuarantineEntry
         Ordered by stage, then clip.
     dataset : DatasetInfo, optional
         Clips and attributes of ``dataset.h5``.
@@ -70,7 +63,7 @@ class Build:
     config: Config
     manifest: pd.DataFrame | None
     votes: pd.DataFrame | None
-    quarantine: list[LeftOut]
+    quarantine: list[QuarantineEntry]
     dataset: DatasetInfo | None
     done: dict[str, set[str]]
     runs: list[dict[str, Any]]
@@ -109,11 +102,21 @@ class Build:
         known = set() if self.manifest is None else set(self.manifest["clip"])
         return len(known | {item.clip for item in self.quarantine})
 
+    @cached_property
+    def slots(self) -> dict[str, Stage]:
+        """The stage of each slot of the dataset that is filled."""
+        return slots(self.made_with)
+
+    @cached_property
+    def stages(self) -> dict[str, Stage]:
+        """The stages that the filled slots need, in the order data takes."""
+        return {name: STAGES[name] for name in wanted(self.made_with)}
+
     @property
     def features(self) -> dict[str, int]:
-        """How many usable clips have each modality's feature."""
+        """How many usable clips have the feature of each filled slot."""
         clips = set(self.usable["clip"]) if len(self.usable) else set()
-        return {name: len(clips & self.done[name]) for name in MODALITIES}
+        return {slot: len(clips & self.done[s.name]) for slot, s in slots(self.config).items()}
 
     @property
     def parts(self) -> dict[str, str]:
@@ -129,13 +132,21 @@ class Build:
             return {}
         return {name: int(v["padded"]) for name, v in self.dataset.length_statistics.items()}
 
+    @property
+    def feature_names(self) -> dict[str, list[str]]:
+        """The name of each dimension of each slot's feature; empty without a dataset."""
+        if self.dataset is None:
+            return {}
+        names = {slot: self.dataset.attributes.get(f"{slot}_names") for slot in self.slots}
+        return {slot: list(given) for slot, given in names.items() if given}
+
     @cached_property
     def older_results(self) -> list[str]:
         """Experiments whose models were trained on another dataset than the one that is there."""
         if self.dataset is None or self.dataset.digest is None:
             return []
         older = []
-        for path in sorted((self.root / "results").glob("*.json")):
+        for path in sorted(self.config.layout.results.glob("*.json")):
             with suppress(OSError, ValueError, TypeError, AttributeError):
                 trained_on = read_json(path).get("dataset")
                 if trained_on not in (None, self.dataset.digest):
@@ -162,7 +173,7 @@ class Build:
         stored = self.dataset.attributes.get("config") if self.dataset else None
         merge(values, stored if isinstance(stored, dict) else {})
         with suppress(OSError, ValueError, KeyError, TypeError):
-            trained = read_json(self.root / "results" / "table2.json")["settings"]
+            trained = read_json(self.config.layout.result("table2"))["settings"]
             values["train"] = {**values["train"], **trained}
         try:
             return make_config(values)
@@ -172,26 +183,19 @@ class Build:
 
 def read_build(config: Config) -> Build:
     """Read a build folder, however much of it is there."""
-    root = config.processed
+    layout = config.layout
     gaps: dict[str, Gap] = {}
     manifest = _optional(
-        gaps,
-        "manifest",
-        root / "manifest.parquet",
-        pd.read_parquet,
-        "chsims-build --stage manifest",
+        gaps, "manifest", layout.manifest, pd.read_parquet, "chsims-build --stage manifest"
     )
     dataset = _optional(
-        gaps, "dataset", root / "dataset.h5", DatasetInfo, "chsims-build --stage dataset"
+        gaps, "dataset", layout.dataset, DatasetInfo, "chsims-build --stage dataset"
     )
-    runs = _optional(
-        gaps, "runs", root / "logs/runs.jsonl", _read_lines, "snakemake --cores all all"
-    )
-    votes_file = root / "votes.parquet"
-    votes = pd.read_parquet(votes_file) if votes_file.is_file() else None
-    done, from_records = _read_records(root)
-    outdated = is_outdated(config.layout, config.layout.dataset)
-    for stage in STAGES:
+    runs = _optional(gaps, "runs", layout.runs, _read_lines, "snakemake --cores all all")
+    votes = pd.read_parquet(layout.votes) if layout.votes.is_file() else None
+    done, from_records = _read_records(config)
+    outdated = is_outdated(layout, layout.dataset)
+    for stage in wanted(config):
         if not done[stage]:
             gaps[stage] = Gap(
                 f"the {stage} stage has not finished any shard", f"chsims-build --stage {stage}"
@@ -200,10 +204,10 @@ def read_build(config: Config) -> Build:
         config=config,
         manifest=manifest,
         votes=votes,
-        quarantine=_read_quarantine(root, from_records, outdated=outdated),
+        quarantine=_quarantine(layout, from_records, outdated=outdated),
         dataset=dataset,
         done=done,
-        runs=[*(runs or []), *_read_benchmarks(root)],
+        runs=[*(runs or []), *_read_benchmarks(layout)],
         gaps=gaps,
         outdated=outdated,
     )
@@ -235,10 +239,10 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def _read_benchmarks(root: Path) -> list[dict[str, Any]]:
+def _read_benchmarks(layout: Layout) -> list[dict[str, Any]]:
     """Read what Snakemake measured of training jobs, in the form of ``runs.jsonl``."""
     runs = []
-    for path in sorted((root / "logs" / "train").glob("*.tsv")):
+    for path in sorted((layout.logs / "train").glob("*.tsv")):
         try:
             with path.open(encoding="utf-8", newline="") as stream:
                 for row in csv.DictReader(stream, delimiter="\t"):
@@ -255,42 +259,39 @@ def _read_benchmarks(root: Path) -> list[dict[str, Any]]:
     return runs
 
 
-def _read_records(root: Path) -> tuple[dict[str, set[str]], list[dict[str, Any]]]:
+def _read_records(config: Config) -> tuple[dict[str, set[str]], list[QuarantineEntry]]:
+    """Return each stage's finished clips, and the quarantine of the stages that are needed."""
     done: dict[str, set[str]] = {stage: set() for stage in STAGES}
-    quarantine: list[dict[str, Any]] = []
-    for stage in STAGES:
-        for path in sorted((root / "records" / stage).glob("*.json")):
-            try:
-                record = read_json(path)
-                done[stage] |= set(record["clips"])
-                quarantine += record["quarantine"]
-            except (OSError, ValueError, KeyError, TypeError):
-                continue  # a record that cannot be read is a shard that is not done
-    done["frames"] |= done["faces"]  # the frames' records are dropped once the faces are found
-    return done, quarantine
+    entries: list[QuarantineEntry] = []
+    needed = wanted(config)
+    for name in STAGES:
+        for path in sorted(config.layout.records(name).glob("*.json")):
+            with suppress(OSError, ValueError):  # an unreadable record: its shard is not done
+                record = read_record(path)
+                done[name] |= record.clips.keys()
+                entries += record.quarantine if name in needed else ()
+    for name, stage in reversed(STAGES.items()):
+        if stage.transient:  # its records go once the stages that read its files are done
+            done[name] = done[name].union(
+                *(done[other] for other, reader in STAGES.items() if stage in reader.inputs)
+            )
+    return done, entries
 
 
-def _read_quarantine(
-    root: Path, from_records: list[dict[str, Any]], *, outdated: bool
-) -> list[LeftOut]:
+def _quarantine(
+    layout: Layout, from_records: list[QuarantineEntry], *, outdated: bool
+) -> list[QuarantineEntry]:
     """Take quarantine.csv, else (or if newer) what the manifest and the records say so far."""
-    rows: list[dict[str, Any]] = []
-    path = root / "quarantine.csv"
-    if path.is_file() and not outdated:
-        with path.open(encoding="utf-8", errors="replace", newline="") as stream:
-            rows += csv.DictReader(line.replace("\0", "") for line in stream)
+    entries: list[QuarantineEntry] = []
+    if layout.quarantine.is_file() and not outdated:
+        entries += read_quarantine(layout.quarantine)
     else:
-        first = root / "manifest_quarantine.json"
-        with suppress(OSError, ValueError):
-            rows += read_json(first)
-        rows += from_records
-    found: dict[str, LeftOut] = {}
-    for row in rows:
-        if not row.get("clip"):
-            continue
-        item = LeftOut(
-            *(str(row.get(name) or "") for name in ("clip", "stage", "reason", "remedy"))
-        )
-        found.setdefault(item.clip, item)
+        with suppress(OSError, ValueError, TypeError, AttributeError):
+            entries += read_entries(layout.manifest_quarantine)
+        entries += from_records
+    found: dict[str, QuarantineEntry] = {}
+    for entry in entries:
+        if entry.clip:
+            found.setdefault(entry.clip, entry)
     rank = {stage: index for index, stage in enumerate(STEPS)}
-    return sorted(found.values(), key=lambda item: (rank.get(item.stage, 99), item.clip))
+    return sorted(found.values(), key=lambda entry: (rank.get(entry.stage, 99), entry.clip))

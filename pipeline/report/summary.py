@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.config import Config
-from pipeline.report.sources import Build, LeftOut, read_build
+from pipeline.dataset.inputs import not_applied
+from pipeline.report.sources import Build, read_build
+from pipeline.stages import wanted
 from pipeline.store.freshness import is_outdated
 from pipeline.store.layout import Layout
+from pipeline.store.quarantine import QuarantineEntry
 
 UNTRAINED = "untrained text model: demo only"
 _SHOWN = 5
@@ -23,9 +26,13 @@ class Warned:
 
 
 _EXPLAINED = (
-    ("untrained", "The text features come from a random network: report no score made with them."),
-    ("unknown to the text model", "All of them share one vector: choose a model of this language."),
-    ("imported OpenFace", "Their OpenFace version and settings are not known to this build."),
+    (
+        "untrained",
+        "The text features come from a random network: report no scores based on them.",
+    ),
+    ("unknown to the text model", "They all get the same vector: choose a model of this language."),
+    ("imported OpenFace", "This build does not know their OpenFace version and settings."),
+    ("were not applied", "Faces are only found for a vision feature."),
     ("not pinned", "Set openface.digest, so that the same image is used next time."),
 )
 
@@ -47,11 +54,11 @@ def build_warnings(build: Build) -> list[Warned]:
         text = f"{lost} of {total} clips are in quarantine"
         found.append(Warned(text, f"max_quarantined allows {limit:.0%}.", "quarantine"))
     if build.outdated:
-        text = "the dataset is of an earlier build than its features"
-        found.append(Warned(text, "chsims-build brings it up to date.", "made"))
+        text = "the dataset is older than its features"
+        found.append(Warned(text, "Run chsims-build to renew it.", "made"))
     if build.older_results:
         text = f"the models of {', '.join(build.older_results)} were trained on an earlier dataset"
-        more = "Their scores say nothing of this one: chsims-build --stage train makes new ones."
+        more = "Their scores do not apply to this dataset. Run chsims-build --stage train."
         found.append(Warned(text, more, "results"))
     missing = [gap for name, gap in build.gaps.items() if name != "runs"]
     if missing:
@@ -61,13 +68,13 @@ def build_warnings(build: Build) -> list[Warned]:
 
 
 def _expected(config: Config) -> list[str]:
-    """Say before there is a dataset what it would say of itself."""
-    found = []
-    if config.text.model == "demo":
+    """Return the warnings that the dataset will carry, before there is one."""
+    found, stages = [], wanted(config)
+    if "text" in stages and config.text.model == "demo":
         found.append(UNTRAINED)
-    if config.openface.runtime == "import":
+    if "openface" in stages and config.openface.runtime == "import":
         found.append("vision features come from imported OpenFace CSVs, not run by this build")
-    return found
+    return [*found, *not_applied(stages)]
 
 
 def summary_text(config: Config) -> str:
@@ -90,13 +97,13 @@ def _report(layout: Layout) -> str:
     if not path.is_file():
         return "report: not made yet (chsims-build report)"
     stale = is_outdated(layout, path)
-    return f"report: {path}" + (" (of an earlier build)" if stale else "")
+    return f"report: {path}" + (" (out of date)" if stale else "")
 
 
 def _built(build: Build) -> str:
     if build.dataset is None or build.outdated:
         features = ", ".join(f"{name} {count}" for name, count in build.features.items())
-        dataset = "dataset.h5 is of an earlier build" if build.outdated else "no dataset yet"
+        dataset = "dataset.h5 is out of date" if build.outdated else "no dataset yet"
         return f"so far: {build.clips_in} clips; features: {features}; {dataset}"
     counts = build.dataset.clips["part"].value_counts(sort=False)
     parts = ", ".join(f"{part} {count}" for part, count in counts.items())
@@ -104,7 +111,7 @@ def _built(build: Build) -> str:
     return f"built: {build.root / 'dataset.h5'}: {total} of {build.clips_in} clips ({parts})"
 
 
-def _quarantined(items: list[LeftOut]) -> list[str]:
+def _quarantined(items: list[QuarantineEntry]) -> list[str]:
     if not items:
         return ["quarantined: none"]
     by_reason: dict[tuple[str, str], list[str]] = {}
@@ -119,7 +126,7 @@ def _quarantined(items: list[LeftOut]) -> list[str]:
             f"  {len(clips)} x {stage}: {_short(reason)} ({_short(', '.join(clips[:3]))}{more})"
         )
     if len(by_reason) > _SHOWN:
-        lines.append(f"  {len(by_reason) - _SHOWN} further reason(s): see the report")
+        lines.append(f"  {len(by_reason) - _SHOWN} more reasons: see the report")
     return lines
 
 

@@ -21,7 +21,9 @@ from PIL import Image, ImageDraw
 
 from pipeline.config import Config, make_config
 from pipeline.corpus import LABEL_OF, LABELS, MODALITIES, class_of
+from pipeline.dataset.inputs import not_applied
 from pipeline.openface.columns import COLUMNS, CONFIDENCE, SUCCESS, TABLE_GROUPS
+from pipeline.stages import STAGES, slots, wanted
 from pipeline.store.features import Features, Store
 from pipeline.store.files import write_json
 from pipeline.store.freshness import note_inputs
@@ -36,7 +38,8 @@ class Corpus:
     """What to write: how many clips, what is wrong with some, and how far the build got."""
 
     clips: int = 12
-    stages: Sequence[str] = ("faces", "openface", "vision", "audio", "text")
+    stages: Sequence[str] | None = None
+    """Stages that ran; without a choice, those that the filled slots need."""
     dataset: bool = True
     trained: bool = True
     texts: dict[int, str] = field(default_factory=dict)
@@ -47,6 +50,8 @@ class Corpus:
     """Clips whose face is lost for half of the time."""
     labels: Sequence[float] = ()
     """Labels M that clips get in turn; without any, they are drawn from the grid."""
+    short_sound: Sequence[int] = ()
+    """Clips whose sound lasts half as long as their picture."""
     template: bool = False
     """Write the same arrays for all clips, for large corpora."""
 
@@ -57,6 +62,9 @@ def write_build(root: Path, corpus: Corpus, **settings: Any) -> Config:
     config = make_config(
         {"processed": str(root), "raw": str(root), "text": {"model": "demo"}, **settings}
     )
+    ran = corpus.stages
+    if ran is None:
+        ran = [name for name in wanted(config) if not STAGES[name].transient]
     manifest = _manifest(corpus, rng)
     manifest.to_parquet(root / "manifest.parquet")
     lost = [
@@ -68,15 +76,18 @@ def write_build(root: Path, corpus: Corpus, **settings: Any) -> Config:
     clips = list(manifest["clip"])
     first: dict[str, Features] = {}
     for place, row in enumerate(manifest.to_dict("records")):
-        for stage in corpus.stages:
+        for stage in ran:
+            given: dict[Any, Any] = dict(row)
+            if stage == "audio" and place in corpus.short_sound:
+                given["duration"] /= 2
             if not corpus.template or stage not in first:
-                first[stage] = _features(stage, dict(row), place in corpus.blind, rng)
+                first[stage] = _features(stage, given, place in corpus.blind, rng)
             store.write(stage, row["clip"], f"key-{stage}", first[stage])
-    for stage in corpus.stages:
+    for stage in ran:
         for start in range(0, len(clips), 32):
             record = {"clips": dict.fromkeys(clips[start : start + 32], "key"), "quarantine": []}
             write_json(root / "records" / stage / f"{start // 32:04d}.json", record)
-    _write_runs(root, corpus)
+    _write_runs(root, corpus.clips, ran)
     if corpus.dataset:
         pd.DataFrame(lost, columns=["clip", "stage", "reason", "remedy"]).to_csv(
             root / "quarantine.csv", index=False
@@ -84,7 +95,7 @@ def write_build(root: Path, corpus: Corpus, **settings: Any) -> Config:
         _write_dataset(root, manifest, config)
         layout = config.layout
         read = [layout.manifest, layout.manifest_quarantine]
-        read += [path for stage in corpus.stages for path in layout.records(stage).glob("*.json")]
+        read += [path for stage in ran for path in layout.records(stage).glob("*.json")]
         note_inputs(layout, [str(layout.dataset)], map(str, read))
     if corpus.trained:
         _write_results(root, rng)
@@ -203,7 +214,8 @@ def _openface(row: dict[Any, Any], frames: int, blind: bool, rng: np.random.Gene
     if blind:
         table[frames // 3 : frames // 3 + frames // 2, [SUCCESS, CONFIDENCE]] = 0
     return Features(
-        {"table": table}, {"runtime": "import", "rows": frames, "grid": "frame", "notes": []}
+        {"table": table, "times": time},
+        {"runtime": "import", "rows": frames, "grid": "frame", "notes": []},
     )
 
 
@@ -237,17 +249,17 @@ def _text(row: dict[Any, Any], frames: int, blind: bool, rng: np.random.Generato
     return Features({"text": np.zeros((len(tokens), 768), np.float32)}, info)
 
 
-def _write_runs(root: Path, corpus: Corpus) -> None:
+def _write_runs(root: Path, clips: int, ran: Sequence[str]) -> None:
     (root / "logs").mkdir(exist_ok=True)
     lines = [
         {
             "stage": stage,
             "shard": "0000",
-            "computed": corpus.clips,
+            "computed": clips,
             "seconds": 3.5 * (i + 1),
             "peak_mb": 300 + 90 * i,
         }
-        for i, stage in enumerate(corpus.stages)
+        for i, stage in enumerate(ran)
     ]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (root / "logs" / "runs.jsonl").write_text(text, "utf-8")
@@ -255,7 +267,8 @@ def _write_runs(root: Path, corpus: Corpus) -> None:
 
 def _write_dataset(root: Path, manifest: pd.DataFrame, config: Config) -> None:
     """Write what `pipeline.dataset.info.DatasetInfo` reads; the features are left zero."""
-    limits = {"text": 14, "audio": 300, "vision": 200}
+    steps = {"text": 14, "audio": 300, "vision": 200}
+    limits = {slot: steps[slot] for slot in slots(config)}
     bounds = [share * len(manifest) // 10 for share in (0, 6, 8, 10)]
     text = h5py.string_dtype()
     with h5py.File(root / "dataset.h5", "w") as file:
@@ -282,7 +295,11 @@ def _write_dataset(root: Path, manifest: pd.DataFrame, config: Config) -> None:
         file.attrs["git_revision"] = "0" * 40
         file.attrs["versions"] = json.dumps({"torch": "2.14.1", "librosa": "0.11.0"})
         file.attrs["config"] = json.dumps(config.defining())
-        file.attrs["warnings"] = json.dumps(["untrained text model: demo only"])
+        untrained = ["untrained text model: demo only"] if "text" in limits else []
+        warnings = [*untrained, *not_applied(wanted(config))]
+        file.attrs["warnings"] = json.dumps(warnings)
+        file.attrs["split"] = "stratified"
+        file.attrs["split_reason"] = "the label sheet names no parts"
 
 
 def _write_results(root: Path, rng: np.random.Generator) -> None:

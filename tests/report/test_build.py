@@ -7,6 +7,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline.config import Config, make_config
@@ -14,7 +16,7 @@ from pipeline.report.build import build_report, embed_json
 from pipeline.report.provenance import costs, edges, places
 from pipeline.report.sources import read_build
 from pipeline.report.summary import summary_text
-from pipeline.stages import STAGES
+from pipeline.stages import STAGES, slots
 from pipeline.store.files import read_json, write_json
 from pipeline.store.freshness import is_outdated, products
 from pipeline.store.layout import Layout
@@ -41,7 +43,7 @@ def test_it_is_one_file_that_names_no_other(page: Path) -> None:
 def test_numbers_of_the_build_are_on_the_page(page: Path) -> None:
     text = re.sub(r"<[^>]+>", " ", page.read_text("utf-8").split("<script type", 1)[0])
     text = re.sub(r"\s+", " ", text)
-    assert "Clips in 31" in text
+    assert "Clips 31" in text
     assert "Used 30" in text
     assert "Quarantined 1" in text
     assert "Untrained text model: demo only." in text
@@ -112,14 +114,14 @@ def test_the_settings_shown_are_those_that_made_the_dataset(tmp_path: Path) -> N
     write_build(tmp_path, Corpus(clips=4), audio={"f0": "yin"})
     other = make_config({"processed": str(tmp_path), "text": {"model": "demo"}})
     text = build_report(other).read_text("utf-8")
-    assert "<code>audio.f0</code>" in text
+    assert "<code>audio.<wbr>f0</code>" in text
     assert "log F0 by YIN" in text
     assert "decheveigne2002yin" in text
     assert "mauch2014pyin" not in text
 
 
-def test_the_training_told_of_is_the_one_whose_results_are_shown(tmp_path: Path) -> None:
-    """Not the one that the dataset was made beside, nor the one asked for now."""
+def test_the_methods_describe_the_training_whose_results_are_shown(tmp_path: Path) -> None:
+    """Not the settings stored in the dataset, nor those of the current configuration."""
     config = write_build(tmp_path, Corpus(clips=4))
     path = tmp_path / "results" / "table2.json"
     changed = {"preset": "published", "seeds": [7], "recipe": {"pooling": "valid"}}
@@ -127,12 +129,35 @@ def test_the_training_told_of_is_the_one_whose_results_are_shown(tmp_path: Path)
     text = build_report(config).read_text("utf-8")
     assert "with one seed (7), as the published code computes it" in text
     assert "(training preset published, with recipe.pooling = valid)" in text
-    assert "Training preset published, seeds 7." in text
-    assert "<code>train.seeds</code>" in text
+    assert "One seed (7), training preset <bdi>published</bdi>." in text
+    assert "±" not in text.split("Table 2.", 1)[1].split("</caption>", 1)[0]
+    assert "<code>train.<wbr>seeds</code>" in text
     assert "seeds (1" not in text
 
 
-def test_scores_of_an_earlier_dataset_are_not_told_of_as_of_this_one(tmp_path: Path) -> None:
+def test_one_seed_has_no_spread_and_untrained_models_are_set_apart(tmp_path: Path) -> None:
+    config = write_build(tmp_path, Corpus(clips=4))
+    path = tmp_path / "results" / "table2.json"
+    table = read_json(path)
+    for row in table["rows"]:
+        row["seeds"] = row["seeds"][:1]
+        row["test"]["std"] = dict.fromkeys(row["test"]["std"], 0.0)
+    path.write_text(json.dumps({**table, "seeds": [1]}), "utf-8")
+    text = build_report(config).read_text("utf-8")
+    (ours,) = re.findall(r"LF-DNN</th>.*?class=\"ours\">(.*?)</span>", text, re.DOTALL)[:1]
+    assert "±" not in ours
+    assert "One seed (1)" in text
+    assert "EF-LSTM (not trained)" in re.sub(r"<[^>]+>", "", text)
+    scores = pd.read_csv(tmp_path / "report" / "table2.csv").set_index("model")
+    assert np.isnan(scores.loc["LF-DNN", "Acc-2 std"])
+    assert scores.loc["LF-DNN", "Acc-2 paper std"] == 0.6
+
+
+def test_the_page_says_which_split_was_made_and_why(page: Path) -> None:
+    assert "Split: 6:2:2 within each class (the label sheet names no parts)." in page.read_text()
+
+
+def test_scores_of_an_earlier_dataset_are_not_taken_for_scores_of_this_one(tmp_path: Path) -> None:
     config = write_build(tmp_path, Corpus(clips=4))
     path = tmp_path / "results" / "table2.json"
     words = "models of table2 were trained on an earlier dataset"
@@ -146,13 +171,14 @@ def test_scores_of_an_earlier_dataset_are_not_told_of_as_of_this_one(tmp_path: P
     assert words in summary_text(config)
 
 
-def test_a_stage_that_the_paper_lacks_has_its_place_in_the_picture(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_stage_that_the_paper_lacks_has_its_place_in_the_picture() -> None:
     loud = replace(STAGES["audio"], name="loud", inputs=(STAGES["faces"],))
-    monkeypatch.setitem(STAGES, "loud", loud)
-    assert places()["loud"] == (3, 3)
-    assert ("faces", "loud") in edges()
+    found = slots(make_config({}))
+    found["audio"] = loud
+    assert places(found)["faces"] == (2, 0)
+    assert places(found)["loud"] == (4, 1)
+    assert ("faces", "loud") in edges(found)
+    assert ("faces", "vision") not in edges(found)  # by way of openface
 
 
 def test_training_jobs_are_among_the_costs(tmp_path: Path) -> None:
@@ -166,7 +192,7 @@ def test_training_jobs_are_among_the_costs(tmp_path: Path) -> None:
 
 
 def test_an_old_dataset_is_not_called_built(tmp_path: Path) -> None:
-    """A stage was built again after the dataset: what is said is about now."""
+    """A stage was built again after the dataset: the summary describes the present state."""
     config = write_build(tmp_path, Corpus(clips=4))
     build_report(config)
     record = tmp_path / "records" / "audio" / "0000.json"
@@ -177,13 +203,13 @@ def test_an_old_dataset_is_not_called_built(tmp_path: Path) -> None:
     for product in products(layout):
         assert is_outdated(layout, product)
     text = summary_text(config)
-    assert "features: text 3, audio 3, vision 3; dataset.h5 is of an earlier build" in text
+    assert "features: text 3, audio 3, vision 3; dataset.h5 is out of date" in text
     assert "1 x audio: no sound (video_0001/0002)" in text
-    assert "report.html (of an earlier build)" in text
-    assert "WARNING: the dataset is of an earlier build" in text
+    assert "report.html (out of date)" in text
+    assert "WARNING: the dataset is older than its features" in text
 
 
-def test_the_console_hears_what_was_built_and_what_was_lost(build: Config, page: Path) -> None:
+def test_the_console_says_what_was_built_and_what_was_left_out(build: Config, page: Path) -> None:
     text = summary_text(build)
     assert "30 of 31 clips (train 18, valid 6, test 6)" in text
     assert "1 x manifest: " in text

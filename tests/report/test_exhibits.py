@@ -30,6 +30,11 @@ def test_every_table_can_be_read_by_others(page: Path) -> None:
     scores = pd.read_csv(folder / "table2.csv").set_index("model")
     assert scores.loc["LF-DNN", "Acc-2 paper"] == 79.87
     assert 40 <= float(str(scores.loc["LF-DNN", "Acc-2"])) <= 80
+    one = pd.read_csv(folder / "table1.csv").set_index("item")
+    assert one["here"].dtype == one["CH-SIMS"].dtype == float
+    assert one.loc["Clips", ["here", "CH-SIMS"]].tolist() == [30, 2281]
+    assert one.loc["Mean length", "unit"] == "s"
+    assert "30," in (folder / "table1.csv").read_text("utf-8")  # a count is a whole number
     assert pd.read_csv(folder / "table3.csv")["total"].tolist() == [18, 6, 6, 30]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,13 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
 from pipeline.config import Config, make_config
+from pipeline.corpus import LABEL_OF, MODALITIES
 from pipeline.report.corpus import alpha_ordinal, lengths
-from pipeline.report.findings import Finding, Info, findings
+from pipeline.report.findings import Finding, Infos, findings
 from pipeline.report.methods import methods
 from pipeline.report.palette import DARK, LIGHT
 from pipeline.report.provenance import costs, differences
-from pipeline.report.results import compare
+from pipeline.report.results import Results, compare, result_tables
 from pipeline.report.signals import (
     ALPHABET,
     film_strip,
@@ -25,8 +27,10 @@ from pipeline.report.signals import (
     resample,
 )
 from pipeline.report.sources import read_build
+from pipeline.train.metrics import METRICS
 from pipeline.train.paper_tables import PAPER_RESULTS
 
+BLANK = {"mean": dict.fromkeys(METRICS, 0.0), "std": dict.fromkeys(METRICS, 0.0)}
 RAW_DEMO = Path(__file__).parents[2] / "raw" / "demo"
 
 
@@ -105,7 +109,7 @@ def _real_crops(count: int) -> list[bytes | None]:
     return crops
 
 
-FINE: Info = {
+FINE: Infos = {
     "frames": None,
     "faces": {"face_share": 1.0, "second_face_share": 0.0},
     "openface": {"notes": []},
@@ -123,7 +127,7 @@ def test_a_good_clip_has_no_findings() -> None:
     assert found(make_config({})) == []
 
 
-def test_each_limit_is_told_in_words_and_the_worst_comes_first() -> None:
+def test_each_limit_gives_a_finding_in_words_and_the_gravest_comes_first() -> None:
     config = make_config({})
     lost = found(config, faces={"face_share": 0.4, "second_face_share": 0.5})
     assert [item.kind for item in lost] == ["face", "second"]
@@ -132,7 +136,7 @@ def test_each_limit_is_told_in_words_and_the_worst_comes_first() -> None:
     assert [i.kind for i in found(config, audio={"loudness_db": -60})] == ["quiet"]
     damaged = found(config, audio={"errors": 3})
     assert damaged[0].text == "ffmpeg met 3 errors in its sound"
-    assert found(config, text={"unknown": 2})[0].text == "2 unknown token(s)"
+    assert found(config, text={"unknown": 2})[0].text == "2 unknown tokens"
     assert found(config, text=None)[0].text == "not made yet: text"
     assert found(config, audio={"voiced_share": None}) == []  # zero-crossing rates have no voicing
 
@@ -143,7 +147,7 @@ def test_the_limits_are_settings() -> None:
     assert not found(make_config({"report": {"face_share": 0.7}}), faces=faces)
 
 
-def test_a_difference_is_held_against_the_spread_of_the_seeds() -> None:
+def test_a_difference_is_compared_with_the_spread_of_the_seeds() -> None:
     assert compare("acc2", (80.0, 1.0), (81.0, 0.5)).verdict == "within"
     assert compare("acc2", (90.0, 1.0), (81.0, 0.5)).verdict == "better"
     assert compare("mae", (50.0, 1.0), (40.0, 0.5)).verdict == "worse"
@@ -161,6 +165,24 @@ def test_the_papers_f1_is_not_compared_since_it_swaps_truth_and_prediction() -> 
     assert compare("f1", (56.82, 0.0), (paper["f1"], 0.0)).verdict == ""
 
 
+@pytest.mark.parametrize("absent", MODALITIES)
+def test_tasks_of_an_absent_modality_are_in_no_table(absent: str) -> None:
+    rows = {
+        name: [{"variant": v, "main": True, "seeds": [1], "test": BLANK} for v in variants]
+        for name, variants in (("table4", ["T-by-M"]), ("table5", ["M"]))
+    }
+    results = Results({name: {"rows": found, "seeds": [1]} for name, found in rows.items()})
+    slots = [m for m in MODALITIES if m != absent]
+    label = LABEL_OF[absent]
+    _, four, five = result_tables(results, slots)
+    assert not [name for name, _ in five.rows if label in name]
+    assert len(five.rows) == 4
+    if label != "T":  # what was trained all the same stays
+        assert not [name for name, _ in four.rows if name.startswith(label)]
+    _, whole, _ = result_tables(results, MODALITIES)
+    assert len(whole.rows) == 6
+
+
 def test_costs_are_summed_by_stage_in_the_order_of_the_data() -> None:
     runs = [
         {"stage": "text", "computed": 2, "seconds": 4, "peak_mb": 100},
@@ -170,7 +192,7 @@ def test_costs_are_summed_by_stage_in_the_order_of_the_data() -> None:
     faces, text = costs(runs)
     assert (faces.stage, text.stage) == ("faces", "text")
     assert (text.jobs, text.computed, text.seconds, text.peak_mb) == (2, 2, 5, 300)
-    assert text.seconds_a_clip == 2.5
+    assert text.seconds_per_clip == 2.5
 
 
 def test_only_settings_off_their_defaults_are_listed() -> None:
@@ -179,7 +201,7 @@ def test_only_settings_off_their_defaults_are_listed() -> None:
     assert (item.key, item.default, item.value) == ("audio.mfcc_htk", "false", "true")
 
 
-def test_the_methods_speak_only_of_what_ran(build: Config) -> None:
+def test_the_methods_describe_only_what_ran(build: Config) -> None:
     whole = read_build(build)
     text, bibtex = methods(whole, {"librosa": "0.11.0"}, ["lf_dnn", "tfn"])
     assert "librosa 0.11.0" in text
@@ -188,6 +210,43 @@ def test_the_methods_speak_only_of_what_ran(build: Config) -> None:
     assert "zadeh2017tfn" in bibtex
     assert "devlin2019bert" not in bibtex
     assert bibtex.count("@") == len(set(bibtex.split("@")[1:]))
+
+
+@pytest.mark.parametrize(
+    ("vision", "expected", "not_said"),
+    [
+        ({}, "found no face are zero and marked as invalid", "mean of"),
+        ({"invalid": "drop"}, "found no face were left out", "mean of"),
+        (
+            {"pool": 5},
+            "5 successive frames in which OpenFace found a face; spans without any are zero",
+            "left out",
+        ),
+        (
+            {"pool": 5, "invalid": "drop"},
+            "the mean of those among 5 successive frames in which OpenFace found a face; spans "
+            "without any were left out",
+            "zero and",
+        ),
+        (
+            {"pool": 5, "invalid": "keep", "rows": "csv"},
+            "5 successive rows of OpenFace's output, those in which OpenFace found no face",
+            "left out",
+        ),
+    ],
+)
+def test_the_methods_say_what_became_of_frames_without_a_face(
+    build: Config, vision: dict[str, object], expected: str, not_said: str
+) -> None:
+    whole = read_build(build)
+    settings = whole.made_with.model_copy(
+        update={"vision": whole.made_with.vision.model_copy(update=vision)}
+    )
+    vars(whole)["made_with"] = settings
+    text, _ = methods(whole, {}, [])
+    (sentence,) = re.findall(r"The vision feature[^.]*\.", text)
+    assert expected in sentence
+    assert not_said not in sentence
 
 
 @pytest.mark.parametrize("colours", [LIGHT, DARK])

@@ -104,7 +104,7 @@ def test_a_row_opens_by_keyboard_and_shows_faces_tracks_and_tokens(opened: Brows
         " lines: d.querySelectorAll('path').length, heats: d.querySelectorAll('canvas').length,"
         " tokens: d.querySelectorAll('.tokens span').length }; })()"
     )
-    assert shown["labels"][:3] == ["Face", "Box", "Faces found"]
+    assert shown["labels"][:3] == ["Face", "Face position", "Faces found"]
     assert {"Action units", "Log F0", "MFCC", "Chroma", "Tokens"} <= set(shown["labels"])
     assert shown["faces"] == 3
     assert shown["lost"] == 3
@@ -157,13 +157,65 @@ def test_the_colours_follow_the_system_and_the_buttons(opened: Browser) -> None:
     assert opened.run(background) == dark
 
 
-def test_narrow_windows_do_not_scroll_sideways(opened: Browser) -> None:
+@pytest.mark.parametrize("width", [1440, 1280, 900, 480, 390])
+def test_nothing_scrolls_sideways(opened: Browser, width: int) -> None:
+    """Neither the page nor a table in it, with a row open, long ids and long findings."""
     try:
-        for width in (900, 480):
-            opened.resize(width, 900)
-            assert opened.run("document.documentElement.scrollWidth") <= width
+        opened.resize(width, 900)
+        opened.run("document.querySelectorAll('.opener').forEach((e) => e.click())")
+        assert opened.run("document.documentElement.scrollWidth") <= width
+        if not 500 < width < 1280:  # between a phone and a screen, the wide tables may scroll
+            wider = opened.run(
+                "[...document.querySelectorAll('.scroll')]"
+                ".filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.ariaLabel)"
+            )
+            assert wider == []
     finally:
         opened.resize(opened.width, opened.height)
+
+
+def test_a_phone_shows_tracks_at_full_width_and_can_sort(opened: Browser) -> None:
+    try:
+        opened.resize(390, 844)
+        opened.run("document.querySelector('.opener').click()")
+        assert opened.run("document.querySelector('.track').offsetWidth") > 300
+        choose(opened, "sort", "seconds")
+        ids = opened.run(IDS)
+        assert ids[0] != "video_0001/0004"
+        assert len(ids) == 25
+        shown = "getComputedStyle(document.querySelector('#clip-table td.figure')).display"
+        assert opened.run(shown) == "none"  # a closed row is short
+    finally:
+        opened.resize(opened.width, opened.height)
+
+
+def test_all_tracks_of_a_clip_share_one_scale_in_seconds(opened: Browser) -> None:
+    """The sound of this clip lasts half as long as its picture."""
+    choose(opened, "search", "video_0001/0008")
+    opened.run("document.querySelector('.opener').click()")
+    widths = opened.run(
+        "(() => { const width = (e) => e.getBoundingClientRect().width;"
+        " const named = (name) => document.querySelector(`.track > [aria-label^='${name}']`);"
+        " const whole = width(document.querySelector('.track'));"
+        " const of = { face: named('Face position'), pitch: named('Log F0'),"
+        " chroma: named('Chroma'), film: document.querySelector('.film'),"
+        " ruler: document.querySelector('.ruler') };"
+        " return Object.fromEntries(Object.entries(of)"
+        "   .map(([name, e]) => [name, width(e) / whole])); })()"
+    )
+    assert widths["face"] == pytest.approx(1, abs=0.02)
+    assert widths["film"] == widths["face"]
+    assert widths["ruler"] == pytest.approx(1)
+    assert widths["pitch"] == pytest.approx(0.5, abs=0.02)
+    assert widths["chroma"] == widths["pitch"]
+    marks = opened.run(
+        "[...document.querySelectorAll('.ruler span')].map((e) => [e.textContent, e.style.left])"
+    )
+    seconds = [float(text) for text, _ in marks]
+    places = [float(left.removesuffix("%")) for _, left in marks]
+    assert seconds[0] == places[0] == 0
+    rates = [place / second for place, second in zip(places[1:], seconds[1:], strict=True)]
+    assert rates == pytest.approx([rates[0]] * len(rates), rel=1e-3)
 
 
 def test_it_prints_on_a4_pages_without_the_navigation(opened: Browser, tmp_path: Path) -> None:

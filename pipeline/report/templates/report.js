@@ -85,28 +85,27 @@
   const table = $("clip-table");
   if (!table || !data.rows.length) return;
 
-  const percent = (v) => String(Math.round(v * 100));
-  const label = (v) => (v < 0 ? "−" : "") + Math.abs(v).toFixed(1);
+  const minus = (text) => text.replace("-", "−");
+  const label = (v) => minus(v.toFixed(1));
+  const SHARE = (v) => String(Math.round(v * 100));
+  const LABELS = Object.entries(data.labels).map(([key, title]) => ({
+    key, name: key, write: label, hint: key === "M" ? "label M, with the colour of its class" : `label ${key}: ${title}`,
+  }));
+  const FIGURES = data.figures.map(([key, name, unit, hint]) => {
+    const whole = data.rows.every((row) => row[key] === undefined || Number.isInteger(row[key]));
+    return { key, name, unit, hint, figure: true, write: unit === "%" ? SHARE : whole ? String : (v) => minus(v.toFixed(Math.abs(v) < 10 ? 2 : 1)) };
+  });
   const COLUMNS = [
     { key: "clip", name: "Clip", text: true },
-    { key: "weight", name: "What to look at", down: true, text: true },
+    { key: "weight", name: "Findings", down: true, text: true, hint: "the gravest first" },
     { key: "part", name: "Part", text: true },
-    { key: "M", name: "M", write: label, hint: "label M, with the colour of its class" },
-    { key: "T", name: "T", write: label, hint: "label T" },
-    { key: "A", name: "A", write: label, hint: "label A" },
-    { key: "V", name: "V", write: label, hint: "label V" },
+    ...LABELS,
     { key: "seconds", name: "Length", unit: "s", write: (v) => v.toFixed(2) },
-    { key: "face", name: "Face", unit: "%", write: percent, kind: "face", hint: "share of frames in which the speaker's face was found" },
-    { key: "faces", name: "Faces", unit: "/frame", write: (v) => v.toFixed(2), kind: "second", down: true, hint: "faces found a frame" },
-    { key: "success", name: "OpenFace", unit: "%", write: percent, kind: "openface", hint: "share of frames in which OpenFace succeeded" },
-    { key: "confidence", name: "Conf.", write: (v) => v.toFixed(2), kind: "confidence", hint: "OpenFace's mean confidence where it succeeded" },
-    { key: "voiced", name: "Voiced", unit: "%", write: percent, kind: "voice", hint: "share of the sound that is voiced" },
-    { key: "loudness", name: "Level", unit: "dB", write: label, kind: "quiet", hint: "RMS of the sound, dB of full scale" },
-    { key: "tokens", name: "Tokens", write: String, kind: "unknown", hint: "with [CLS] and [SEP]" },
-    { key: "cut", name: "Cut", text: true, write: (v) => v.map((name) => name[0].toUpperCase()).join(" "), hint: "modalities cut to the common length: Text, Audio, Vision" },
+    ...FIGURES,
+    { key: "cut", name: "Cut", text: true, write: (v) => v.map((name) => name[0].toUpperCase()).join(" "), hint: `cut to the common length: ${data.slots.join(", ")}` },
   ];
   const rows = data.rows.map((row, index) => ({
-    ...row, index, haystack: `${row.clip}\n${row.text}`.toLowerCase(), kinds: new Set(row.found.map((f) => f[0])),
+    ...row, index, haystack: `${row.clip}\n${row.text}`.toLowerCase(), kinds: new Set(row.found.map((f) => f[0])), marked: new Set(row.found.map((f) => f[2])),
   }));
   const state = { sort: "weight", down: true, page: 0, shown: rows, open: new Set() };
   const head = table.tHead.rows[0];
@@ -122,11 +121,15 @@
     column.cell = make("th", { scope: "col", class: column.text ? "" : "n" }, button);
     column.arrow = arrow;
     head.append(column.cell);
+    $("sort").append(make("option", { value: column.key, text: column.name }));
   }
+
+  $("sort").value = state.sort;
 
   function sortBy(column) {
     state.down = state.sort === column.key ? !state.down : Boolean(column.down);
     state.sort = column.key;
+    $("sort").value = column.key;
     state.page = 0;
     order();
     draw();
@@ -164,15 +167,18 @@
     if (column.key === "weight") {
       const cell = make("td", { class: "found" });
       if (!row.found.length) return cell;
+      cell.title = row.found.map((item) => item[1]).join("\n");
       const more = row.found.length > 1 ? make("span", { class: "more", text: ` +${row.found.length - 1}` }) : "";
       cell.append(make("div", {}, make("bdi", { text: shorten(row.found[0][1], 90) }), more));
       return cell;
     }
-    const low = column.kind && row.kinds.has(column.kind) ? " low" : "";
-    const cell = make("td", { class: (column.text ? "" : "n") + low });
+    const low = row.marked.has(column.key) ? " low" : "";
+    const cell = make("td", { class: `${column.text ? "" : "n"}${column.figure ? " figure" : ""}${low}`, "data-name": column.name });
+    if (column.unit) cell.dataset.unit = column.unit;
     if (column.key === "M" && row.class)
       cell.append(make("span", { class: `dot ${row.class.toLowerCase()}`, title: row.class }));
     const absent = value === undefined || (Array.isArray(value) && !value.length);
+    if (absent) cell.classList.add("absent");
     cell.append(absent ? make("span", { class: "none", text: column.key === "cut" ? "" : "–" }) : column.write ? column.write(value) : value);
     return cell;
   }
@@ -183,6 +189,7 @@
     const opened = state.open.has(row.clip);
     const line = make("tr", { class: opened ? "clip open" : "clip" });
     const opener = make("button", { type: "button", class: "opener", "aria-expanded": String(opened) }, make("bdi", { text: row.clip }));
+    opener.title = row.clip;
     line.append(make("th", { scope: "row" }, opener));
     for (const column of COLUMNS.slice(1)) line.append(cellOf(column, row));
     line.addEventListener("click", (event) => {
@@ -253,27 +260,56 @@
       sheet.append(make("p", { class: "gap", text: "The page carries no pictures of this clip, to stay small." }));
     } else {
       sheet.append(make("p", { class: "soft" }, make("bdi", { text: packed.media })));
-      const tracks = make("div", { class: "tracks" });
-      addFilm(tracks, packed, row);
-      addTracks(tracks, packed);
-      sheet.append(tracks);
-      if (packed.absent)
-        for (const stage of packed.absent)
-          sheet.append(make("p", { class: "gap" }, `No ${stage} file for this clip. Make it with `, make("code", { text: `chsims-build --stage ${stage} --clip ${row.clip}` })));
+      sheet.append(tracksOf(packed));
+      for (const stage of packed.absent || [])
+        sheet.append(make("p", { class: "gap" }, `No ${stage} file for this clip. Make it with `, make("code", { text: `chsims-build --stage ${stage} --clip ${row.clip}` })));
     }
     return make("tr", { class: "detail" }, make("td", { class: "detail", colspan: COLUMNS.length }, sheet));
   }
 
-  function addRow(tracks, name, picture, key) {
-    tracks.append(make("div", { class: "label", text: name }), picture, key || make("div"));
+  /** Draw every track of a clip on one scale: the whole width is packed.seconds. */
+  function tracksOf(packed) {
+    const tracks = make("div", { class: "tracks" });
+    if (packed.film) addRow(tracks, "Face", placed(filmOf(packed), packed.spans.faces, packed.seconds), "");
+    for (const track of data.tracks) {
+      const values = (packed.tracks || {})[track.key];
+      if (values === undefined) continue;
+      const lines = track.lines || (packed.lines || {})[track.key];
+      const picture = track.rows ? heatOf(track, values) : linesOf(track, lines, values);
+      addRow(tracks, track.name, placed(picture, packed.spans[track.stage], packed.seconds), keyOf(track, lines));
+    }
+    if (tracks.children.length) addRow(tracks, "", rulerOf(packed.seconds), make("div", { class: "key", text: "seconds" }));
+    if (packed.tokens) addRow(tracks, "Tokens", tokensOf(packed.tokens), make("div", { class: "key", text: `${packed.tokens.length} tokens` }));
+    return tracks;
   }
 
-  function addFilm(tracks, packed, row) {
-    if (!packed.film) return;
-    const count = data.thumbnails, film = make("div", { class: "film" });
-    const shown = Math.min(count, packed.frames);
-    for (let place = 0; place < shown; place++) {
-      const time = `${((place + 0.5) / shown * row.seconds).toFixed(1)} s`;
+  function addRow(tracks, name, picture, key) {
+    tracks.append(make("div", { class: "label", text: name }), picture, key || make("div", { class: "key" }));
+  }
+
+  /** Put a picture where its time lies on the clip's scale. */
+  function placed(picture, [start, end], seconds) {
+    const track = make("div", { class: "track" }, picture);
+    picture.style.marginLeft = `${(100 * start / seconds).toFixed(3)}%`;
+    picture.style.width = `${(100 * (end - start) / seconds).toFixed(3)}%`;
+    return track;
+  }
+
+  function rulerOf(seconds) {
+    const ruler = make("div", { class: "ruler", role: "img", "aria-label": `${seconds.toFixed(2)} seconds` });
+    const step = [0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300].find((size) => seconds / size <= 8) || 600;
+    for (let tick = 0; tick * step < seconds * 0.97; tick++) {
+      const mark = make("span", { text: String(Math.round(tick * step * 10) / 10) });
+      mark.style.left = `${(100 * tick * step / seconds).toFixed(3)}%`;
+      ruler.append(mark);
+    }
+    return ruler;
+  }
+
+  function filmOf(packed) {
+    const film = make("div", { class: "film" });
+    packed.moments.forEach((moment, place) => {
+      const time = `${moment.toFixed(1)} s`;
       const frame = make("figure");
       if (packed.blank.includes(place)) {
         frame.classList.add("blank");
@@ -285,53 +321,40 @@
       }
       frame.append(make("figcaption", { text: time }));
       film.append(frame);
-    }
-    addRow(tracks, "Face", film);
+    });
+    return film;
   }
 
-  function addTracks(tracks, packed) {
-    if (packed.box) {
-      addLines(tracks, "Box", [["across", "v", packed.box[0]], ["down", "a", packed.box[1]], ["height", "t", packed.box[2]]], "share of the frame");
-      addLines(tracks, "Faces found", [["faces", "m", packed.many]], "0 to 3");
-    }
-    if (packed.pose) {
-      addLines(tracks, "OpenFace", [["confidence", "accent", packed.trust]], "0 where it failed");
-      addLines(tracks, "Head turn", [["pitch", "t", packed.pose[0]], ["yaw", "v", packed.pose[1]], ["roll", "a", packed.pose[2]]], "±0.5 rad", true);
-      const hues = ["v", "t", "a", "m"];
-      addLines(tracks, "Action units", packed.units.map(([name, values], i) => [name, hues[i], values]), "0 to 5");
-    }
-    if (packed.pitch !== undefined) {
-      const zcr = data.f0 === "zcr";
-      addLines(tracks, zcr ? "Zero crossings" : "Log F0", [[zcr ? "rate" : "pitch", "a", packed.pitch]], zcr ? "0 to 0.5" : "60 to 600 Hz, gaps unvoiced");
-      addHeat(tracks, "MFCC", packed.mfcc, 20, "0 at the bottom; each against its own mean, ±2.5 std");
-      addHeat(tracks, "Chroma", packed.chroma, 12, "C at the bottom to B");
-    }
-    if (packed.tokens) {
-      const special = new Set(["[CLS]", "[SEP]"]);
-      const list = make("div", { class: "tokens" }, ...packed.tokens.map((token) =>
-        make("span", { class: special.has(token) ? "special" : token === "[UNK]" ? "unknown" : "", dir: "auto", text: token })));
-      addRow(tracks, "Tokens", list, make("div", { class: "key", text: `${packed.tokens.length} tokens` }));
-    }
+  function tokensOf(tokens) {
+    const special = new Set(["[CLS]", "[SEP]"]);
+    return make("div", { class: "tokens" }, ...tokens.map((token) =>
+      make("span", { class: special.has(token) ? "special" : token === "[UNK]" ? "unknown" : "", dir: "auto", text: token })));
   }
 
-  function addLines(tracks, name, lines, note, middle) {
+  function linesOf(track, lines, values) {
     const picture = document.createElementNS(SVG, "svg");
     picture.setAttribute("viewBox", "0 0 100 100");
     picture.setAttribute("preserveAspectRatio", "none");
     picture.setAttribute("role", "img");
-    picture.setAttribute("aria-label", `${name}: ${lines.map((line) => line[0]).join(", ")}, ${note}`);
-    if (middle) picture.append(pathOf("M0 50H100", "axis"));
-    const key = make("div", { class: "key" });
-    for (const [label, hue, packed] of lines) {
-      const path = pathOf(shapeOf(unpack(packed)), "");
+    picture.setAttribute("aria-label", `${track.name}: ${lines.map((line) => line[0]).join(", ")}, ${track.note}`);
+    if (track.middle) picture.append(pathOf("M0 50H100", "axis"));
+    lines.forEach(([, hue], i) => {
+      const path = pathOf(shapeOf(unpack(values[i])), "");
       path.style.stroke = `var(--${hue})`;
       picture.append(path);
+    });
+    return picture;
+  }
+
+  function keyOf(track, lines) {
+    const key = make("div", { class: "key" });
+    for (const [name, hue] of lines || []) {
       const swatch = make("i");
       swatch.style.background = `var(--${hue})`;
-      key.append(make("span", {}, swatch, label), " ");
+      key.append(make("span", {}, swatch, name), " ");
     }
-    key.append(make("span", { text: note ? `· ${note}` : "" }));
-    addRow(tracks, name, picture, key);
+    key.append(make("span", { class: "note", text: track.note }));
+    return key;
   }
 
   function pathOf(shape, name) {
@@ -356,9 +379,9 @@
 
   const heat = data.heat.map((colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)));
 
-  function addHeat(tracks, name, packed, height, note) {
-    const width = packed.length / height;
-    const canvas = make("canvas", { class: height > 12 ? "tall" : "", width, height, role: "img", "aria-label": `${name}, ${note}` });
+  function heatOf(track, packed) {
+    const height = track.rows, width = packed.length / height;
+    const canvas = make("canvas", { class: height > 12 ? "tall" : "", width, height, role: "img", "aria-label": `${track.name}, ${track.note}` });
     const context = canvas.getContext("2d");
     const image = context.createImageData(width, height);
     unpack(packed).forEach((value, i) => {
@@ -366,7 +389,7 @@
       image.data.set([r, g, b, 255], i * 4);
     });
     context.putImageData(image, 0, 0);
-    addRow(tracks, name, canvas, make("div", { class: "key", text: note }));
+    return canvas;
   }
 
   // ---- links to a clip: report.html#clip=video_0001/0003 ---------------------------------
@@ -392,6 +415,10 @@
   $("filters").addEventListener("submit", (event) => event.preventDefault());
   $("search").addEventListener("input", filter);
   for (const id of ["part", "class", "kind"]) $(id).addEventListener("change", filter);
+  $("sort").addEventListener("change", () => {
+    state.sort = "";
+    sortBy(COLUMNS.find((column) => column.key === $("sort").value));
+  });
   $("size").addEventListener("change", () => { state.page = 0; draw(); });
   $("previous").addEventListener("click", () => { state.page--; draw(); });
   $("next").addEventListener("click", () => { state.page++; draw(); });
