@@ -1,6 +1,6 @@
 """Snakemake as chsims-build runs it: the same DAG and jobs, but few messages on the console.
 
-Jobs print their own messages (`pipeline.runner.costs.tell`). Of Snakemake's messages, the user
+Jobs print their own messages (`pipeline.terminal.tell`). Of Snakemake's messages, the user
 needs the errors, the warnings, "nothing to be done", and the jobs of a dry run; ``--quiet all``
 would hide the errors, too. Run it as ``python -m pipeline.commands.console``, with Snakemake's
 arguments.
@@ -20,7 +20,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
 
 from pipeline.runner.children import at_the_end_of
-from pipeline.runner.costs import tell
+from pipeline.terminal import tell
 
 TOLD = "BuildStopped"
 """Class name of the exception that carries a BuildError through Snakemake (rules/common.smk)."""

@@ -15,9 +15,9 @@ from typing import Any
 from pipeline.commands.status import clips_due
 from pipeline.config import Config
 from pipeline.errors import BuildError
-from pipeline.runner.costs import tell
 from pipeline.stages import STAGES
 from pipeline.store.files import digest, write_json
+from pipeline.terminal import tell
 
 _PATIENCE = 3
 """The third Ctrl-C does not wait any more."""

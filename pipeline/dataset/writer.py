@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import h5py
@@ -25,6 +24,7 @@ from pipeline.stages import slots
 from pipeline.store.features import Store
 from pipeline.store.files import written_whole
 from pipeline.store.quarantine import write_quarantine
+from pipeline.terminal import tracked
 
 _TEXT = h5py.string_dtype("utf-8")
 _FORMAT = ("earliest", "v110")
@@ -71,7 +71,7 @@ def build_dataset(config: Config, *, progress: bool = True) -> Split:
     _check_widths(config, clips, attributes)
     members = {part: [c for c in clips if split.part_of[c.clip] == part] for part in PARTS}
     quality = list(clips[0].quality)
-    shown = _shown(len(clips), progress)
+    shown = tracked(range(len(clips)), "dataset", len(clips), shown=progress)
     with (
         written_whole(config.layout.dataset) as temporary,
         new_hdf5(temporary, _FORMAT) as (file, disk),
@@ -231,15 +231,3 @@ def _check_widths(
                     f"{clip.widths[modality]} dimensions, expected {width}",
                     f"make it again: chsims-build --stage {modality} --clip {clip.clip} --force",
                 )
-
-
-def _shown(total: int, progress: bool) -> Iterator[None]:
-    """Yield once a clip, moving a progress bar where standard error is a terminal."""
-    steps: Iterable[int] = range(total)
-    if progress and sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import track
-
-        steps = track(steps, "dataset", total=total, console=Console(stderr=True))
-    for _ in steps:
-        yield

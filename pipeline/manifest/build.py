@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from pipeline.store.features import is_plain_name
 from pipeline.store.layout import Layout
 from pipeline.store.quarantine import QuarantineEntry, write_entries
 from pipeline.store.shards import shard_name, write_shard
+from pipeline.terminal import tracked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +73,7 @@ def build_manifest(config: Config, *, progress: bool = True) -> tuple[str, ...]:
             refused[row.row] = errors
             paths.pop(row.row, None)
     reader = MediaReader(folders, config.processed, available_cores())
-    results = _shown(reader.read(list(paths.values())), len(paths), progress)
+    results = tracked(reader.read(list(paths.values())), "manifest", len(paths), shown=progress)
     accepted: list[dict[str, Any]] = []
     for row, media in zip([sheet.rows[i] for i in paths], results, strict=True):
         try:
@@ -257,16 +257,3 @@ def sheet_notes(processed: Path) -> tuple[str, ...]:
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     return tuple(json.loads(metadata.get(_NOTES.encode(), b"[]")))
-
-
-def _shown(
-    results: Iterable[Media | ClipError], total: int, progress: bool
-) -> Iterator[Media | ClipError]:
-    """Pass results through a progress bar on standard error, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import track
-
-    if not (progress and sys.stderr.isatty()):
-        yield from results
-        return
-    yield from track(results, "manifest", total=total, console=Console(stderr=True))

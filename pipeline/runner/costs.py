@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import resource
-import sys
 
 from pipeline.store.layout import Layout
 
@@ -23,8 +22,3 @@ def note_run(layout: Layout, stage: str, shard: str, computed: int, seconds: flo
     layout.logs.mkdir(parents=True, exist_ok=True)
     with layout.runs.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(run) + "\n")
-
-
-def tell(words: str) -> None:
-    """Write a line to the console, whatever Snakemake is told to be quiet about."""
-    print(words, file=sys.stderr, flush=True)

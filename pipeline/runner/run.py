@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
-from pipeline.runner.costs import note_run, tell
+from pipeline.runner.costs import note_run
 from pipeline.runner.plan import plan
 from pipeline.runner.pool import compute
 from pipeline.runner.worker import Outcome
@@ -19,6 +19,7 @@ from pipeline.stages import STAGES
 from pipeline.store.quarantine import QuarantineEntry
 from pipeline.store.records import write_record
 from pipeline.store.shards import read_shard
+from pipeline.terminal import tell
 
 TELL_SECONDS = 10
 """A job says how far it is this often."""

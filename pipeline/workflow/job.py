@@ -16,10 +16,11 @@ from typing import Any, NoReturn
 from pipeline.config import Config, make_config
 from pipeline.errors import BuildError
 from pipeline.runner.children import end_with_builder
-from pipeline.runner.costs import note_run, tell
+from pipeline.runner.costs import note_run
 from pipeline.runner.threads import bound_threads
 from pipeline.stages import STAGES
 from pipeline.store.freshness import note_inputs
+from pipeline.terminal import tell
 from pipeline.workflow.closing import note_stop
 from pipeline.workflow.locks import claim_job
 

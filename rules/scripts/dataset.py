@@ -2,7 +2,7 @@ from pipeline.workflow.job import job
 
 with job(snakemake) as config:
     from pipeline.dataset.writer import build_dataset
-    from pipeline.runner.costs import tell
+    from pipeline.terminal import tell
 
     split = build_dataset(config)
     tell(f"dataset: split {split.kind}: {split.reason}")
