@@ -146,11 +146,11 @@ class Layout:
         if not path.is_relative_to(self.root):
             return False
         first = path.relative_to(self.root).parts[:1]
-        return bool(first) and first[0] in _OWN
+        return bool(first) and first[0] in OWN
 
 
 _HERE = Layout(Path())
-_OWN = {
+OWN = {
     path.parts[0]
     for path in (
         *(_HERE.manifest, _HERE.manifest_quarantine, _HERE.manifest_cache, _HERE.votes),

@@ -1,0 +1,77 @@
+"""Slots: a modality set to none is taken out of everything."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.config import make_config
+from pipeline.corpus import MODALITIES
+from pipeline.errors import BuildError
+from pipeline.runner.jobs import job_names, jobs_read, shards_of_job
+from pipeline.stages import STAGES, extractors, slots, stage_called, wanted
+
+
+def test_a_slot_names_its_stage() -> None:
+    assert {slot: stage.name for slot, stage in slots(make_config({})).items()} == {
+        "text": "text",
+        "audio": "audio",
+        "vision": "vision",
+    }
+
+
+@pytest.mark.parametrize(
+    ("empty", "stages"),
+    [
+        ("vision", ["audio", "text"]),
+        ("audio", ["frames", "faces", "openface", "vision", "text"]),
+        ("text", ["frames", "faces", "openface", "vision", "audio"]),
+    ],
+)
+def test_nothing_of_an_empty_slots_stages_is_needed(empty: str, stages: list[str]) -> None:
+    config = make_config({"features": {empty: "none"}})
+    assert empty not in slots(config)
+    assert wanted(config) == stages
+    with pytest.raises(BuildError, match=rf"features\.{empty} is none"):
+        stage_called(config, empty)
+
+
+def test_null_is_none_and_no_slot_at_all_is_refused() -> None:
+    assert "audio" not in slots(make_config({"features": {"audio": None}}))
+    with pytest.raises(BuildError, match="all three slots are none"):
+        make_config({"features": dict.fromkeys(MODALITIES, "none")})
+
+
+def test_an_unknown_extractor_is_refused_with_those_there_are() -> None:
+    with pytest.raises(BuildError, match=r"features\.audio: give one of librosa.*none.*'hubert'"):
+        make_config({"features": {"audio": "hubert"}})
+
+
+@pytest.mark.parametrize("slot", MODALITIES)
+def test_every_extractor_says_what_it_gives(slot: str) -> None:
+    config = make_config({})
+    for name, stage in extractors(slot).items():
+        assert stage.feature is not None
+        assert (stage.feature.slot, stage.feature.extractor) == (slot, name)
+        width = {"text": 768, "audio": 33, "vision": 709}[slot]
+        names = stage.feature.names(stage.settings(config), width)
+        assert len(set(names)) == len(names) == width
+
+
+def test_figures_have_names_of_their_own() -> None:
+    names = [figure.name for stage in STAGES.values() for figure in stage.figures]
+    assert len(set(names)) == len(names)
+
+
+def test_a_job_reads_the_records_of_all_its_shards() -> None:
+    shards = [f"{number:04d}" for number in range(20)]
+    for stage in STAGES:
+        for job in job_names(stage, shards):
+            read = jobs_read(stage, job, shards)
+            for earlier in STAGES[stage].inputs:
+                covered = {
+                    shard
+                    for name, other in read
+                    if name == earlier.name
+                    for shard in shards_of_job(name, other, shards)
+                }
+                assert covered >= set(shards_of_job(stage, job, shards))
