@@ -15,7 +15,7 @@ from pipeline.config import Config, available_cores, make_config, read_values
 from pipeline.corpus import MODALITIES
 from pipeline.errors import BuildError
 from pipeline.runner.threads import bound_threads
-from pipeline.stages import STAGES, STEPS, stage_called
+from pipeline.stages import STAGES, STEPS, slots, stage_called
 
 EXAMPLES = """
 \b
@@ -86,8 +86,10 @@ def values_of(
     return read_values((*earlier[0], *files), (*earlier[1], *assignments))
 
 
-def not_empty(context: click.Context, option: click.Parameter, value: str) -> str:
+def not_empty(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
     """Refuse a transcript without words, as the build does (rule `transcript`)."""
+    if value is None:
+        return None
     if not value.strip():
         raise click.BadParameter("the transcript is empty")
     return value.strip()
@@ -233,7 +235,7 @@ def report(context: click.Context, files: tuple[Path, ...], assignments: tuple[s
 @main.command()
 @config_options
 @click.argument("clip", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--text", required=True, callback=not_empty, help="The clip's transcript.")
+@click.option("--text", callback=not_empty, help="The clip's transcript.")
 @click.option("--model", default="mlf_dnn", show_default=True, help="One of the trained models.")
 @click.option(
     "--openface-csv",
@@ -247,7 +249,7 @@ def predict(
     files: tuple[Path, ...],
     assignments: tuple[str, ...],
     clip: Path,
-    text: str,
+    text: str | None,
     model: str,
     openface_csv: Path | None,
 ) -> None:
@@ -261,7 +263,9 @@ def predict(
     from pipeline.commands.status import print_prediction
 
     config = make_config(values_of(context, files, assignments))
-    print_prediction(config, predict_clip(config, clip, text, model, openface_csv))
+    if text is None and "text" in slots(config):
+        raise click.UsageError("the models read the transcript: give it with --text")
+    print_prediction(config, predict_clip(config, clip, text or "", model, openface_csv))
 
 
 @main.command(name="config")

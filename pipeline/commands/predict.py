@@ -7,22 +7,25 @@ import shutil
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Config
-from pipeline.corpus import MODALITIES
 from pipeline.errors import BuildError, ClipError
+from pipeline.openface.stage import OPENFACE
 from pipeline.runner.run import run_stage
-from pipeline.stages import needed_for
+from pipeline.stages import slots, wanted
 from pipeline.store.features import Store
-from pipeline.store.files import file_digest, read_json, write_json
+from pipeline.store.files import file_digest
+from pipeline.store.records import read_record
+from pipeline.store.shards import shard_name, write_shard
 from pipeline.text.source import is_stored
+from pipeline.text.stage import TEXT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 CLIP = "predict/clip"
 """The clip's id in the temporary build that extracts it."""
-
-_NEEDED = tuple(needed_for(("vision", "audio", "text")))
-"""The stages whose features the models need, and the stages before them."""
 
 
 def predict_clip(
@@ -54,19 +57,28 @@ def predict_clip(
         If the clip cannot be used, there is no such model, or the configuration would
         extract other features than those the model was trained on.
     """
-    trained = _trained(config.processed / "experiments" / "table2", model)
+    trained = _trained(config.layout.experiment("table2"), model)
     _check_settings(config)
     with tempfile.TemporaryDirectory(prefix="chsims-predict-") as folder:
         features = _extract(config, Path(folder), media, text, openface_csv)
         from pipeline.train.load import predict_features
 
-        arrays = {modality: features.read(modality, CLIP).arrays for modality in MODALITIES}
-        return predict_features(
-            trained,
-            {modality: held[modality] for modality, held in arrays.items()},
-            {modality: held["valid"] for modality, held in arrays.items() if "valid" in held},
-            config.train.device,
-        )
+        arrays, masks = _of_slots(config, features)
+        return predict_features(trained, arrays, masks, config.train.device)
+
+
+def _of_slots(
+    config: Config, store: Store
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+    """Return the clip's feature of each filled slot, and the masks of those that have one."""
+    arrays, masks = {}, {}
+    for slot, stage in slots(config).items():
+        assert stage.feature is not None
+        held = store.read(stage.name, CLIP).arrays
+        arrays[slot] = held[stage.feature.array]
+        if stage.feature.mask:
+            masks[slot] = held[stage.feature.mask]
+    return arrays, masks
 
 
 def _trained(folder: Path, model: str) -> Path:
@@ -85,19 +97,20 @@ def _check_settings(config: Config) -> None:
     """Refuse settings that differ from those that made the dataset."""
     import h5py
 
-    path = config.processed / "dataset.h5"
+    path = config.layout.dataset
     if not path.is_file():
         raise BuildError(f"{path} does not exist", "build it first: chsims-build --stage train")
     with h5py.File(path) as file:
         stored = json.loads(file.attrs["config"])
-        models = json.loads(file.attrs["text_models"])
-    changed = [n for n in _NEEDED if stored.get(n) != getattr(config, n).defining()]
+        models = json.loads(file.attrs.get("text_models", "[]"))
+    groups = ("features", *wanted(config))
+    changed = [n for n in groups if stored.get(n) != getattr(config, n).defining()]
     if changed:
         raise BuildError(
             f"the settings of {', '.join(changed)} differ from those that made {path}",
             "use the --config and --set options of that build",
         )
-    if not is_stored(config.text, models):
+    if TEXT.name in groups and not is_stored(config.text, models):
         raise BuildError(
             f"text.model is another model than that of {path}, which was {' and '.join(models)}",
             "give the same model: --set text.model=NAME_OR_FOLDER",
@@ -116,7 +129,7 @@ def _extract(
     name = f"{CLIP}{media.suffix.lower()}"
     _copy(media, folder / "raw" / name)
     settings: dict[str, Any] = {"raw": folder / "raw", "processed": folder}
-    if config.openface.runtime == "import":
+    if OPENFACE.name in wanted(config) and config.openface.runtime == "import":
         if openface_csv is None:
             raise BuildError(
                 "openface.runtime is import, and this clip has no CSV yet",
@@ -127,7 +140,7 @@ def _extract(
         imported = config.openface.model_copy(update={"import_folder": folder / "openface"})
         settings["openface"] = imported
     single = config.model_copy(update=settings)
-    shard, record = folder / "shard.json", folder / "record.json"
+    shard, record = single.layout.shard(shard_name(0)), folder / "record.json"
     clip = {
         "clip": CLIP,
         "media": name,
@@ -135,12 +148,12 @@ def _extract(
         "seconds": seconds,
         "text": text,
     }
-    write_json(shard, {"clips": [clip]})
+    write_shard(shard, [clip])
     warnings.simplefilter("ignore")  # librosa's warnings about short sounds; a build logs them
-    for stage in _NEEDED:
+    for stage in wanted(single):
         run_stage(single, stage, [shard], record, threads=1)
-        for entry in read_json(record)["quarantine"]:
-            raise BuildError(f"{media}, stage {stage}: {entry['reason']}", entry["remedy"])
+        for entry in read_record(record).quarantine:
+            raise BuildError(f"{media}, stage {stage}: {entry.reason}", entry.remedy)
     return Store(folder)
 
 

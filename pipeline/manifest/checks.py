@@ -63,7 +63,9 @@ def require(table: Table, expected: Sequence[str], faults: Sequence[str] = ()) -
             "rename the columns in the sheet's first line (any order will do), or name another "
             "sheet with --set manifest.sheet=NAME"
         )
-    if table.starts_with_a_clip:
+    if table.header_line:
+        remedy = f"the columns' names stand in line {table.header_line}: take out what is above it"
+    elif table.starts_with_a_clip:
         remedy = (
             "the first line is already a clip: put a line with the columns' names above it, "
             f"e.g. {','.join(CH_SIMS)}"

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import BuildError
-from pipeline.manifest.plausible import Score, score
+from pipeline.manifest.misread import misread
+from pipeline.manifest.plausible import MARGIN, Score, score
 
 NAMES = {
     "utf-8": "UTF-8",
@@ -31,8 +32,6 @@ _RIVALS = {
 }
 """Encodings that are never taken by themselves, but that keep others from being taken."""
 
-_MARGIN = 9.0
-"""Nats by which a reading must beat every other: 8,000 to one."""
 _TRUST_UTF8 = 6.0
 """Nats in favour of UTF-8, whose rules few other texts satisfy by chance."""
 
@@ -96,8 +95,9 @@ def _recognised(data: bytes, path: Path) -> Decoded:
     if ranked:
         best, (text, judged) = ranked[0], readings[ranked[0]]
         behind = [judged.total - readings[name][1].total for name in ranked[1:]]
-        if best in ("utf-8", "gb18030", "big5") and min(behind, default=_MARGIN) >= _MARGIN:
+        if best in ("utf-8", "gb18030", "big5") and min(behind, default=MARGIN) >= MARGIN:
             if judged.plausible:
+                _check_lines(data, best, path)
                 return _noted(Decoded(text, best), path)
             if best == "utf-8" and not _by_chance(text, readings):
                 return Decoded(text, best)
@@ -122,6 +122,24 @@ def _readings(data: bytes) -> dict[str, tuple[str, Score]]:
     return found
 
 
+def _check_lines(data: bytes, encoding: str, path: Path) -> None:
+    """Refuse a sheet of which some lines are in another encoding than the rest."""
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if line.isascii():
+            continue
+        if (own := score(line.decode(encoding, "replace"))).plausible:
+            continue
+        readings = _readings(line)
+        for name in ("utf-8", "gb18030", "big5"):
+            judged = readings[name][1] if name in readings else own
+            if judged.plausible and judged.total > own.total + MARGIN:
+                raise BuildError(
+                    f"{path}, line {number} is in {NAMES[name]}, but most other lines are in "
+                    f"{NAMES[encoding]}",
+                    f"type the text of this line again and {_SAVE}",
+                )
+
+
 def _by_chance(text: str, readings: dict[str, tuple[str, Score]]) -> bool:
     """Tell whether pairs of bytes may be UTF-8 by accident: 路 of GB18030 is its middle dot."""
     return max(text) < "\u0800" and any(judged.plausible for _, judged in readings.values())
@@ -138,11 +156,12 @@ def _doubt(
     data: bytes, path: Path, ranked: list[str], readings: dict[str, tuple[str, Score]]
 ) -> BuildError:
     """Say why no encoding was taken: broken UTF-8, another encoding, or too little text."""
-    if broken := _broken_utf8(data):
+    name, broken = _mostly(data)
+    if broken:
         more = f" and {len(broken) - 5} more" if len(broken) > 5 else ""
         return BuildError(
-            f"{path} is UTF-8 but for line(s) {', '.join(map(str, broken[:5]))}{more}, which "
-            "hold broken bytes (expected whole characters)",
+            f"{path} is {NAMES[name]} but for line(s) {', '.join(map(str, broken[:5]))}{more}, "
+            "which hold broken bytes (expected whole characters)",
             f"type the text of these lines again and {_SAVE}",
         )
     plausible = [NAMES.get(n, n) for n in ranked if readings[n][1].mean >= -12]
@@ -171,12 +190,17 @@ def _detected(data: bytes) -> str | None:
     return best.encoding if best else None
 
 
-def _broken_utf8(data: bytes) -> list[int]:
-    """Return the lines with broken bytes, if most of what is not ASCII is UTF-8."""
-    text = data.decode("utf-8", "replace")
-    lines = [i for i, line in enumerate(_lines(text), 1) if "\ufffd" in line]
-    judged = score(text.replace("\ufffd", ""))
-    return lines if judged.han > text.count("\ufffd") and judged.plausible else []
+def _mostly(data: bytes) -> tuple[str, list[int]]:
+    """Return the encoding that all but a few bytes are in, and the lines of those bytes."""
+    best, found = -20.0, ("", list[int]())
+    for name in ("utf-8", "gb18030", "big5"):
+        lines = _lines(data.decode(_CODECS.get(name, name), "replace"))
+        broken = [i for i, line in enumerate(lines, 1) if "\ufffd" in line]
+        judged = score("".join(lines).replace("\ufffd", ""))
+        few = judged.han > "".join(lines).count("\ufffd")
+        if broken and few and judged.plausible and judged.mean > best:
+            best, found = judged.mean, (name, broken)
+    return found
 
 
 def _utf16_order(data: bytes) -> str | None:
@@ -213,7 +237,7 @@ def _check_choice(found: Decoded, data: bytes, path: Path) -> None:
     if found.encoding == "utf-16" or own.plausible or own.mean == 0:
         return
     for name, (_, judged) in _readings(data).items():
-        if name != found.encoding and judged.plausible and judged.total > own.total + _MARGIN:
+        if name != found.encoding and judged.plausible and judged.total > own.total + MARGIN:
             raise BuildError(
                 f"{path} is not {NAMES[found.encoding]} (manifest.encoding) but "
                 f"{NAMES.get(name, name)}",
@@ -221,29 +245,14 @@ def _check_choice(found: Decoded, data: bytes, path: Path) -> None:
             )
 
 
-_TWICE = (
-    *(("gb18030", "utf-8"), ("cp1252", "utf-8"), ("latin-1", "utf-8"), ("big5hkscs", "utf-8")),
-    *(("gb18030", "big5hkscs"), ("big5hkscs", "gb18030"), ("latin-1", "gb18030")),
-    *(("cp1252", "gb18030"), ("latin-1", "big5hkscs"), ("cp932", "gb18030"), ("cp932", "utf-8")),
-)
-
-
 def _checked(found: Decoded, path: Path) -> Decoded:
     """Refuse text that was read in a wrong encoding and saved so before it came here."""
     strange = "".join(line for line in _lines(found.text) if not line.isascii())
-    own = score(strange)
-    if not strange or own.plausible:
-        return found
-    for wrong, right in _TWICE:
-        try:
-            again = strange.encode(wrong).decode(right)
-        except UnicodeError:
-            continue
-        judged = score(again)
-        if judged.plausible and judged.total > own.total + _MARGIN:
-            raise BuildError(
-                f"{path}: its text was {right} once, was opened as {wrong} and saved so: it "
-                f"begins {strange[:20]!r}, expected Chinese",
-                f"go back to the sheet before that, open it as {right} and {_SAVE}",
-            )
+    if strange and (how := misread(strange)):
+        wrong, right = how
+        raise BuildError(
+            f"{path}: its text was {right} once, was opened as {wrong} and saved so: it "
+            f"begins {strange[:20]!r}, expected Chinese",
+            f"go back to the sheet before that, open it as {right} and {_SAVE}",
+        )
     return found

@@ -57,7 +57,9 @@ def csv_grid(text: str, path: Path) -> Grid:
 def _read_on(physical: list[str], start: int, delimiter: str, grid: Grid) -> int:
     """Read lines until the end or a fault; return the line to go on from."""
     csv.field_size_limit(max(csv.field_size_limit(), 2**31 - 1))  # rows are judged, not limited
-    reader = csv.reader(iter(physical[start:]), delimiter=delimiter, strict=True)
+    reader = csv.reader(
+        iter(physical[start:]), delimiter=delimiter, strict=True, skipinitialspace=True
+    )
     first = start
     while True:
         try:
@@ -97,6 +99,7 @@ def _quoted_column(line: str, delimiter: str) -> int:
     """Return the place of the first field whose quotation marks do not fit."""
     column, at = 0, 0
     while at <= len(line):
+        at += len(line[at:]) - len(line[at:].lstrip(" "))
         if line[at : at + 1] == '"':
             closed = re.compile(r'"(?:[^"]|"")*"').match(line, at)
             if closed is None or line[closed.end() : closed.end() + 1] not in ("", delimiter):

@@ -34,6 +34,10 @@ PLAUSIBLE = -9.5
 """Mean log probability per character beyond ASCII that Chinese text does not fall below."""
 
 
+MARGIN = 9.0
+"""Nats by which one reading must beat another to be taken instead: 8,000 to one."""
+
+
 @dataclass(frozen=True)
 class Score:
     """The plausibility of one reading.

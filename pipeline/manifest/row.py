@@ -11,6 +11,7 @@ from typing import Any
 from pipeline.corpus import LABELS
 from pipeline.manifest.columns import MODES, SPELLINGS
 from pipeline.manifest.folders import MediaFolders
+from pipeline.manifest.misread import misread
 from pipeline.manifest.numbers import not_a_number, number
 from pipeline.manifest.plausible import is_lost
 from pipeline.manifest.table import Record
@@ -164,6 +165,8 @@ def _text_problems(text: str) -> Iterator[str]:
         yield f"the character U+{ord(lost):04X} stands where a conversion lost another"
     if len(text) > 1 and not text.strip("? ,.!"):
         yield f"{text[:20]!r} stands where a conversion lost its characters"
+    if how := misread(text[:LONGEST_TEXT]):
+        yield f"{text[:20]!r} is {how[1]} text that was opened as {how[0]}"
     if len(text) > LONGEST_TEXT:
         yield f"a transcript of {len(text):,} characters; expected {LONGEST_TEXT:,} at most"
 

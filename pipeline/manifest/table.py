@@ -49,6 +49,8 @@ class Table:
     disagree."""
     starts_with_a_clip: bool = False
     """No column is known and the first line has a clip's values."""
+    header_line: int = 0
+    """The line below the first that has the columns' names, if the first has not."""
 
 
 def read_table(path: Path, encoding: str) -> Table:
@@ -69,8 +71,9 @@ def read_table(path: Path, encoding: str) -> Table:
     grid = _grid(path, encoding)
     header = tuple(grid.lines[0][1]) if grid.lines else ()
     where, lines = locate(header), grid.lines[1:]
-    is_named = not where.keys().isdisjoint(("video_id", "clip_id", "clip"))
+    is_named = _names_clips(header)
     if not is_named and is_headerless(grid.lines):
+        is_named = True
         header, where, lines = CH_SIMS, locate(CH_SIMS), grid.lines
         grid.notes.append(
             f"{path.name} has no header line; its columns were read by position as "
@@ -86,7 +89,13 @@ def read_table(path: Path, encoding: str) -> Table:
         tuple(grid.notes),
         tuple(faults),
         not is_named and looks_like_a_clip(header),
+        0 if is_named else next((n for n, f in lines[:9] if _names_clips(f)), 0),
     )
+
+
+def _names_clips(fields: Sequence[str]) -> bool:
+    """Tell whether a line has the name of a column that clips are named by."""
+    return not locate(fields).keys().isdisjoint(("video_id", "clip_id", "clip"))
 
 
 def _grid(path: Path, encoding: str) -> Grid:

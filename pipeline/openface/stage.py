@@ -52,7 +52,7 @@ def _load(build: Build, clip: Clip) -> Any:
 
     faces = build.store.read("faces", clip.clip)
     if build.config.openface.runtime != "import":
-        scratch = build.store.root / "scratch"
+        scratch = build.config.layout.scratch
         return CropInputs(clip.clip, split_crops(faces), scratch)
     folder = import_folder(build.config.openface)
     path = one_csv(folder, clip.clip, build.config.raw)

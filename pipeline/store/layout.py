@@ -80,9 +80,14 @@ class Layout:
         """The whole list of clips that were left out."""
         return self.root / "quarantine.csv"
 
+    @property
+    def experiments(self) -> Path:
+        """Folder of the experiments."""
+        return self.root / "experiments"
+
     def experiment(self, name: str) -> Path:
         """Return the folder of an experiment: a record and a folder of seeds per model."""
-        return self.root / "experiments" / name
+        return self.experiments / name
 
     def trained(self, experiment: str, model: str) -> Path:
         """Return the path of a training job's record."""
@@ -155,7 +160,7 @@ OWN = {
     for path in (
         *(_HERE.manifest, _HERE.manifest_quarantine, _HERE.manifest_cache, _HERE.votes),
         *(_HERE.shards, _HERE.settings("x"), _HERE.record("x", "x"), _HERE.scratch, _HERE.dataset),
-        *(_HERE.quarantine, _HERE.experiment("x"), _HERE.results, _HERE.report, _HERE.exhibits),
+        *(_HERE.quarantine, _HERE.experiments, _HERE.results, _HERE.report, _HERE.exhibits),
         _HERE.logs,
     )
 }

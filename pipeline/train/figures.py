@@ -99,10 +99,10 @@ def representation_figure(config: Config) -> tuple[dict[str, Any], list[dict[str
 
 def _representations(config: Config, name: str) -> dict[str, Any]:
     settings = config.train
-    folder = config.processed / "experiments" / "table2" / name / f"seed_{settings.seeds[0]}"
+    folder = config.layout.experiment("table2") / name / f"seed_{settings.seeds[0]}"
     loaded = load_model(folder, settings.device)
     form = type(loaded.model).form(loaded.recipe)
-    corpus = load_corpus(config.processed / "dataset.h5", form, loaded.recipe, settings.memory_gb)
+    corpus = load_corpus(config.layout.dataset, form, loaded.recipe, settings.memory_gb)
     part = corpus.parts["test"]
     by_task = predict(
         loaded.model, part, pick_device(settings.device, "train.device"), "representations"

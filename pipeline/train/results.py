@@ -49,14 +49,14 @@ def write_results(config: Config, experiment: str) -> Path:
     if experiment == "figure2":
         from pipeline.train.figures import label_figure
 
-        value, rows = label_figure(config.processed / "dataset.h5")
+        value, rows = label_figure(config.layout.dataset)
     elif experiment == "figure4":
         from pipeline.train.figures import representation_figure
 
         value, rows = representation_figure(config)
     else:
         value, rows = _table(config, experiment)
-    target = config.processed / "results" / f"{experiment}.json"
+    target = config.layout.result(experiment)
     write_json(target, value)
     _write_csv(target.with_suffix(".csv"), rows)
     if experiment == "search":
@@ -68,13 +68,13 @@ def write_results(config: Config, experiment: str) -> Path:
 
 def _table(config: Config, experiment: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     settings = config.train
-    modalities = modalities_of(config.processed / "dataset.h5")
+    modalities = modalities_of(config.layout.dataset)
     found: list[Variant] = [
         variant
         for model in trained_experiments(settings)[experiment]
         for variant in variants(experiment, model, settings, modalities)
     ]
-    root = config.processed / "experiments" / experiment
+    root = config.layout.experiment(experiment)
     rows = [row for variant in found for row in _rows(root, variant, settings.resamples)]
     if len(modalities) < len(MODALITIES):
         for row in rows:

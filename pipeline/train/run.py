@@ -64,8 +64,8 @@ def train_model(config: Config, experiment: str, model: str, jobs: int = 1) -> d
     settings = config.train
     recipe = settings.resolved_recipe()
     form = network_of(model).form(recipe)
-    corpus = load_corpus(config.processed / "dataset.h5", form, recipe, settings.memory_gb)
-    root = config.processed / "experiments"
+    corpus = load_corpus(config.layout.dataset, form, recipe, settings.memory_gb)
+    root = config.layout.experiments
     seeds = [
         seed_of(variant, seed, corpus, config, root)
         for variant in variants(experiment, model, settings, corpus.inputs.dims)

@@ -37,7 +37,7 @@ def stale_records(config: Config) -> list[Path]:
         for path in sorted(layout.records(name).glob("*.json"))
         if not _holds(store, name, path)
     ]
-    trained = sorted(layout.experiment("*").parent.glob("*/*.json"))
+    trained = sorted(layout.experiments.glob("*/*.json"))
     return stale + [path for path in trained if not _is_trained(path)]
 
 

@@ -106,6 +106,31 @@ ENCODINGS = [
         faults={"v/0001": "lost its characters"},
     ),
     Case(
+        "one line in Big5, the rest in GBK",
+        spoken(SIX).encode("gbk") + "v,0007,這是別人寫的一行,0\n".encode("big5"),
+        refused=("line 8 is in Big5",),
+    ),
+    Case(
+        "one line in GBK, the rest in UTF-8",
+        spoken(SIX).encode() + "v,0007,这是别人写的一行,0\n".encode("gbk"),
+        refused=("line(s) 8",),
+    ),
+    Case(
+        "one line in UTF-8, the rest in GBK",
+        spoken(SIX).encode("gbk") + "v,0007,这是别人写的一行,0\n".encode(),
+        refused=("->",),
+    ),
+    Case(
+        "one transcript that was opened as GBK",
+        spoken(("你好吗我的".encode().decode("gbk", "ignore"), *SIX)).encode(),
+        faults={"v/0001": "opened as gb18030"},
+    ),
+    Case(
+        "UTF-8 that was opened as GBK, with losses",
+        spoken(SIX).encode().decode("gbk", "replace").encode(),
+        refused=("opened as gb18030",),
+    ),
+    Case(
         "no Chinese at all",
         spoken(("well", "no")).encode(),
         texts=("well", "no"),

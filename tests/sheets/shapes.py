@@ -23,6 +23,16 @@ SHAPES = [
         texts=("你好",),
     ),
     Case(
+        "spaces after the commas",
+        sheet('v, 0001, "你好, 世界", 0', header="video_id, clip_id, text, label").encode(),
+        texts=("你好, 世界",),
+    ),
+    Case(
+        "a title above the header",
+        ("我的数据\n" + sheet("v,0001,你好,0")).encode(),
+        refused=("stand in line 2: take out",),
+    ),
+    Case(
         "blank lines",
         ("\n\n" + sheet("v,0001,你好,0", ",,,", "", "v,0002,再见,1")).encode(),
         texts=("你好", "再见"),
