@@ -44,6 +44,12 @@ def feature_names(settings: AudioSettings) -> tuple[str, ...]:
     return (first, *mfcc, *(f"chroma_cqt_{name}" for name in PITCH_CLASSES))
 
 
+def as_pcm16(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Round samples in [-1, 1] to 16 bits as ffmpeg does (libswresample: ``lrintf``, clipped)."""
+    steps = np.rint(samples * np.float32(32768)).clip(-32768, 32767)
+    return np.asarray(steps / np.float32(32768), np.float32)
+
+
 class AudioExtractor(Extractor):
     """Acoustic features as the paper names them (section 3.2, LibROSA at 22,050 Hz).
 
@@ -92,7 +98,8 @@ class AudioExtractor(Extractor):
             If there are no samples.
         """
         librosa, s = self.librosa, self.settings
-        mono = librosa.to_mono(inputs.samples)
+        heard = as_pcm16(inputs.samples) if s.pcm16 else inputs.samples
+        mono = librosa.to_mono(heard)
         samples = librosa.resample(mono, orig_sr=inputs.rate, target_sr=s.sample_rate)
         if samples.size == 0:
             raise ClipError("its sound has no samples", "replace the file or leave the clip out")

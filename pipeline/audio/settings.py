@@ -32,6 +32,9 @@ class AudioSettings(Settings):
     mfcc_htk: bool = False
     """HTK's mel scale for the MFCC (recipe: true; librosa's default: false)."""
 
+    pcm16: bool = False
+    """Round the decoded sound to 16 bits first, as in the recipe's WAV files (recipe: true)."""
+
     @model_validator(mode="after")
     def _pitch_can_be_looked_for(self) -> Self:
         if self.f0 == "zcr":
