@@ -15,9 +15,12 @@ from pipeline.errors import BuildError
 from pipeline.report.methods import methods
 from pipeline.report.provenance import differences
 from pipeline.report.sources import read_build
+from pipeline.store.features import Store
 from pipeline.text.settings import TextSettings
 from pipeline.text.source import label
+from tests.conftest import snakemake
 from tests.corpora import small_corpus
+from tests.text.hub import COMMIT, hub
 from tests.text.models import rewrite_json, write_model
 
 
@@ -73,3 +76,27 @@ def given(folder: Path, text: str) -> dict[str, object]:
     """Return the settings of the last build, with another text model."""
     settings: dict[str, object] = json.loads((folder / "config.yaml").read_text("utf-8"))
     return {**settings, "text": {"model": text}}
+
+
+def test_a_first_build_fetches_the_model_and_a_second_one_finds_nothing_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the model is decides the key, so that it is fetched before jobs are planned."""
+    corpus = small_corpus(tmp_path, clips=1)
+    model = write_model(tmp_path / "model")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    text = {"model": "somebody/small-bert"}
+    with hub("somebody/small-bert", {COMMIT: model}) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        corpus.write_sheet()
+        planned = snakemake("--dry-run", "--config", f"raw={corpus.raw}", f"text={text}",
+            "--", "stage_text", cwd=tmp_path)  # fmt: skip
+        assert planned.returncode == 0, planned.stderr
+        assert not (tmp_path / "cache").exists(), "a dry run fetches nothing"
+        corpus.build("stage_text", text=text)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert corpus.computed()["text"] == 1
+    assert "Nothing to be done" in corpus.build("stage_text", text=text)
+    assert "Nothing to be done" in corpus.build("stage_text", text={"model": str(model)})
+    stored = Store(corpus.processed).read("text", "video_1/0000").info["model"]
+    assert stored.startswith(f"somebody/small-bert (BERT) at revision {COMMIT}, SHA-256 ")
