@@ -23,7 +23,7 @@ NAMES = {
 }
 """The encodings that `manifest.encoding` can name."""
 
-_CODECS = {"utf-8": "utf-8-sig", "big5": "big5hkscs", "shift_jis": "cp932"}
+_CODECS = {"utf-8": "utf-8-sig", "shift_jis": "cp932"}
 _RIVALS = {
     "shift_jis": ("cp932", "kana"),
     "EUC-JP": ("euc_jp", "kana"),
@@ -106,10 +106,21 @@ def _recognised(data: bytes, path: Path) -> Decoded:
     raise _doubt(data, path, ranked, readings)
 
 
+def _codec(name: str, data: bytes) -> str:
+    """Return Python's codec: of Big5, Windows' own (～ and 々), or Hong Kong's if that fails."""
+    if name != "big5":
+        return _CODECS.get(name, name)
+    try:
+        data.decode("cp950")
+    except UnicodeDecodeError:
+        return "big5hkscs"
+    return "cp950"
+
+
 def _readings(data: bytes) -> dict[str, tuple[str, Score]]:
     """Return every possible reading of the lines that are not ASCII, with its score."""
     found = {}
-    codecs = {name: (_CODECS.get(name, name), "") for name in ("utf-8", "gb18030", "big5")}
+    codecs = {name: (_codec(name, data), "") for name in ("utf-8", "gb18030", "big5")}
     for name, (codec, native) in {**codecs, **_RIVALS}.items():
         try:
             text = data.decode(codec)
@@ -127,11 +138,10 @@ def _check_lines(data: bytes, encoding: str, path: Path) -> None:
     for number, line in enumerate(data.split(b"\n"), 1):
         if line.isascii():
             continue
-        if (own := score(line.decode(encoding, "replace"))).plausible:
+        if (own := score(line.decode(_codec(encoding, data)))).plausible:
             continue
-        readings = _readings(line)
-        for name in ("utf-8", "gb18030", "big5"):
-            judged = readings[name][1] if name in readings else own
+        others = {name: judged for name, (_, judged) in _readings(line).items() if name in NAMES}
+        for name, judged in others.items():
             if judged.plausible and judged.total > own.total + MARGIN:
                 raise BuildError(
                     f"{path}, line {number} is in {NAMES[name]}, but most other lines are in "
@@ -194,7 +204,7 @@ def _mostly(data: bytes) -> tuple[str, list[int]]:
     """Return the encoding that all but a few bytes are in, and the lines of those bytes."""
     best, found = -20.0, ("", list[int]())
     for name in ("utf-8", "gb18030", "big5"):
-        lines = _lines(data.decode(_CODECS.get(name, name), "replace"))
+        lines = _lines(data.decode(_codec(name, data), "replace"))
         broken = [i for i, line in enumerate(lines, 1) if "\ufffd" in line]
         judged = score("".join(lines).replace("\ufffd", ""))
         few = judged.han > "".join(lines).count("\ufffd")
@@ -215,7 +225,7 @@ def _utf16_order(data: bytes) -> str | None:
 
 
 def _strict(data: bytes, encoding: str, path: Path) -> str:
-    codec = _CODECS.get(encoding, encoding)
+    codec = _codec(encoding, data)
     if encoding == "utf-16" and data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
         codec = _utf16_order(data) or "utf-16-le"
     try:

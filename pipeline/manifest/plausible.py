@@ -16,7 +16,7 @@ from pathlib import Path
 
 _COMMON = Path(__file__).parent / "data" / "common_han.txt"
 """About 1,950 common characters, simplified and traditional, by falling frequency: the order
-follows the word counts of jieba's dictionary, after words of conversation."""
+follows the word counts of jieba's dictionary, after words of conversation; Cantonese included."""
 
 _PUNCTUATION = frozenset("，。？！、…“”‘’：；《》（）—～·　")
 

@@ -130,6 +130,13 @@ ENCODINGS = [
         spoken(SIX).encode().decode("gbk", "replace").encode(),
         refused=("opened as gb18030",),
     ),
+    *(
+        Case(f"signs of Taiwan in {codec}", spoken(texts).encode(codec), texts=texts)
+        for codec, texts in (
+            ("cp950", ("謝謝你～我們常常去那裡", "人人都說好～", "他們說的話我都記得々")),
+            ("big5hkscs", ("佢哋唔係嚟咗喺呢度", "你話我知點解", "我哋去食飯啦")),
+        )
+    ),
     Case(
         "no Chinese at all",
         spoken(("well", "no")).encode(),
