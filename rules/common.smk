@@ -65,7 +65,8 @@ def settings_of(step, record=None):
 
     def of_job(wildcards):
         own = record and Path(str(record).format(**dict(wildcards.items())))
-        return START.settings_input(step, own)
+        with told_by_snakemake():  # it may fetch a model
+            return START.settings_input(step, own)
 
     return of_job
 

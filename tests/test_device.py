@@ -67,19 +67,29 @@ def test_the_number_of_a_gpu_is_a_setting() -> None:
     assert make_config({"train": {"device": "cuda:1"}}).train.device == "cuda:1"
 
 
-@pytest.mark.parametrize("stage", ["text", "faces"])
-def test_a_build_ends_before_any_work(stage: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("stage", "setting", "words"),
+    [
+        ("text", f"text.device={BEYOND}", f"text.device is {BEYOND}"),
+        ("faces", f"faces.device={BEYOND}", f"faces.device is {BEYOND}"),
+        ("text", "text.model=nobody/none", "text.model: nobody/none is neither a folder here"),
+    ],
+)
+def test_a_build_ends_before_any_work(
+    stage: str, setting: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     corpus = small_corpus(tmp_path, clips=1)
     corpus.write_sheet()
     status, output = chsims(
         *("--stage", stage, "--set", f"raw={corpus.raw}", "--set", f"processed={tmp_path / 'p'}"),
-        *("--set", "text.model=demo", "--set", f"{stage}.device={BEYOND}"),
+        *("--set", "text.model=demo", "--set", setting),
         cwd=tmp_path,
     )
     assert status not in (0, 130)
     errors = [line for line in output.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
-    assert f"{stage}.device is {BEYOND}" in errors[0]
+    assert words in errors[0]
     assert "Traceback" not in output
     assert list(tmp_path.glob("p/logs/**/*.log")) == [], "no job was started"
 
