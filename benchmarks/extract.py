@@ -63,7 +63,7 @@ FORMS: dict[str, tuple[str, ...]] = {
 
 def ffmpeg(*arguments: str | Path) -> None:
     """Run ffmpeg on one thread."""
-    from pipeline.media import ffmpeg_program
+    from pipeline.media.ffmpeg import ffmpeg_program
 
     command = [ffmpeg_program(), "-nostdin", "-loglevel", "error", "-y", "-threads", "1"]
     subprocess.run([*command, *map(str, arguments)], check=True)
@@ -71,7 +71,7 @@ def ffmpeg(*arguments: str | Path) -> None:
 
 def make_corpus(name: str, folder: Path, clips: int, seconds: float) -> dict[str, Any]:
     """Write one set of clips with all that both sides read; ``real`` may have none."""
-    from pipeline.media import write_constant_rate
+    from benchmarks.clips import frame_source
 
     media = sorted((ROOT / "raw" / "demo").glob("*/*.mp4"))
     media = media[:: max(1, len(media) // clips)][:clips]
@@ -86,7 +86,8 @@ def make_corpus(name: str, folder: Path, clips: int, seconds: float) -> dict[str
         length = () if name == "real" else ("-t", str(seconds))
         ffmpeg(*length, "-i", source, *size, *codec, own)
         video = folder / f"{number}.mkv"
-        shape = write_constant_rate(own, video, 30.0)
+        source = frame_source(own, video)
+        shape = (source.frames, source.height, source.width)
         png = folder / str(number) / "png"
         clip = {"media": str(own), "video": str(video), "png": str(png), "shape": shape}
         corpus["clips"].append(clip)

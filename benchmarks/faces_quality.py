@@ -27,13 +27,12 @@ def quality(clip: Path, folder: Path) -> str:
     """Return one clip's line of the table."""
     from facenet_pytorch import MTCNN
 
+    from benchmarks.clips import frame_source
     from pipeline.faces.detector import make_detector
     from pipeline.faces.settings import FacesSettings
     from pipeline.faces.track import overlap
-    from pipeline.media import FrameSource, write_constant_rate
 
-    video = folder / "frames.mkv"
-    source = FrameSource(video, *write_constant_rate(clip, video, 30.0), 30.0)
+    source = frame_source(clip, folder / "frames.mkv")
     mtcnn = MTCNN(keep_all=True, device="cpu")
     started = time.process_time()
     found = [

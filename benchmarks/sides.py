@@ -28,16 +28,17 @@ RECIPE_SENTENCES = 5
 
 def ours(stage: str, corpus: dict[str, Any]) -> Work:
     """Prepare our stage over a corpus; the work returns how many clips it did."""
+    from benchmarks.clips import frame_inputs, frame_source, sound_of
     from pipeline.config import make_config
-    from pipeline.frames.extractor import FrameExtractor, FrameInputs
-    from pipeline.media import FrameSource, read_frames, read_sound
+    from pipeline.frames.extractor import FrameExtractor
+    from pipeline.media.pictures import read_frames
 
     clips = corpus["clips"]
     config = make_config({"text": {"model": corpus.get("bert", "demo"), "device": "cpu"}})
-    sources = [FrameSource(Path(c["video"]), *c["shape"], 30.0) for c in clips]
+    sources = [frame_source(Path(c["media"]), Path(c["video"])) for c in clips]
     if stage == "frames":
         frames = FrameExtractor(config.frames)
-        inputs = [FrameInputs(Path(c["media"]), 0.0, Path(c["video"])) for c in clips]
+        inputs = [frame_inputs(Path(c["media"]), Path(c["video"])) for c in clips]
         return lambda: _in_processes(frames.extract, inputs)
     if stage == "floor_decode":
         return lambda: len([sum(1 for _ in read_frames(s, 16)) for s in sources])
@@ -55,14 +56,14 @@ def ours(stage: str, corpus: dict[str, Any]) -> Work:
             return _nets_alone(faces, sources)
         return lambda: _in_processes(faces.extract, sources)
     if stage == "audio":
-        from pipeline.audio.extractor import AudioExtractor, Sound
+        from pipeline.audio.extractor import AudioExtractor
 
         audio = AudioExtractor(config.audio)
-        audio.extract(Sound(*read_sound(Path(clips[0]["media"]))))  # compiled before the fork
+        audio.extract(sound_of(Path(clips[0]["media"])))  # compiled before the fork
         media = [Path(c["media"]) for c in clips]
-        return lambda: _in_processes(lambda path: audio.extract(Sound(*read_sound(path))), media)
+        return lambda: _in_processes(lambda path: audio.extract(sound_of(path)), media)
     if stage == "floor_sound":
-        return lambda: len([read_sound(Path(c["media"])) for c in clips])
+        return lambda: len([sound_of(Path(c["media"])) for c in clips])
     import torch
 
     from pipeline.text.extractor import TextExtractor
@@ -153,7 +154,7 @@ def recipe(stage: str, corpus: dict[str, Any]) -> Work:
     """Prepare the recipe's stage over a corpus."""
     import recipe as steps
 
-    from pipeline.media import ffmpeg_program
+    from pipeline.media.ffmpeg import ffmpeg_program
 
     clips, ffmpeg = corpus["clips"], ffmpeg_program()
     if stage == "frames":

@@ -24,6 +24,7 @@ from pipeline.errors import BuildError
 from pipeline.faces.settings import FacesSettings
 from pipeline.frames.settings import FramesSettings
 from pipeline.manifest.settings import ManifestSettings
+from pipeline.media.settings import MediaSettings
 from pipeline.openface.settings import OpenFaceSettings
 from pipeline.report.settings import ReportSettings
 from pipeline.settings import Settings, explain, operational
@@ -77,7 +78,7 @@ class Config(Settings):
     preset: str = "paper"
     """Name of the recipe, stored in the dataset: paper, release, or a name of your own."""
     raw: Path = operational(Path("raw"))
-    """Folder with the label sheet and VIDEO/CLIP.mp4 (or mov, mkv, avi, flv, wmv, webm)."""
+    """Folder with the label sheet and VIDEO/CLIP.mp4 (or mov, mkv, avi, wmv, ts, mpg ... )."""
     processed: Path = operational(Path("processed"))
     """Folder for everything that is built."""
     shard_size: int = operational(32, ge=1, le=1000)
@@ -90,6 +91,8 @@ class Config(Settings):
     """Extractor of each modality."""
     manifest: ManifestSettings = ManifestSettings()
     """Label sheet, media files and corpus rules."""
+    media: MediaSettings = MediaSettings()
+    """Which ffmpeg decodes, and which audio track."""
     frames: FramesSettings = FramesSettings()
     """Constant frame rate."""
     faces: FacesSettings = FacesSettings()

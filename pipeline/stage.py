@@ -181,15 +181,16 @@ class Stage:
     def settings_digest(self, config: Config) -> str:
         """Return the digest of all that is the same for every clip: a rule's parameter."""
         inputs = [stage.settings_digest(config) for stage in self.inputs]
-        return digest([self.name, _common(self, self.settings(config)), inputs])
+        common = _common(self, self.settings(config), _decoder(self, config))
+        return digest([self.name, common, inputs])
 
     def key(self, build: Build, clip: Clip) -> str:
         """Return the digest of all that this clip's feature file depends on."""
-        sources = {"media": clip.media_digest, "text": digest(clip.text), "none": ""}
+        sources = {"media": digest(clip.source()), "text": digest(clip.text), "none": ""}
         return digest(
             {
                 "stage": self.name,
-                "common": _common(self, self.settings(build.config)),
+                "common": _common(self, self.settings(build.config), _decoder(self, build.config)),
                 "source": sources[self.source],
                 "external": self.external(build.config, clip),
                 "inputs": [build.key(stage, clip) for stage in self.inputs],
@@ -222,7 +223,7 @@ class Build:
 
 
 @lru_cache
-def _common(stage: Stage, settings: Any) -> str:
+def _common(stage: Stage, settings: Any, decoder: str) -> str:
     """Return the digest of what all clips' keys share."""
     extractor = stage.extractor(settings)
     return digest(
@@ -231,12 +232,13 @@ def _common(stage: Stage, settings: Any) -> str:
             "version": extractor.version,
             "packages": dict(package_versions(extractor.packages)),
             "identity": dict(stage.identity(settings)),
+            "decoder": decoder,
         }
     )
 
 
-def decoder(settings: Any) -> Mapping[str, Any]:
-    """Return what else identifies the extractor of a stage that reads media."""
-    from pipeline.media import ffmpeg_version
+def _decoder(stage: Stage, config: Config) -> str:
+    """Return what identifies the ffmpeg of a stage that reads media, and nothing for others."""
+    from pipeline.media.ffmpeg import ffmpeg_build
 
-    return {"ffmpeg": ffmpeg_version()}
+    return digest(ffmpeg_build(config.media.ffmpeg)) if stage.source == "media" else ""

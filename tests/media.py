@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from pipeline.media import ffmpeg_program
+from pipeline.media.ffmpeg import ffmpeg_program
 from tests.conftest import DEMO
 
 FACE = DEMO / "video_0001" / "0001.mp4"

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_faces_lie_where_the_cpu_finds_them(tmp_path: Path) -> None:
-    frames = np.concatenate(list(frames_of(FACE, tmp_path, 1).batches(16)))
+    frames = np.concatenate(list(frames_of(FACE, tmp_path).batches(16)))
     cpu, gpu = (
         [f for _, f in make_detector(FacesSettings.model_validate({"device": d})).follow([frames])]
         for d in ("cpu", GPU)

@@ -7,17 +7,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.clips import frame_source
 from pipeline.errors import BuildError, ClipError
-from pipeline.frames.extractor import FrameExtractor, FrameInputs
-from pipeline.frames.settings import FramesSettings
-from pipeline.media import FrameSource, read_sound, write_constant_rate
+from pipeline.media.pictures import FrameSource, Pictures, write_constant_rate
+from pipeline.media.sound import read_sound
 from tests.media import FACE, face_clip, ffmpeg, phone, truncated, variable_rate
 
 
-def frames_of(media: Path, tmp_path: Path, seconds: float) -> FrameSource:
-    target = tmp_path / "frames.mkv"
-    info = FrameExtractor(FramesSettings()).extract(FrameInputs(media, seconds, target)).info
-    return FrameSource(target, info["frames"], info["height"], info["width"], info["fps"])
+def frames_of(media: Path, tmp_path: Path) -> FrameSource:
+    return frame_source(media, tmp_path / "frames.mkv")
+
+
+def pictures_of(media: Path) -> Pictures:
+    """Decode without asking the file first, as when it changes after the manifest was made."""
+    target = media.with_suffix(".frames.mkv")
+    return write_constant_rate(media, target, stream=0, size=(320, 240), fps=30.0)
+
+
+def sound_alone(media: Path) -> tuple[np.ndarray, int, int]:
+    return read_sound(media, stream=1)
 
 
 @pytest.mark.parametrize(
@@ -34,20 +42,20 @@ def frames_of(media: Path, tmp_path: Path, seconds: float) -> FrameSource:
 def test_every_rate_becomes_30_frames_a_second(
     tmp_path: Path, name: str, options: tuple[str, ...], rate: str
 ) -> None:
-    source = frames_of(face_clip(tmp_path / name, *options, rate=rate), tmp_path, 1.4)
-    assert abs(source.frames - 42) <= 3
+    source = frames_of(face_clip(tmp_path / name, *options, rate=rate), tmp_path)
+    assert abs(source.frames - 42) <= 5
     assert sum(len(batch) for batch in source.batches(16)) == source.frames
 
 
 def test_frames_at_uneven_times_are_put_on_the_grid(tmp_path: Path) -> None:
-    source = frames_of(variable_rate(tmp_path / "vfr.mp4"), tmp_path, 1.4)
+    source = frames_of(variable_rate(tmp_path / "vfr.mp4"), tmp_path)
     assert abs(source.frames - 42) <= 4
 
 
 def test_a_phone_clip_is_turned_upright(tmp_path: Path) -> None:
-    source = frames_of(phone(tmp_path / "phone.mp4"), tmp_path, 1.4)
+    source = frames_of(phone(tmp_path / "phone.mp4"), tmp_path)
     assert (source.width, source.height) == (320, 240)
-    upright = frames_of(face_clip(tmp_path / "upright.mp4"), tmp_path, 1.4)
+    upright = frames_of(face_clip(tmp_path / "upright.mp4"), tmp_path)
     turned_mean = next(source.batches(1))[0].astype(float)
     upright_mean = next(upright.batches(1))[0].astype(float)
     assert np.abs(turned_mean - upright_mean).mean() < 6
@@ -55,7 +63,7 @@ def test_a_phone_clip_is_turned_upright(tmp_path: Path) -> None:
 
 def test_the_intermediate_video_is_lossless(tmp_path: Path) -> None:
     clip = face_clip(tmp_path / "clip.mp4", rate="30")
-    source = frames_of(clip, tmp_path, 1.4)
+    source = frames_of(clip, tmp_path)
     ffmpeg("-i", clip, "-frames:v", "1", "-pix_fmt", "rgb24", "-f", "rawvideo", tmp_path / "raw")
     direct = np.fromfile(tmp_path / "raw", np.uint8).reshape(240, 320, 3)
     np.testing.assert_array_equal(next(source.batches(1))[0], direct)
@@ -63,22 +71,21 @@ def test_the_intermediate_video_is_lossless(tmp_path: Path) -> None:
 
 def test_a_truncated_file_is_told_from_a_short_one(tmp_path: Path) -> None:
     with pytest.raises(ClipError, match=r"truncated: \d+ frames"):
-        frames_of(truncated(tmp_path / "cut.mp4"), tmp_path, 4.16)
+        frames_of(truncated(tmp_path / "cut.mp4"), tmp_path)
 
 
 def test_a_full_disk_is_not_the_clips_fault(tmp_path: Path) -> None:
     clip = face_clip(tmp_path / "clip.mp4")
     with pytest.raises(BuildError, match="no space left"):
-        write_constant_rate(clip, Path("/dev/full"), 30.0)
+        write_constant_rate(clip, Path("/dev/full"), stream=0, size=(320, 240), fps=30.0)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a video", b"\x00" * 5000])
 def test_a_file_that_is_no_video_is_named_in_the_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "broken.mp4").write_bytes(content)
-    with pytest.raises(ClipError, match=r"broken\.mp4"):
-        frames_of(tmp_path / "broken.mp4", tmp_path, 1.0)
-    with pytest.raises(ClipError, match=r"broken\.mp4"):
-        read_sound(tmp_path / "broken.mp4")
+    for decode in (pictures_of, sound_alone):
+        with pytest.raises(ClipError, match=r"broken\.mp4"):
+            decode(tmp_path / "broken.mp4")
 
 
 def test_damage_in_the_middle_of_a_file_is_counted(tmp_path: Path) -> None:
@@ -88,13 +95,8 @@ def test_damage_in_the_middle_of_a_file_is_counted(tmp_path: Path) -> None:
     data[len(data) // 3 : len(data) // 2] = bytes(len(data) // 2 - len(data) // 3)
     clip.write_bytes(data)
     for media, damaged in ((FACE, False), (clip, True)):
-        info = (
-            FrameExtractor(FramesSettings())
-            .extract(FrameInputs(media, 1.0, tmp_path / "frames.mkv"))
-            .info
-        )
-        assert (info["errors"] > 0) == damaged
-        assert (read_sound(media)[2] > 0) == damaged
+        assert (pictures_of(media).errors > 0) == damaged
+        assert (sound_alone(media)[2] > 0) == damaged
 
 
 def test_a_playlist_in_disguise_cannot_make_ffmpeg_open_another_file(tmp_path: Path) -> None:
@@ -103,8 +105,9 @@ def test_a_playlist_in_disguise_cannot_make_ffmpeg_open_another_file(tmp_path: P
     )
     (tmp_path / "list.mp4").write_text(f"ffconcat version 1.0\nfile {FACE}\n")
     for name in ("evil.mp4", "list.mp4"):
-        with pytest.raises(ClipError, match=name):
-            frames_of(tmp_path / name, tmp_path, 1.0)
+        for decode in (pictures_of, sound_alone):
+            with pytest.raises(ClipError, match=name):
+                decode(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -112,8 +115,8 @@ def test_a_playlist_in_disguise_cannot_make_ffmpeg_open_another_file(tmp_path: P
 )
 def test_a_hostile_file_name_is_only_a_name(tmp_path: Path, name: str) -> None:
     clip = face_clip(tmp_path / "plain.mp4").rename(tmp_path / name)
-    assert frames_of(clip, tmp_path, 1.4).frames > 30
-    assert read_sound(clip)[0].shape[1] > 10000
+    assert frames_of(clip, tmp_path).frames > 30
+    assert sound_alone(clip)[0].shape[1] > 10000
     assert not (tmp_path / "x").exists()
 
 
@@ -128,7 +131,7 @@ def test_a_hostile_file_name_is_only_a_name(tmp_path: Path, name: str) -> None:
 def test_sound_keeps_its_rate_and_channels(
     tmp_path: Path, options: tuple[str, ...], rate: int, channels: int
 ) -> None:
-    samples, found, _ = read_sound(face_clip(tmp_path / "clip.mkv", "-c:a", "pcm_s16le", *options))
+    samples, found, _ = sound_alone(face_clip(tmp_path / "clip.mkv", "-c:a", "pcm_s16le", *options))
     assert found == rate
     assert samples.shape[0] == channels
     assert samples.shape[1] / rate == pytest.approx(1.4, abs=0.1)

@@ -24,15 +24,16 @@ class Sound:
 
     Parameters
     ----------
-    samples : ndarray, shape (channels, n)
-        Samples in [-1, 1].
+    samples : ndarray, shape (channels, n), or None
+        Samples in [-1, 1]; sample n is heard at n / rate seconds on the clip's clock. None for
+        a clip without sound.
     rate : int
         Sampling rate, in Hz.
     errors : int
         How many errors ffmpeg reported while decoding.
     """
 
-    samples: NDArray[np.float32]
+    samples: NDArray[np.float32] | None
     rate: int
     errors: int = 0
 
@@ -69,7 +70,7 @@ class AudioExtractor(Extractor):
     220
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     packages: ClassVar[tuple[str, ...]] = ("librosa", "numpy", "scipy", "soxr")
 
     def __init__(self, settings: AudioSettings) -> None:
@@ -89,8 +90,9 @@ class AudioExtractor(Extractor):
         Returns
         -------
         Features
-            ``audio [T, 33]`` float32, T = 1 + samples // hop at the common rate; see
-            `feature_names` for the columns. Unvoiced frames have log F0 0.
+            ``audio [T, 33]`` float32, T = 1 + samples // hop at the common rate, 0 for a clip
+            without sound; see `feature_names` for the columns. Unvoiced frames have log F0 0.
+            Step j lies at j * hop / rate seconds on the clip's clock.
 
         Raises
         ------
@@ -98,6 +100,8 @@ class AudioExtractor(Extractor):
             If there are no samples.
         """
         librosa, s = self.librosa, self.settings
+        if inputs.samples is None:
+            return _silent(s)
         heard = as_pcm16(inputs.samples) if s.pcm16 else inputs.samples
         mono = librosa.to_mono(heard)
         samples = librosa.resample(mono, orig_sr=inputs.rate, target_sr=s.sample_rate)
@@ -113,6 +117,7 @@ class AudioExtractor(Extractor):
         rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
         info = {
             "frames": frames,
+            "rate": s.sample_rate / s.hop_length,
             "seconds": round(samples.size / s.sample_rate, 6),
             "voiced_share": voiced,
             "loudness_db": round(20 * float(np.log10(max(rms, 1e-6))), 2),
@@ -145,3 +150,17 @@ class AudioExtractor(Extractor):
             y=samples, sr=self.settings.sample_rate, hop_length=self.settings.hop_length
         )
         return chroma
+
+
+def _silent(settings: AudioSettings) -> Features:
+    """Return the features of a clip without sound: no steps."""
+    info = {
+        "frames": 0,
+        "rate": settings.sample_rate / settings.hop_length,
+        "seconds": 0.0,
+        "voiced_share": None,
+        "loudness_db": None,
+        "errors": 0,
+    }
+    width = len(feature_names(settings))
+    return Features(arrays={"audio": np.zeros((0, width), np.float32)}, info=info)

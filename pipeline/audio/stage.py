@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.audio.settings import AudioSettings
 from pipeline.extractor import Extractor
-from pipeline.stage import Build, Feature, Figure, Stage, decoder
+from pipeline.stage import Build, Feature, Figure, Stage
 from pipeline.store.shards import Clip
 
 if TYPE_CHECKING:
@@ -16,9 +16,19 @@ if TYPE_CHECKING:
 
 def _load(build: Build, clip: Clip) -> Any:
     from pipeline.audio.extractor import Sound
-    from pipeline.media import read_sound
+    from pipeline.media.sound import read_sound
 
-    return Sound(*read_sound(build.media(clip)))
+    if clip.streams.audio is None:
+        return Sound(None, 0)
+    return Sound(
+        *read_sound(
+            build.media(clip),
+            stream=clip.streams.audio,
+            origin=clip.streams.origin,
+            seconds=clip.seconds,
+            ffmpeg=build.config.media.ffmpeg,
+        )
+    )
 
 
 def _extractor(settings: Any) -> type[Extractor]:
@@ -44,7 +54,6 @@ AUDIO = Stage(
     inputs=(),
     load=_load,
     extractor=_extractor,
-    identity=decoder,
     feature=Feature("audio", "librosa", _names, _rate, step="frame", array="audio"),
     figures=(
         Figure("voiced_share", "voiced_share", "voiced", "%"),

@@ -39,7 +39,7 @@ def examine(config: Config, *, with_openface: bool = False) -> list[Check]:
     """
     checks = [
         *_guarded("python", _python),
-        *_guarded("ffmpeg", _ffmpeg),
+        *_guarded("ffmpeg", lambda: _ffmpeg(config)),
         *_guarded("corpus", lambda: _corpus(config)),
         *_guarded("disk", lambda: _disk(config)),
         *_guarded("cores", _cores),
@@ -82,10 +82,11 @@ def _python() -> Check:
     return Check("python", ok=True, found=f"{python}; {found}")
 
 
-def _ffmpeg() -> Check:
-    from pipeline.media import ffmpeg_program, ffmpeg_version
+def _ffmpeg(config: Config) -> Check:
+    from pipeline.media.ffmpeg import ffmpeg_program, ffmpeg_version
 
-    return Check("ffmpeg", ok=True, found=f"{ffmpeg_version()} ({ffmpeg_program()})")
+    choice = config.media.ffmpeg
+    return Check("ffmpeg", ok=True, found=f"{ffmpeg_version(choice)} ({ffmpeg_program(choice)})")
 
 
 def _corpus(config: Config) -> Check:

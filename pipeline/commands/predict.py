@@ -120,10 +120,10 @@ def _check_settings(config: Config) -> None:
 def _extract(
     config: Config, folder: Path, media: Path, text: str, openface_csv: Path | None
 ) -> Store:
-    from pipeline.manifest.probe import probe
+    from pipeline.manifest.streams import probe, streams_of
 
     try:
-        seconds = probe(media.resolve()).duration
+        facts = probe(media.resolve(), config.media.audio_track)
     except ClipError as error:
         raise BuildError(f"{media}: {error.reason}", error.remedy) from error
     name = f"{CLIP}{media.suffix.lower()}"
@@ -145,8 +145,9 @@ def _extract(
         "clip": CLIP,
         "media": name,
         "media_digest": file_digest(media),
-        "seconds": seconds,
+        "seconds": facts.duration,
         "text": text,
+        "streams": streams_of(facts),
     }
     write_shard(shard, [clip])
     warnings.simplefilter("ignore")  # librosa's warnings about short sounds; a build logs them

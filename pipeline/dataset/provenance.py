@@ -16,7 +16,7 @@ from pipeline.config import Config
 from pipeline.corpus import CLASSES
 from pipeline.dataset.inputs import ClipInput
 from pipeline.dataset.lengths import LengthStatistics
-from pipeline.media import ffmpeg_version
+from pipeline.media.ffmpeg import ffmpeg_version
 from pipeline.stage import Feature, Overview, Stage
 from pipeline.stages import STAGES, slots, wanted
 from pipeline.store.files import package_versions
@@ -62,7 +62,7 @@ def root_attributes(
             for slot, stage in stages.items()
         },
         "config": {k: v for k, v in config.defining().items() if k not in _NOT_THE_DATASETS},
-        "versions": versions(),
+        "versions": versions(config.media.ffmpeg),
         "warnings": [*_source_warnings(config, clips), *warnings],
         **_sources(config, clips),
     }
@@ -74,12 +74,12 @@ def root_attributes(
     return {**plain, **{k: _json(v) for k, v in {**names, **statistics, **made}.items()}}
 
 
-def versions() -> dict[str, str]:
+def versions(ffmpeg: str = "wheel") -> dict[str, str]:
     """Return the versions of Python, this package, ffmpeg and the libraries features come from."""
     return {
         "python": ".".join(map(str, sys.version_info[:3])),
         "chsims-build": pipeline.__version__,
-        "ffmpeg": ffmpeg_version(),
+        "ffmpeg": ffmpeg_version(ffmpeg),
         **package_versions(_PACKAGES),
     }
 

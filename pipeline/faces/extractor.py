@@ -12,7 +12,7 @@ from pipeline.errors import ClipError
 from pipeline.extractor import Extractor
 from pipeline.faces.settings import FacesSettings
 from pipeline.faces.track import Detections, follow_speaker, largest_face
-from pipeline.media import FrameSource
+from pipeline.media.pictures import FrameSource
 from pipeline.store.features import Features
 
 
@@ -38,7 +38,7 @@ class FaceExtractor(Extractor):
     (1.0, 0.0)
     """
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     packages: ClassVar[tuple[str, ...]] = (
         "facenet-pytorch",
         "torch",
@@ -67,26 +67,31 @@ class FaceExtractor(Extractor):
             ``box [T, 4]`` and ``landmarks [T, 5, 2]`` in pixels (NaN without a face),
             ``probability [T]`` (0 without a face), ``faces [T]`` (how many were found),
             ``crop_bytes`` and ``crop_offsets [T + 1]``: JPEG crops end to end, an empty
-            range where the speaker's face was not found.
+            range where the speaker's face was not found; ``source [T]``, the decoded picture
+            of the clip's own video that a frame shows (-1 without one: such a frame has no
+            face), and ``times``, when each of those is shown, in seconds on the clip's clock.
 
         Raises
         ------
         ClipError
             If the frames are too small for the detector.
         """
+        from pipeline.faces.mtcnn import no_faces
+
         s = self.settings
-        if min(inputs.height, inputs.width) < s.min_face_size:
+        with_picture = inputs.shown >= 0
+        if with_picture.any() and min(inputs.height, inputs.width) < s.min_face_size:
             raise ClipError(
                 f"its frames are {inputs.width}x{inputs.height} pixels, smaller than the smallest "
                 f"face searched for ({s.min_face_size})",
                 "lower faces.min_face_size or leave the clip out",
             )
-        found: list[Detections] = []
-        candidates: list[list[bytes]] = []
-        for frame, seen in self.detector.follow(inputs.batches(s.batch_frames)):
-            faces = seen.take(seen.probabilities >= s.min_probability)
-            found.append(faces)
-            candidates.append(self._crops(frame, faces))
+        found = [no_faces() for _ in with_picture]
+        candidates: list[list[bytes]] = [[] for _ in with_picture]
+        searched = self.detector.follow(inputs.batches(s.batch_frames))
+        for t, (frame, seen) in zip(np.flatnonzero(with_picture), searched, strict=True):
+            found[t] = seen.take(seen.probabilities >= s.min_probability)
+            candidates[t] = self._crops(frame, found[t])
         choose = follow_speaker if s.track == "speaker" else largest_face
         return _gather(inputs, found, candidates, choose(found))
 
@@ -128,6 +133,7 @@ def _gather(
         "height": source.height,
         "width": source.width,
         "fps": source.fps,
+        "without_picture": int((source.source < 0).sum()),
         "errors": source.errors,
         "face_share": round(float(seen.mean()), 6),
         "second_face_share": round(float((others > 0).mean()), 6),
@@ -138,6 +144,8 @@ def _gather(
         "landmarks": landmarks,
         "probability": probability,
         "faces": faces,
+        "source": source.source,
+        "times": source.times,
         "crop_offsets": offsets,
         "crop_bytes": np.frombuffer(b"".join(crops), np.uint8),
     }

@@ -12,12 +12,20 @@ from pipeline.store.shards import Clip
 
 
 def _load(build: Build, clip: Clip) -> Any:
-    from pipeline.media import FrameSource
+    from pipeline.media.pictures import FrameSource
 
-    info = build.store.read("frames", clip.clip).info
-    video = build.store.path("frames", clip.clip, ".mkv")
-    shape = (info["frames"], info["height"], info["width"], info["fps"], info["errors"])
-    return FrameSource(video, *shape)
+    frames = build.store.read("frames", clip.clip)
+    return FrameSource(
+        path=build.store.path("frames", clip.clip, ".mkv"),
+        height=frames.info["height"],
+        width=frames.info["width"],
+        fps=frames.info["fps"],
+        shown=frames.arrays["shown"],
+        source=frames.arrays["source"],
+        times=frames.arrays["times"],
+        errors=frames.info["errors"],
+        ffmpeg=build.config.media.ffmpeg,
+    )
 
 
 def _extractor(settings: Any) -> type[Extractor]:

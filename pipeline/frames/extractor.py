@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import ClipError
 from pipeline.extractor import Extractor
+from pipeline.frames.grid import grid_length, place
 from pipeline.frames.settings import FramesSettings
-from pipeline.media import write_constant_rate
+from pipeline.media.pictures import CLOCK, Pictures, write_constant_rate
 from pipeline.store.features import Features
 
 SHORTEST_SHARE = 0.9
@@ -18,21 +22,34 @@ SHORTEST_SHARE = 0.9
 
 @dataclass(frozen=True)
 class FrameInputs:
-    """One clip to resample.
+    """A clip's media file, what is known of it, and where the video goes.
 
     Parameters
     ----------
-    media : Path
-        The clip's media file.
+    media, target : Path
+        The file, and the video to write.
+    stream : int or None
+        Index of the video stream; None for a clip without pictures.
+    size : tuple of int
+        Width and height as displayed.
+    announced : float
+        Length of the video stream as the file announces it, in seconds.
     seconds : float
-        The length that the file announces.
-    target : Path
-        Where to write the video (Matroska).
+        Length of the whole clip, in seconds.
+    origin : float
+        Seconds from the file's first timestamp to the clip's time zero.
+    ffmpeg : str
+        Which ffmpeg decodes it.
     """
 
     media: Path
-    seconds: float
     target: Path
+    stream: int | None
+    size: tuple[int, int]
+    announced: float
+    seconds: float
+    origin: float = 0.0
+    ffmpeg: str = "wheel"
 
 
 class FrameExtractor(Extractor):
@@ -47,59 +64,98 @@ class FrameExtractor(Extractor):
     --------
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "0001.mkv"
-    >>> clip = FrameInputs(Path("raw/demo/video_0001/0001.mp4"), 4.2, target)
+    >>> media = Path("raw/demo/video_0001/0001.mp4")
+    >>> clip = FrameInputs(media, target, 0, size=(320, 240), announced=4.16, seconds=4.16)
     >>> info = FrameExtractor(FramesSettings()).extract(clip).info
     >>> info["height"], info["width"], info["fps"], info["errors"]
     (240, 320, 30.0, 0)
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     packages: ClassVar[tuple[str, ...]] = ("ffmpeg-python",)
 
     def __init__(self, settings: FramesSettings) -> None:
         self.settings = settings
 
     def extract(self, inputs: FrameInputs) -> Features:
-        """Write the clip as a lossless video at a constant rate.
-
-        Parameters
-        ----------
-        inputs : FrameInputs
-            The media file and where to write the video.
+        """Write the constant-rate video, and say which picture each frame shows.
 
         Returns
         -------
         Features
-            ``file``, the video; ``info`` with ``frames``, ``height`` and ``width`` (pixels),
-            ``fps`` (Hz) and ``errors`` (how many errors ffmpeg reported while decoding).
+            ``shown [T]`` and ``source [T]``: the picture of the written video, and of the
+            clip's own, that each frame shows, -1 where there is none (yet, or any longer);
+            ``times [decoded]``: when each picture of the clip is shown, in seconds. Frame k
+            lies at k / fps seconds on the clip's clock.
 
         Raises
         ------
         ClipError
             If nothing can be decoded, or much less than the file announces.
         """
+        if inputs.stream is None:
+            return _without_pictures(inputs, self.settings.fps)
         try:
-            return self._written(inputs)
+            return self._written(inputs, inputs.stream)
         except BaseException:
             inputs.target.unlink(missing_ok=True)
             raise
 
-    def _written(self, inputs: FrameInputs) -> Features:
-        frames, height, width, errors = write_constant_rate(
-            inputs.media, inputs.target, self.settings.fps
+    def _written(self, inputs: FrameInputs, stream: int) -> Features:
+        fps = self.settings.fps
+        pictures = write_constant_rate(
+            inputs.media,
+            inputs.target,
+            stream=stream,
+            size=inputs.size,
+            fps=fps,
+            origin=inputs.origin,
+            ffmpeg=inputs.ffmpeg,
         )
-        announced = inputs.seconds * self.settings.fps
-        if frames < SHORTEST_SHARE * announced - 2:
-            raise ClipError(
-                f"{inputs.media.name}: truncated: {frames} frames could be decoded, but its "
-                f"header announces {inputs.seconds:.2f} s ({announced:.0f} frames)",
-                "replace the file with a complete copy and build again",
-            )
+        _check_whole(inputs, pictures, fps)
+        shown, source = place(pictures, inputs.seconds, fps)
+        times = pictures.ticks / CLOCK
         info = {
-            "frames": frames,
-            "height": height,
-            "width": width,
-            "fps": self.settings.fps,
-            "errors": errors,
+            **_info(inputs, shown, fps),
+            "errors": pictures.errors,
+            "pictures": len(times),
+            "picture_start": round(float(times.min()), 6),
+            "picture_end": round(float(times.max()) + pictures.last / CLOCK, 6),
         }
-        return Features(info=info, file=inputs.target)
+        arrays: dict[str, NDArray[Any]] = {"shown": shown, "source": source, "times": times}
+        return Features(arrays, info, inputs.target)
+
+
+def _without_pictures(inputs: FrameInputs, fps: float) -> Features:
+    nothing = np.full(grid_length(0.0, inputs.seconds, fps), -1, np.int32)
+    return Features(
+        {"shown": nothing, "source": nothing, "times": np.zeros(0)},
+        {
+            **_info(inputs, nothing, fps),
+            "errors": 0,
+            "pictures": 0,
+            "picture_start": None,
+            "picture_end": None,
+        },
+    )
+
+
+def _info(inputs: FrameInputs, shown: NDArray[np.int32], fps: float) -> dict[str, Any]:
+    return {
+        "frames": len(shown),
+        "without_picture": int((shown < 0).sum()),
+        "height": inputs.size[1],
+        "width": inputs.size[0],
+        "fps": fps,
+    }
+
+
+def _check_whole(inputs: FrameInputs, pictures: Pictures, fps: float) -> None:
+    announced = inputs.announced * fps
+    frames = int(pictures.numbers[-1] - pictures.numbers[0]) + 1
+    if frames < SHORTEST_SHARE * announced - 2:
+        raise ClipError(
+            f"{inputs.media.name}: truncated: {frames} frames could be decoded, but its "
+            f"header announces {inputs.announced:.2f} s of picture ({announced:.0f} frames)",
+            "replace the file with a complete copy and build again",
+        )

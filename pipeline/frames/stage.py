@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.extractor import Extractor
 from pipeline.frames.settings import FramesSettings
-from pipeline.stage import Build, Stage, decoder
+from pipeline.stage import Build, Stage
 from pipeline.store.shards import Clip
 
 
@@ -15,7 +15,16 @@ def _load(build: Build, clip: Clip) -> Any:
 
     target = build.store.path("frames", clip.clip, ".mkv")
     target.parent.mkdir(parents=True, exist_ok=True)
-    return FrameInputs(build.media(clip), clip.seconds, target.with_suffix(".part.mkv"))
+    return FrameInputs(
+        media=build.media(clip),
+        target=target.with_suffix(".part.mkv"),
+        stream=clip.streams.video,
+        size=(clip.streams.width, clip.streams.height),
+        announced=clip.streams.announced,
+        seconds=clip.seconds,
+        origin=clip.streams.origin,
+        ffmpeg=build.config.media.ffmpeg,
+    )
 
 
 def _extractor(settings: Any) -> type[Extractor]:
@@ -31,7 +40,6 @@ FRAMES = Stage(
     inputs=(),
     load=_load,
     extractor=_extractor,
-    identity=decoder,
     transient=True,
     kept=lambda config: config.frames.keep_frames,
     attachments=(".mkv",),

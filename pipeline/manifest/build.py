@@ -18,6 +18,7 @@ from pipeline.manifest.parquet import STRINGS, manifest_schema, vote_schema, wri
 from pipeline.manifest.row import SheetRow
 from pipeline.manifest.rules import judge, unusable
 from pipeline.manifest.sheet import Sheet, read_sheet
+from pipeline.manifest.streams import streams_of
 from pipeline.store.features import is_plain_name
 from pipeline.store.layout import Layout
 from pipeline.store.quarantine import QuarantineEntry, write_entries
@@ -72,7 +73,7 @@ def build_manifest(config: Config, *, progress: bool = True) -> tuple[str, ...]:
         if errors:
             refused[row.row] = errors
             paths.pop(row.row, None)
-    reader = MediaReader(folders, config.processed, available_cores())
+    reader = MediaReader(folders, config.processed, available_cores(), config.media.audio_track)
     results = tracked(reader.read(list(paths.values())), "manifest", len(paths), shown=progress)
     accepted: list[dict[str, Any]] = []
     for row, media in zip([sheet.rows[i] for i in paths], results, strict=True):
@@ -182,6 +183,7 @@ def _accept(
         "media_digest": media.digest,
         "size": media.size,
         **asdict(media.probe),
+        "streams": streams_of(media.probe),
         "warnings": list(verdict.warnings),
     }
 
@@ -223,6 +225,7 @@ def _write(
         shard = shards[entry["row"] // config.shard_size]
         shard.append({name: entry[name] for name in ("clip", "media", "media_digest", "text")})
         shard[-1]["seconds"] = entry["duration"]
+        shard[-1]["streams"] = entry["streams"]
     for number, clips in enumerate(shards):
         write_shard(layout.shard(shard_name(number)), clips)
     for stale in layout.numbered_shards[len(shards) :]:

@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-EXTENSIONS = (".mp4", ".mov", ".mkv", ".avi", ".flv", ".wmv", ".webm")
+EXTENSIONS = (
+    *(".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".flv", ".wmv", ".asf"),
+    *(".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".vob", ".ogv", ".ogg"),
+)
 """Media files that are looked for; case does not matter."""
 
 _NUMBER = re.compile(r"([0-9]{1,12})(?:\.0+)?")

@@ -23,7 +23,8 @@ from typing import Any
 import pipeline
 from pipeline.errors import BuildError, ClipError
 from pipeline.manifest.folders import EXTENSIONS, MediaFolders
-from pipeline.manifest.probe import PROBE_VERSION, READY, Probe
+from pipeline.manifest.probe import PROBE_VERSION, READY, FileFacts
+from pipeline.manifest.streams import Probe, choose
 from pipeline.store.files import file_digest, package_versions, read_json, write_json
 from pipeline.store.layout import Layout
 
@@ -94,11 +95,20 @@ class MediaReader:
         probe by digest and library version.
     workers : int
         Files worked on at once.
+    audio_track : int or str, optional
+        Number or language of the audio track to take (`MediaSettings.audio_track`).
     """
 
-    def __init__(self, folders: MediaFolders, processed: Path, workers: int) -> None:
+    def __init__(
+        self,
+        folders: MediaFolders,
+        processed: Path,
+        workers: int,
+        audio_track: int | str | None = None,
+    ) -> None:
         self.folders = folders
         self.workers = workers
+        self.audio_track = audio_track
         self._cache_path = Layout(processed).manifest_cache
         self._version = f"{PROBE_VERSION}/{package_versions(('av',))['av']}"
         cache = _read_cache(self._cache_path)
@@ -152,7 +162,11 @@ class MediaReader:
             self.probed += 1
         if "reason" in answer:
             return ClipError(answer["reason"], answer["remedy"])
-        return Media(relative, digest, size, Probe(**answer["probe"]))
+        try:
+            facts = choose(FileFacts.of(answer["file"]), self.audio_track)
+        except ClipError as error:
+            return error
+        return Media(relative, digest, size, facts)
 
     def _digest(self, path: Path, relative: str) -> tuple[str, int]:
         self._used.add(relative)

@@ -47,6 +47,10 @@ def manifest_schema() -> Any:
             *((name, whole) for name in ("width", "height", "rotation")),
             *((name, text) for name in ("video_codec", "audio_codec")),
             *((name, whole) for name in ("sample_rate", "channels")),
+            *((name, whole) for name in ("video_stream", "audio_stream", "audio_track")),
+            ("audio_tracks", pa.list_(text)),
+            *((name, number) for name in ("time_zero", "video_start", "video_seconds")),
+            *((name, number) for name in ("audio_start", "audio_seconds", "streams_apart")),
             ("warnings", pa.list_(text)),
         ]
     )

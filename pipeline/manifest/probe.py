@@ -1,6 +1,6 @@
 """What a media file says about itself, asked in a child process that may crash.
 
-``python -m pipeline.manifest.probe`` reads one path a line (JSON) and answers one line each.
+``python -m pipeline.manifest.probe`` reads one path per line (JSON) and answers one line each.
 """
 
 from __future__ import annotations
@@ -8,63 +8,124 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ClipError
-from pipeline.media import CONTAINERS
+from pipeline.media.ffmpeg import CONTAINERS, LONGEST_SECONDS, REMEDY
 
-PROBE_VERSION = 1
+PROBE_VERSION = 2
 """Raised by hand whenever the same file would give another answer."""
 
 READY = "ready\n"
 """What the child says before its first answer."""
 
 _MEMORY = 4 * 1024**3
-_REMEDY = "play the file; if it is damaged, replace it with a fresh copy and build again"
+_JUMP_SECONDS = 10.0
+_BACK_SECONDS = 0.1
+"""Where a format allows timestamps to start anew, ffmpeg takes such a jump for a new start."""
+_LONGEST_PICTURE = 0.5
 
 
 @dataclass(frozen=True)
-class Probe:
-    """Facts about a media file.
+class VideoFacts:
+    """One video stream.
 
     Parameters
     ----------
-    duration : float
-        Of the video stream where it says so, else of the container, in seconds.
+    index : int
+        Its place among the streams of the file.
+    codec : str
+        FFmpeg's name.
+    start, end : float
+        When its first picture is shown and its last one ends, in seconds of the file's own
+        timestamps. Edit lists and encoder delays are applied.
+    announced : float
+        Its length as the file's header says; what was found where it says nothing.
+    pictures : int
+        Packets found.
+    width, height : int
+        As displayed: rotation applied, pixels square.
+    rotation : int
+        Clockwise quarter turns that a player applies, in degrees: 0, 90, 180 or 270.
     fps : float or None
         Average frame rate, in Hz.
-    width, height : int or None
-        As displayed, rotation applied, in pixels; None without a video stream.
-    rotation : int or None
-        Clockwise quarter turns a player applies, in degrees: 0, 90, 180 or 270.
-    video_codec, audio_codec : str or None
-        FFmpeg's names.
-    sample_rate, channels : int or None
-        Of the first audio stream, in Hz.
+    default, attached : bool
+        Whether the file marks it as the default, or as cover art.
     """
 
-    duration: float
+    index: int
+    codec: str
+    start: float
+    end: float
+    announced: float
+    pictures: int
+    width: int
+    height: int
+    rotation: int
     fps: float | None
-    width: int | None
-    height: int | None
-    rotation: int | None
-    video_codec: str | None
-    audio_codec: str | None
-    sample_rate: int | None
-    channels: int | None
+    default: bool
+    attached: bool
 
 
-def probe(path: Path) -> Probe:
-    """Read a file's streams, and decode its first frame.
+@dataclass(frozen=True)
+class AudioFacts:
+    """One audio stream; `start` is its first sample's time, the rest as in `VideoFacts`.
+
+    Parameters
+    ----------
+    number : int
+        Its place among the audio streams.
+    packets : int
+        Packets found.
+    sample_rate, channels : int
+        In Hz, and how many.
+    language : str
+        As the file says it, e.g. ``cmn``; empty where it does not.
+    """
+
+    index: int
+    number: int
+    codec: str
+    start: float
+    end: float
+    packets: int
+    sample_rate: int
+    channels: int
+    language: str
+    default: bool
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """A media file: where ffmpeg lets its timestamps begin, and its streams that play."""
+
+    start: float
+    videos: tuple[VideoFacts, ...]
+    audios: tuple[AudioFacts, ...]
+
+    @classmethod
+    def of(cls, answer: dict[str, Any]) -> FileFacts:
+        """Return the facts that the child has written as JSON."""
+        return cls(
+            answer["start"],
+            tuple(VideoFacts(**video) for video in answer["videos"]),
+            tuple(AudioFacts(**audio) for audio in answer["audios"]),
+        )
+
+
+def read_file(path: Path) -> FileFacts:
+    """Read a file's streams to their ends, and decode the first frame of each.
 
     Raises
     ------
     ClipError
-        If FFmpeg's libraries cannot open it, or no frame can be decoded.
+        If FFmpeg's libraries cannot open it, no frame of its video can be decoded, or nothing
+        in it plays.
     """
     import av
 
@@ -75,79 +136,158 @@ def probe(path: Path) -> Probe:
             return _facts(container)
     except (av.FFmpegError, ValueError, MemoryError) as error:
         words = getattr(error, "strerror", None) or type(error).__name__
-        raise ClipError(f"it cannot be opened as media ({words})", _REMEDY) from error
+        raise ClipError(f"it cannot be opened as media ({words})", REMEDY) from error
 
 
-def _facts(container: Any) -> Probe:
+@dataclass
+class _Seen:
+    """What was seen of a stream: its first decoded frame, and its packets' times and lengths."""
+
+    stream: Any
+    first: Any = None
+    times: list[float] = field(default_factory=list)
+    ends: list[float] = field(default_factory=list)
+
+    def add(self, packet: Any, shift: float) -> None:
+        if self.first is None:
+            with suppress(_invalid_data()):
+                frames = [f for f in packet.decode() if getattr(f, "samples", 1)]
+                self.first = frames[0] if frames else None
+        time = packet.pts if packet.pts is not None else packet.dts
+        if time is None or packet.is_discard:
+            return
+        self.times.append(float(time * packet.time_base) + shift)
+        self.ends.append(self.times[-1] + float((packet.duration or 0) * packet.time_base))
+
+    def start(self) -> float:
+        """Return when the first decoded frame is shown."""
+        if self.first is None or self.first.pts is None:
+            return min(self.times, default=0.0)
+        return float(self.first.pts * self.first.time_base)
+
+    def end(self) -> float:
+        """Return when the last packet ends; what it does not say is as long as the one before."""
+        times = sorted(self.times)[-2:]
+        step = min(times[-1] - times[0], _LONGEST_PICTURE) if times else 0.0
+        return max(max(self.ends, default=0.0), (times[-1] if times else 0.0) + step)
+
+
+def _invalid_data() -> type[Exception]:
     import av
 
-    attached = av.stream.Disposition.attached_pic
-    videos = [s for s in container.streams.video if not s.disposition & attached]
-    video = videos[0] if videos else None
-    audio = container.streams.audio[0] if container.streams.audio else None
-    turn, width, height = 0, None, None
-    if video is not None:
-        video.thread_count = 1
-        frame = _first_frame(container, video)
-        turn = round(-frame.rotation / 90) * 90 % 360
-        width, height = frame.width, frame.height
-        if turn in (90, 270):
-            width, height = height, width
-    duration = _seconds(video) or _container_seconds(container)
-    if duration is None:
-        duration = _last_time(container, video or audio)
-    rate: Fraction | None = video and (video.average_rate or video.guessed_rate)
-    return Probe(
-        duration=round(duration, 6),
-        fps=round(float(rate), 6) if rate else None,
-        width=width,
-        height=height,
-        rotation=turn if video is not None else None,
-        video_codec=video and video.codec_context.name,
-        audio_codec=audio and audio.codec_context.name,
-        sample_rate=audio and audio.codec_context.sample_rate,
-        channels=audio and audio.codec_context.channels,
+    return av.error.InvalidDataError
+
+
+def _facts(container: Any) -> FileFacts:
+    import av
+
+    streams = [*container.streams.video, *container.streams.audio]
+    if not streams:
+        raise ClipError("it has neither a video nor an audio stream", REMEDY)
+    for stream in container.streams.video:
+        stream.thread_count = 1
+    seen = {stream.index: _Seen(stream) for stream in streams}
+    for packet, shift in _continuous(container, streams):
+        seen[packet.stream.index].add(packet, shift)
+    start = container.start_time / 1e6 if container.start_time is not None else 0.0
+    videos = [v for s in container.streams.video if (v := seen[s.index]).first is not None]
+    audios = [(n, seen[s.index]) for n, s in enumerate(container.streams.audio)]
+    playing = [(n, a) for n, a in audios if a.first is not None]
+    cover = av.stream.Disposition.attached_pic
+    if not videos and any(not s.disposition & cover for s in container.streams.video):
+        raise ClipError("its video stream holds no frame that can be decoded", REMEDY)
+    if not videos and not playing:
+        raise ClipError("its audio stream holds no sound that can be decoded", REMEDY)
+    reached = max(s.end() for s in [*videos, *(a for _, a in playing)])
+    length = container.duration / 1e6 if container.duration and container.duration > 0 else 0.0
+    missing = max(start + length - reached, 0.0)
+    return FileFacts(
+        round(start, 6),
+        tuple(_video(v, missing) for v in videos),
+        tuple(_audio(a, number) for number, a in playing),
     )
 
 
-def _first_frame(container: Any, video: Any) -> Any:
-    """Decode one frame; a recording cut in mid-picture begins with some that cannot be."""
+def _continuous(container: Any, streams: list[Any]) -> Iterator[tuple[Any, float]]:
+    """Yield packets, each with the seconds that its timestamp must be moved by.
+
+    As ffmpeg itself does: where a broadcast or a file put together from several starts its
+    clock anew, it goes on from where it was.
+    """
     import av
 
-    for packet in container.demux(video):
-        with suppress(av.error.InvalidDataError):
-            for frame in packet.decode():
-                return frame
-    raise ClipError("its video stream holds no frame that can be decoded", _REMEDY)
+    anew = bool(container.format.flags & av.format.Flags.ts_discont.value)
+    shift = 0.0
+    begin: float | None = None
+    expected: dict[int, float] = {}
+    for packet in container.demux(streams):
+        if packet.dts is not None:
+            time = float(packet.dts * packet.time_base) + shift
+            jump = time - expected.get(packet.stream.index, time)
+            if anew and (abs(jump) > _JUMP_SECONDS or jump < -_BACK_SECONDS):
+                shift, time = shift - jump, time - jump
+            step = float((packet.duration or 0) * packet.time_base)
+            expected[packet.stream.index] = time + step
+            begin = time if begin is None else begin
+            if time - begin > LONGEST_SECONDS + 1:
+                return  # too long to be used, whatever follows
+        yield packet, shift
 
 
-def _seconds(stream: Any) -> float | None:
-    if stream is None or not stream.duration or stream.time_base is None:
-        return None
-    return float(stream.duration * stream.time_base)
+def _video(seen: _Seen, missing: float) -> VideoFacts:
+    import av
+
+    stream, frame = seen.stream, seen.first
+    turn = round(-frame.rotation / 90) * 90 % 360
+    aspect = stream.sample_aspect_ratio or 1
+    width, height = round(frame.width * aspect), frame.height
+    if turn in (90, 270):
+        width, height = height, width
+    start, end = seen.start(), seen.end()
+    announced = end - start + missing
+    if stream.duration and stream.time_base is not None:
+        announced = float(stream.duration * stream.time_base)
+    rate: Fraction | None = stream.average_rate or stream.guessed_rate
+    flags = av.stream.Disposition
+    return VideoFacts(
+        index=stream.index,
+        codec=stream.codec_context.name,
+        start=round(start, 6),
+        end=round(end, 6),
+        announced=round(announced, 6),
+        pictures=len(seen.times),
+        width=max(width, 1),
+        height=height,
+        rotation=turn,
+        fps=round(float(rate), 6) if rate else None,
+        default=bool(stream.disposition & flags.default),
+        attached=bool(stream.disposition & flags.attached_pic),
+    )
 
 
-def _container_seconds(container: Any) -> float | None:
-    return container.duration / 1e6 if container.duration and container.duration > 0 else None
+def _audio(seen: _Seen, number: int) -> AudioFacts:
+    import av
 
-
-def _last_time(container: Any, stream: Any) -> float:
-    """Read to the end of a file that does not say how long it is."""
-    if stream is None:
-        raise ClipError("it has neither a video nor an audio stream", _REMEDY)
-    container.seek(0)
-    times = [
-        float((packet.pts + (packet.duration or 0)) * packet.time_base)
-        for packet in container.demux(stream)
-        if packet.pts is not None
-    ]
-    return max(times, default=0.0)
+    stream = seen.stream
+    language = stream.language or ""
+    return AudioFacts(
+        index=stream.index,
+        number=number,
+        codec=stream.codec_context.name,
+        start=round(seen.start(), 6),
+        end=round(seen.end(), 6),
+        packets=len(seen.times),
+        sample_rate=stream.codec_context.sample_rate,
+        channels=stream.codec_context.channels,
+        language="" if language == "und" else language,
+        default=bool(stream.disposition & av.stream.Disposition.default),
+    )
 
 
 def answer(path: Path) -> dict[str, Any]:
     """Probe a file; a clip that cannot be used is an answer too."""
     try:
-        return {"probe": asdict(probe(path))}
+        return {"file": asdict(read_file(path))}
     except ClipError as error:
         return {"reason": error.reason, "remedy": error.remedy}
 

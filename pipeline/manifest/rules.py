@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline.corpus import LABELS, on_grid
-from pipeline.manifest.probe import Probe
 from pipeline.manifest.row import SheetRow
 from pipeline.manifest.settings import CorpusRules
-from pipeline.media import LONGEST_SECONDS
+from pipeline.manifest.streams import Probe
+from pipeline.media.ffmpeg import LONGEST_SECONDS
 
 _EPSILON = 1e-6
 
@@ -67,6 +67,8 @@ def findings(row: SheetRow, probe: Probe | None, rules: CorpusRules) -> Iterator
     """Yield every rule a clip breaks, whatever its action, in a fixed order."""
     if probe is not None:
         yield from _streams(probe)
+        yield from _apart(probe, rules)
+        yield from _tracks(probe)
         yield from _duration(probe.duration, rules)
     if not row.text:
         yield Finding(
@@ -102,6 +104,35 @@ def _streams(probe: Probe) -> Iterator[Finding]:
             "streams",
             f"the file has no {' and no '.join(missing)} stream",
             "replace the file by one with picture and sound",
+        )
+
+
+def _apart(probe: Probe, rules: CorpusRules) -> Iterator[Finding]:
+    if (probe.streams_apart or 0.0) <= rules.streams_apart_seconds + _EPSILON:
+        return
+    spans = (
+        f"its {kind} lasts from {start:.2f} to {start + seconds:.2f} s"
+        for kind, start, seconds in (
+            ("picture", probe.video_start, probe.video_seconds),
+            ("sound", probe.audio_start, probe.audio_seconds),
+        )
+        if start is not None and seconds is not None
+    )
+    yield Finding(
+        "streams_apart",
+        f"{', '.join(spans)}: up to {probe.streams_apart:.2f} s apart",
+        "cut the clip anew with both, or raise manifest.rules.streams_apart_seconds; until then "
+        "the time without sound is silence, and frames without a picture are masked",
+    )
+
+
+def _tracks(probe: Probe) -> Iterator[Finding]:
+    if len(probe.audio_tracks) > 1:
+        yield Finding(
+            "audio_tracks",
+            f"{len(probe.audio_tracks)} audio tracks: {', '.join(probe.audio_tracks)}; track "
+            f"{probe.audio_track} is taken (media.audio_track takes another)",
+            "choose the track of the speech with media.audio_track, or keep only that one",
         )
 
 

@@ -23,7 +23,14 @@ class CorpusRules(Settings):
     label_grid: Action = "warn"
     """A label that is not a mean of five votes in {-1, 0, 1}: off the grid -1.0, -0.8 ... 1.0."""
     streams: Action = "quarantine"
-    """A file without a video or without an audio stream."""
+    """A file without a video or without an audio stream. With warn or off such a clip stays: its
+    audio feature has no steps, or none of its frames has a face (see no_face)."""
+    streams_apart: Action = "warn"
+    """Picture and sound that begin, or end, more than streams_apart_seconds apart."""
+    streams_apart_seconds: float = Field(0.2, ge=0)
+    """Seconds above which streams_apart applies."""
+    audio_tracks: Action = "warn"
+    """A file with several audio tracks; media.audio_track says which one is taken."""
     transcript: Action = "quarantine"
     """An empty transcript."""
     no_face: Action = "quarantine"

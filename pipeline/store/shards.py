@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.store.files import read_json, write_json
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Which streams of a media file make a clip, and where its clock begins.
+
+    Parameters
+    ----------
+    video, audio : int or None
+        Index of each in the file; None without one.
+    origin : float
+        Seconds from the file's first timestamp to the clip's time zero, which is what a player
+        shows or plays first.
+    width, height : int
+        Of the picture as displayed.
+    announced : float
+        Length of the video stream as the file announces it, in seconds.
+    """
+
+    video: int | None = None
+    audio: int | None = None
+    origin: float = 0.0
+    width: int = 0
+    height: int = 0
+    announced: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -22,9 +47,11 @@ class Clip:
     media_digest : str
         SHA-256 of the media file's bytes.
     seconds : float
-        Length of its video stream as the file announces it.
+        Its length: of its picture, or of its sound where that goes on.
     text : str
         Its transcript.
+    streams : Streams
+        Where its picture and sound are.
     """
 
     clip: str
@@ -32,6 +59,11 @@ class Clip:
     media_digest: str
     seconds: float
     text: str
+    streams: Streams = Streams()
+
+    def source(self) -> list[Any]:
+        """Return all that its picture and sound are made from, for a key."""
+        return [self.media_digest, self.seconds, asdict(self.streams)]
 
 
 def shard_name(number: int) -> str:
@@ -46,4 +78,6 @@ def write_shard(path: Path, clips: list[dict[str, Any]]) -> None:
 
 def read_shard(path: Path) -> list[Clip]:
     """Return the clips of a shard file."""
-    return [Clip(**row) for row in read_json(path)["clips"]]
+    return [
+        Clip(**{**row, "streams": Streams(**row["streams"])}) for row in read_json(path)["clips"]
+    ]

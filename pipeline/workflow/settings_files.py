@@ -28,6 +28,7 @@ Told = Callable[[Config], dict[str, Any]]
 def _manifest(config: Config) -> dict[str, Any]:
     return {
         "settings": config.manifest.defining(),
+        "audio_track": config.media.audio_track,
         "shard_size": config.shard_size,
         "media": media_fingerprint(config),
     }

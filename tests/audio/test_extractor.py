@@ -8,16 +8,15 @@ import librosa
 import numpy as np
 import pytest
 
+from benchmarks.clips import sound_of
 from pipeline.audio.extractor import AudioExtractor, Sound, feature_names
 from pipeline.audio.settings import AudioSettings
-from pipeline.media import read_sound
 from tests.media import FACE
 
 
 @pytest.fixture(scope="module")
 def speech() -> Sound:
-    samples, rate, _ = read_sound(FACE)
-    return Sound(samples, rate)
+    return sound_of(FACE)
 
 
 def audio(sound: Sound, **settings: object) -> np.ndarray:

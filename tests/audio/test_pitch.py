@@ -6,8 +6,8 @@ import librosa
 import numpy as np
 import pytest
 
+from benchmarks.clips import sound_of
 from pipeline.audio.pitch import pyin, viterbi
-from pipeline.media import read_sound
 from tests.media import FACE
 
 SEARCH = {"fmin": 65.4, "fmax": 2093.0, "sr": 22050}
@@ -17,7 +17,7 @@ def sounds() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     low, high = (np.sin(2 * np.pi * f * np.arange(11025) / 22050) for f in (110, 1200))
     return {
-        "speech": read_sound(FACE)[0][0],
+        "speech": sound_of(FACE).samples[0],
         "noise": rng.normal(0, 0.1, 22050),
         "silence": np.zeros(8000),
         "a leap of three octaves": np.concatenate([low, high, low]),

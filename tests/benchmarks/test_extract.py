@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from benchmarks import compare, extract, recipe
-from pipeline.audio.extractor import AudioExtractor, Sound
+from benchmarks.clips import sound_of
+from pipeline.audio.extractor import AudioExtractor
 from pipeline.audio.settings import AudioSettings
-from pipeline.media import ffmpeg_program, read_sound
+from pipeline.media.ffmpeg import ffmpeg_program
 from tests.media import FACE, face_clip
 
 
@@ -57,7 +58,7 @@ def test_compare_points_out_what_became_slower(result: dict[str, Any], tmp_path:
 def test_the_recipes_sound_is_ours_where_the_file_has_the_same_rate(tmp_path: Path) -> None:
     theirs = recipe.audio(FACE, tmp_path / "sound.wav", ffmpeg_program())
     settings = AudioSettings(mfcc_htk=True)
-    ours = AudioExtractor(settings).extract(Sound(*read_sound(FACE))).arrays["audio"]
+    ours = AudioExtractor(settings).extract(sound_of(FACE)).arrays["audio"]
     assert ours.shape == theirs.shape
     voiced = (ours[:, 0] > 0) == (theirs[:, 0] > 0)  # the recipe's WAV has 16 bits, ours floats
     assert voiced.mean() > 0.97

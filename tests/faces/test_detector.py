@@ -13,7 +13,7 @@ from pipeline.faces.mtcnn import FaceNets
 from pipeline.faces.pictures import AreaTable
 from pipeline.faces.settings import FacesSettings
 from pipeline.faces.track import Detections, overlap
-from pipeline.media import FrameSource
+from pipeline.media.pictures import FrameSource
 from tests.media import FACE, OTHER, face_clip, ffmpeg
 from tests.test_media import frames_of
 
@@ -56,14 +56,14 @@ def check(values: np.ndarray) -> None:
 def test_a_720p_face_is_found_where_facenet_pytorch_finds_it(tmp_path: Path, mtcnn: MTCNN) -> None:
     hd = tmp_path / "hd.mp4"
     ffmpeg("-t", "0.7", "-i", FACE, "-vf", "scale=1280:720:flags=bicubic", "-an", hd)
-    frames = all_frames(frames_of(hd, tmp_path, 0.7))
+    frames = all_frames(frames_of(hd, tmp_path))
     check(overlaps(frames, found_in(frames), mtcnn, 4))
 
 
 def test_the_faces_of_real_clips_are_those_of_facenet_pytorch(
     tmp_path: Path, mtcnn: MTCNN, real_media: Path
 ) -> None:
-    frames = all_frames(frames_of(real_media / "single_face.mp4", tmp_path, 2.4))
+    frames = all_frames(frames_of(real_media / "single_face.mp4", tmp_path))
     check(overlaps(frames, found_in(frames), mtcnn, 5))
 
 
@@ -72,7 +72,7 @@ def test_a_face_that_comes_late_and_a_hand_before_it_lose_no_frame(
 ) -> None:
     media, small = real_media / "noface_face.mov", tmp_path / "small.mp4"
     ffmpeg("-ss", "3.6", "-t", "1.2", "-i", media, "-vf", "scale=640:360", small)
-    frames = all_frames(frames_of(small, tmp_path, 1.2))
+    frames = all_frames(frames_of(small, tmp_path))
     found = found_in(frames)
     check(overlaps(frames, found, mtcnn, 3))
     assert not len(found[0].boxes), "the clip begins without a face"
@@ -82,7 +82,7 @@ def test_a_face_that_comes_late_and_a_hand_before_it_lose_no_frame(
 def test_a_face_that_enters_between_key_frames_is_in_all_its_frames(
     tmp_path: Path, enters: int
 ) -> None:
-    face = all_frames(frames_of(face_clip(tmp_path / "a.mp4"), tmp_path, 1.4))[:30]
+    face = all_frames(frames_of(face_clip(tmp_path / "a.mp4"), tmp_path))[:30]
     frames = np.full((30, 240, 640, 3), 127, np.uint8)
     frames[:, :, :320] = face
     frames[enters:, :, 320:] = face[enters:, :, ::-1]
@@ -92,9 +92,9 @@ def test_a_face_that_enters_between_key_frames_is_in_all_its_frames(
 
 @pytest.mark.parametrize("cut", [3, 22])
 def test_a_cut_to_another_face_elsewhere_loses_no_frame(tmp_path: Path, cut: int) -> None:
-    first = all_frames(frames_of(face_clip(tmp_path / "a.mp4"), tmp_path, 1.4))[:30]
+    first = all_frames(frames_of(face_clip(tmp_path / "a.mp4"), tmp_path))[:30]
     ffmpeg("-t", "1.4", "-i", OTHER, "-vf", "scale=160:120,pad=320:240:160:120", tmp_path / "b.mp4")
-    second = all_frames(frames_of(tmp_path / "b.mp4", tmp_path, 1.4))[:30]
+    second = all_frames(frames_of(tmp_path / "b.mp4", tmp_path))[:30]
     found = found_in(np.concatenate([first[:cut], second[cut:]]))
     assert all(len(f.boxes) == 1 for f in found)
     right = [bool(f.boxes[0, 0] > 160) for f in found]
@@ -102,14 +102,14 @@ def test_a_cut_to_another_face_elsewhere_loses_no_frame(tmp_path: Path, cut: int
 
 
 def test_a_face_that_vanishes_is_gone_in_the_very_frame(tmp_path: Path) -> None:
-    frames = all_frames(frames_of(face_clip(tmp_path / "a.mp4"), tmp_path, 1.4))[:30].copy()
+    frames = all_frames(frames_of(face_clip(tmp_path / "a.mp4"), tmp_path))[:30].copy()
     frames[11:] = 127
     assert [len(f.boxes) for f in found_in(frames)] == [1] * 11 + [0] * 19
 
 
 def test_candidates_of_which_none_is_a_face_are_no_faces_of_the_right_shape(tmp_path: Path) -> None:
     """facenet-pytorch answers no boxes with three columns, which then broke a frame's join."""
-    frame = all_frames(frames_of(face_clip(tmp_path / "a.mp4", seconds=0.1), tmp_path, 0.1))[0]
+    frame = all_frames(frames_of(face_clip(tmp_path / "a.mp4", seconds=0.1), tmp_path))[0]
     nets = FaceNets(MTCNN(thresholds=[0.6, 0.7, 1.0], device="cpu"))
     found = nets.search(AreaTable(frame), nets.everywhere(*frame.shape[:2], 20))
     assert found.boxes.shape == (0, 4)
@@ -118,7 +118,7 @@ def test_candidates_of_which_none_is_a_face_are_no_faces_of_the_right_shape(tmp_
 
 
 def test_how_the_frames_arrive_changes_nothing(tmp_path: Path) -> None:
-    frames = all_frames(frames_of(face_clip(tmp_path / "a.mp4"), tmp_path, 1.4))[:20]
+    frames = all_frames(frames_of(face_clip(tmp_path / "a.mp4"), tmp_path))[:20]
     detector = make_detector(FacesSettings(key_frames=6))
     assert isinstance(detector, KeyFrames)
     one = list(detector.follow(frames[i : i + 1] for i in range(20)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ from facenet_pytorch import MTCNN
 from pipeline.errors import ClipError
 from pipeline.faces.extractor import FaceExtractor, split_crops
 from pipeline.faces.settings import FacesSettings
-from pipeline.media import FrameSource
+from pipeline.media.pictures import FrameSource
 from pipeline.store.features import Features
 from tests.media import face_clip, no_face, two_faces
 from tests.test_media import frames_of
@@ -26,7 +27,7 @@ def extractor() -> FaceExtractor:
 @pytest.fixture(scope="module")
 def face(tmp_path_factory: pytest.TempPathFactory) -> FrameSource:
     folder = tmp_path_factory.mktemp("face")
-    return frames_of(face_clip(folder / "face.mp4", seconds=0.7), folder, 0.7)
+    return frames_of(face_clip(folder / "face.mp4", seconds=0.7), folder)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def test_every_frame_has_a_record_and_a_crop_of_the_asked_size(found: Features) 
 def test_a_clip_without_a_face_is_recorded_frame_by_frame(
     extractor: FaceExtractor, tmp_path: Path
 ) -> None:
-    source = frames_of(no_face(tmp_path / "none.mp4", 0.5), tmp_path, 0.5)
+    source = frames_of(no_face(tmp_path / "none.mp4", 0.5), tmp_path)
     features = extractor.extract(source)
     assert features.info["face_share"] == 0
     assert split_crops(features) == [None] * source.frames
@@ -67,7 +68,7 @@ def test_a_clip_without_a_face_is_recorded_frame_by_frame(
 def test_a_second_face_is_counted_and_never_taken_for_the_speakers(
     extractor: FaceExtractor, tmp_path: Path
 ) -> None:
-    source = frames_of(two_faces(tmp_path / "two.mp4", 1.0), tmp_path, 1.0)
+    source = frames_of(two_faces(tmp_path / "two.mp4", 1.0), tmp_path)
     features = extractor.extract(source)
     late = features.arrays["faces"][-8:]
     assert (late == 2).all()
@@ -76,10 +77,10 @@ def test_a_second_face_is_counted_and_never_taken_for_the_speakers(
 
 
 def test_frames_smaller_than_any_face_are_refused_with_the_remedy(
-    extractor: FaceExtractor,
+    extractor: FaceExtractor, face: FrameSource
 ) -> None:
     with pytest.raises(ClipError, match="16x16") as caught:
-        extractor.extract(FrameSource(Path("none"), 1, 16, 16, 30))
+        extractor.extract(replace(face, height=16, width=16))
     assert "min_face_size" in caught.value.remedy
 
 

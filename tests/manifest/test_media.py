@@ -13,7 +13,7 @@ from pipeline.errors import ClipError
 from pipeline.manifest import media as media_module
 from pipeline.manifest.folders import MediaFolders
 from pipeline.manifest.media import Media, MediaReader, find_media
-from pipeline.manifest.probe import probe
+from pipeline.manifest.streams import probe
 
 
 def read(folder: Path, processed: Path, names: list[str]) -> tuple[list[Media | ClipError], int]:

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.manifest.probe import Probe
 from pipeline.manifest.row import SheetRow
 from pipeline.manifest.rules import findings, judge, unusable
 from pipeline.manifest.settings import CorpusRules
+from pipeline.manifest.streams import Probe
 
 ROW = SheetRow(0, 2, "v", "0001", text="你好", M=0.2, T=0.2, A=-1.0, V=1.0)
 PROBE = Probe(3.0, 25.0, 320, 240, 0, "h264", "aac", 44100, 2)

@@ -1,0 +1,226 @@
+"""A clip's pictures on the common grid, and the time of each decoded one."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import BuildError, ClipError
+from pipeline.media.ffmpeg import LONGEST_SECONDS, REMEDY, command, media_input, run
+
+CLOCK = 90_000
+"""Ticks per second in which ffmpeg is asked for times: whole numbers at all usual rates."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What was decoded of a clip's video stream.
+
+    Parameters
+    ----------
+    numbers : ndarray, int64 [stored]
+        Frame of the grid that each picture of the written video belongs to, rising.
+    ticks : ndarray, int64 [decoded]
+        When each decoded picture is shown, in the order they come: ticks of `CLOCK` from the
+        clip's time zero.
+    last : int
+        How long the last one is shown, in ticks.
+    errors : int
+        Errors that ffmpeg reported: what was damaged is concealed or repeated.
+    """
+
+    numbers: NDArray[np.int64]
+    ticks: NDArray[np.int64]
+    last: int
+    errors: int
+
+
+@dataclass(frozen=True)
+class FrameSource:
+    """Frames of one clip on the 30 Hz grid, decoded as they are asked for.
+
+    Parameters
+    ----------
+    path : Path
+        The lossless video made by the frames stage.
+    height, width : int
+        Of its pictures, as displayed.
+    fps : float
+        Frames per second of the grid.
+    shown : ndarray, int32 [T]
+        The picture of that video that each frame of the grid shows, rising; -1 where the
+        clip has no picture.
+    source : ndarray, int32 [T]
+        The decoded picture of the clip's own video that it is, from 0; -1 without one.
+    times : ndarray, float64 [decoded]
+        When each of these is shown, in seconds.
+    errors : int
+        Errors that ffmpeg met when the clip was decoded for it.
+    ffmpeg : str
+        Which ffmpeg reads it.
+    """
+
+    path: Path
+    height: int
+    width: int
+    fps: float
+    shown: NDArray[np.int32]
+    source: NDArray[np.int32]
+    times: NDArray[np.float64]
+    errors: int = 0
+    ffmpeg: str = "wheel"
+
+    @property
+    def frames(self) -> int:
+        """T, the frames of the grid, with and without a picture."""
+        return len(self.shown)
+
+    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
+        """Yield the RGB pictures of the frames that have one, in batches of about `size`.
+
+        Each batch is ``[B, height, width, 3]``; all together they are as many as entries of
+        `shown` that are not -1.
+        """
+        first = 0
+        for batch in read_frames(self, size):
+            which = self.shown[(self.shown >= first) & (self.shown < first + len(batch))] - first
+            first += len(batch)
+            if len(which):
+                yield batch if len(which) == len(batch) else batch[which]
+
+
+def write_constant_rate(
+    source: Path,
+    target: Path,
+    *,
+    stream: int,
+    size: tuple[int, int],
+    fps: float,
+    origin: float = 0.0,
+    ffmpeg: str = "wheel",
+) -> Pictures:
+    """Bring a clip to a constant frame rate, as a lossless video (Ut Video in Matroska).
+
+    Phones' rotation is applied and pixels that are not square become so; variable and other
+    rates are resampled by ffmpeg's ``fps`` filter, which repeats or drops whole frames
+    (nearest in time).
+
+    Parameters
+    ----------
+    source, target : Path
+        The clip, and the video to write. Odd sizes are padded to even ones there.
+    stream : int
+        Index of the video stream in the file.
+    size : tuple of int
+        Width and height as displayed.
+    fps : float
+        Frames per second of the grid; frame k lies at k / fps seconds from time zero.
+    origin : float
+        Seconds from the file's first timestamp to the clip's time zero.
+    ffmpeg : str
+        Which ffmpeg (`MediaSettings.ffmpeg`).
+
+    Raises
+    ------
+    ClipError
+        If no frame can be decoded.
+    """
+    import ffmpeg as graph
+
+    video = media_input(source, t=LONGEST_SECONDS)[str(stream)]
+    if origin:
+        video = video.filter("setpts", f"PTS-({origin:.6f})/TB")
+    # a size that changes within the clip is brought to the first one's
+    video = video.filter("scale", *size).filter("setsar", 1)
+    if size != _even(size):
+        video = video.filter("pad", *_even(size))
+    # what comes earlier than half a frame before time zero is on no frame of the grid
+    parts = video.filter("trim", start=-0.5 / fps).filter_multi_output("split")
+    passed: dict[str, Any] = {"fps_mode": "passthrough", "threads": 1}
+    written = (
+        parts[0]
+        .filter("fps", fps=fps)
+        .output(
+            f"file:{target.resolve()}",
+            format="matroska",
+            vcodec="utvideo",
+            **{"fflags": "+bitexact", "flags:v": "+bitexact", **passed},
+        )
+        .overwrite_output()
+    )
+    # a corner of each decoded picture is enough to learn its time
+    timed = (
+        parts[1]
+        .filter("crop", 2, 2, 0, 0)
+        .output("pipe:1", format="framecrc", enc_time_base=f"1/{CLOCK}", **passed)
+    )
+    told, words, errors = run(graph.merge_outputs(written, timed), source, ffmpeg)
+    ticks, lengths = _times(told)
+    numbers = _grid_numbers(target, fps)
+    if not len(numbers) or not len(ticks):
+        raise ClipError(f"{source.name}: no frame could be decoded ({words})", REMEDY)
+    return Pictures(numbers, ticks, int(lengths[-1]), errors)
+
+
+def _even(size: tuple[int, int]) -> tuple[int, int]:
+    return size[0] + size[0] % 2, size[1] + size[1] % 2
+
+
+def _times(framecrc: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the time and length of each picture, in ticks, from ``stream, dts, pts, length``."""
+    lines = [line.split(b",") for line in framecrc.splitlines() if not line.startswith(b"#")]
+    table = np.array([[int(line[2]), int(line[3])] for line in lines], np.int64).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
+
+
+def _grid_numbers(video: Path, fps: float) -> NDArray[np.int64]:
+    import av
+
+    with av.open(str(video)) as container:
+        tracks = container.streams.video
+        times = [
+            float(packet.pts * packet.time_base)
+            for packet in (container.demux(tracks[0]) if tracks else ())
+            if packet.size and packet.pts is not None and packet.time_base is not None
+        ]
+    return np.rint(np.array(times) * fps).astype(np.int64)
+
+
+def read_frames(source: FrameSource, batch: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield the pictures of a constant-rate video, RGB ``[B, height, width, 3]``."""
+    if not (source.shown >= 0).any():
+        return
+    width, height = _even((source.width, source.height))
+    stream = media_input(source.path).output(
+        "pipe:1", format="rawvideo", pix_fmt="rgb24", threads=1, fps_mode="passthrough"
+    )
+    size = height * width * 3
+    process = subprocess.Popen(
+        command(stream, source.ffmpeg),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    read = 0
+    try:
+        while data := process.stdout.read(size * batch):
+            count = len(data) // size
+            read += count
+            frames = np.frombuffer(data, np.uint8, count * size).reshape(count, height, width, 3)
+            yield np.ascontiguousarray(frames[:, : source.height, : source.width])
+    finally:
+        process.stdout.close()
+        process.terminate()
+        process.wait()
+    if read <= source.shown.max():
+        raise BuildError(
+            f"{source.path} gave {read} pictures where {source.shown.max() + 1} were written",
+            "the file was changed or the disk is full: build the frames stage again with --force",
+        )
