@@ -19,6 +19,7 @@ def frame_inputs(media: Path, target: Path) -> FrameInputs:
         media,
         target,
         stream=facts.video_stream,
+        other=facts.audio_stream,
         size=(facts.width or 0, facts.height or 0),
         announced=facts.video_announced or 0.0,
         seconds=facts.duration,
@@ -48,5 +49,11 @@ def sound_of(media: Path, audio_track: int | str | None = None) -> Sound:
     if facts.audio_stream is None:
         return Sound(None, 0)
     return Sound(
-        *read_sound(media, stream=facts.audio_stream, origin=facts.origin, seconds=facts.duration)
+        *read_sound(
+            media,
+            stream=facts.audio_stream,
+            other=facts.video_stream,
+            origin=facts.origin,
+            seconds=facts.duration,
+        )
     )

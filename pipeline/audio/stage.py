@@ -24,6 +24,7 @@ def _load(build: Build, clip: Clip) -> Any:
         *read_sound(
             build.media(clip),
             stream=clip.streams.audio,
+            other=clip.streams.video,
             origin=clip.streams.origin,
             seconds=clip.seconds,
             ffmpeg=build.config.media.ffmpeg,

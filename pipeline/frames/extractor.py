@@ -36,6 +36,8 @@ class FrameInputs:
         Length of the video stream as the file announces it, in seconds.
     seconds : float
         Length of the whole clip, in seconds.
+    other : int, optional
+        Index of the audio stream.
     origin : float
         Seconds from the file's first timestamp to the clip's time zero.
     ffmpeg : str
@@ -48,6 +50,7 @@ class FrameInputs:
     size: tuple[int, int]
     announced: float
     seconds: float
+    other: int | None = None
     origin: float = 0.0
     ffmpeg: str = "wheel"
 
@@ -107,6 +110,7 @@ class FrameExtractor(Extractor):
             inputs.media,
             inputs.target,
             stream=stream,
+            other=inputs.other,
             size=inputs.size,
             fps=fps,
             origin=inputs.origin,

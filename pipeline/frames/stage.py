@@ -19,6 +19,7 @@ def _load(build: Build, clip: Clip) -> Any:
         media=build.media(clip),
         target=target.with_suffix(".part.mkv"),
         stream=clip.streams.video,
+        other=clip.streams.audio,
         size=(clip.streams.width, clip.streams.height),
         announced=clip.streams.announced,
         seconds=clip.seconds,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ClipError
-from pipeline.media.ffmpeg import CONTAINERS, LONGEST_SECONDS, REMEDY
+from pipeline.media.ffmpeg import INPUT_OPTIONS, LONGEST_SECONDS, REMEDY
 
 PROBE_VERSION = 2
 """Raised by hand whenever the same file would give another answer."""
@@ -41,6 +41,8 @@ class VideoFacts:
         Its place among the streams of the file.
     codec : str
         FFmpeg's name.
+    begins : float
+        Its first timestamp, in seconds.
     start, end : float
         When its first picture is shown and its last one ends, in seconds of the file's own
         timestamps. Edit lists and encoder delays are applied.
@@ -60,6 +62,7 @@ class VideoFacts:
 
     index: int
     codec: str
+    begins: float
     start: float
     end: float
     announced: float
@@ -91,6 +94,7 @@ class AudioFacts:
     index: int
     number: int
     codec: str
+    begins: float
     start: float
     end: float
     packets: int
@@ -102,9 +106,18 @@ class AudioFacts:
 
 @dataclass(frozen=True)
 class FileFacts:
-    """A media file: where ffmpeg lets its timestamps begin, and its streams that play."""
+    """A media file: where ffmpeg begins to count, and its streams that play.
 
-    start: float
+    Parameters
+    ----------
+    start : float or None
+        The file's first timestamp, in seconds; None for a format whose clock may start anew:
+        ffmpeg then counts from the first timestamp of the streams in use.
+    videos, audios : tuple
+        Its streams.
+    """
+
+    start: float | None
     videos: tuple[VideoFacts, ...]
     audios: tuple[AudioFacts, ...]
 
@@ -130,9 +143,10 @@ def read_file(path: Path) -> FileFacts:
     import av
 
     av.logging.set_level(None)
-    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
     try:
-        with av.open(f"file:{path}", "r", options=options, metadata_errors="replace") as container:
+        with av.open(
+            f"file:{path}", "r", options=INPUT_OPTIONS, metadata_errors="replace"
+        ) as container:
             return _facts(container)
     except (av.FFmpegError, ValueError, MemoryError) as error:
         words = getattr(error, "strerror", None) or type(error).__name__
@@ -158,6 +172,12 @@ class _Seen:
             return
         self.times.append(float(time * packet.time_base) + shift)
         self.ends.append(self.times[-1] + float((packet.duration or 0) * packet.time_base))
+
+    def begins(self) -> float:
+        """Return the stream's first timestamp."""
+        if self.stream.start_time is None:
+            return round(min(self.times, default=0.0), 6)
+        return round(float(self.stream.start_time * self.stream.time_base), 6)
 
     def start(self) -> float:
         """Return when the first decoded frame is shown."""
@@ -200,12 +220,19 @@ def _facts(container: Any) -> FileFacts:
         raise ClipError("its audio stream holds no sound that can be decoded", REMEDY)
     reached = max(s.end() for s in [*videos, *(a for _, a in playing)])
     length = container.duration / 1e6 if container.duration and container.duration > 0 else 0.0
-    missing = max(start + length - reached, 0.0)
+    # some formats count their length from 0, others from their first timestamp
+    missing = max(length - max(reached, reached - start), 0.0)
     return FileFacts(
-        round(start, 6),
+        None if _starts_anew(container) else round(start, 6),
         tuple(_video(v, missing) for v in videos),
         tuple(_audio(a, number) for number, a in playing),
     )
+
+
+def _starts_anew(container: Any) -> bool:
+    import av
+
+    return bool(container.format.flags & av.format.Flags.ts_discont.value)
 
 
 def _continuous(container: Any, streams: list[Any]) -> Iterator[tuple[Any, float]]:
@@ -214,9 +241,7 @@ def _continuous(container: Any, streams: list[Any]) -> Iterator[tuple[Any, float
     As ffmpeg itself does: where a broadcast or a file put together from several starts its
     clock anew, it goes on from where it was.
     """
-    import av
-
-    anew = bool(container.format.flags & av.format.Flags.ts_discont.value)
+    anew = _starts_anew(container)
     shift = 0.0
     begin: float | None = None
     expected: dict[int, float] = {}
@@ -252,6 +277,7 @@ def _video(seen: _Seen, missing: float) -> VideoFacts:
     return VideoFacts(
         index=stream.index,
         codec=stream.codec_context.name,
+        begins=seen.begins(),
         start=round(start, 6),
         end=round(end, 6),
         announced=round(announced, 6),
@@ -274,6 +300,7 @@ def _audio(seen: _Seen, number: int) -> AudioFacts:
         index=stream.index,
         number=number,
         codec=stream.codec_context.name,
+        begins=seen.begins(),
         start=round(seen.start(), 6),
         end=round(seen.end(), 6),
         packets=len(seen.times),

@@ -100,17 +100,18 @@ def choose(facts: FileFacts, audio_track: int | str | None = None) -> Probe:
     """
     video = _video(facts.videos)
     audio = _audio(facts.audios, audio_track)
-    starts = [stream.start for stream in (video, audio) if stream is not None]
-    if not starts:
+    taken = [stream for stream in (video, audio) if stream is not None]
+    if not taken:
         raise ClipError(
             "it has a cover picture, but neither a video nor an audio stream",
             "replace the file by one with picture and sound",
         )
-    zero = min(starts)
+    zero = min(stream.start for stream in taken)
+    counted = min(stream.begins for stream in taken) if facts.start is None else facts.start
     return Probe(
         duration=round(_end(video, audio) - zero, 6),
         time_zero=round(zero, 6),
-        origin=round(zero - facts.start, 6),
+        origin=round(zero - counted, 6),
         streams_apart=_apart(video, audio),
         audio_tracks=tuple(_described(track) for track in facts.audios),
         **_of_video(video, zero),

@@ -24,6 +24,14 @@ LONGEST_SECONDS = 600.0
 CONTAINERS = "mov,mp4,m4a,3gp,matroska,webm,avi,flv,asf,mpegts,mpeg,ogg,wav"
 """Demuxers that may read a clip; playlists and scripts, which name other files, are not here."""
 
+INPUT_OPTIONS = {
+    "protocol_whitelist": "file",
+    "format_whitelist": CONTAINERS,
+    # AVI alone has no timestamps: read by its index, packets after a damaged part keep theirs
+    "fflags": "+sortdts",
+}
+"""How every media file is opened, here and by FFmpeg's libraries."""
+
 REMEDY = "play the file; if it is damaged, replace it with a fresh copy and build again"
 
 _DECODE_SECONDS = 900
@@ -112,13 +120,19 @@ def media_input(path: Path, **options: Any) -> Any:
     """Return a file as an input of ffmpeg-python, with everything but plain files forbidden."""
     import ffmpeg
 
-    return ffmpeg.input(
-        f"file:{path.resolve()}",
-        protocol_whitelist="file",
-        format_whitelist=CONTAINERS,
-        threads=1,
-        **options,
-    )
+    return ffmpeg.input(f"file:{path.resolve()}", **INPUT_OPTIONS, threads=1, **options)
+
+
+def kept_open(source: Any, stream: int | None) -> list[Any]:
+    """Return an output that reads a further stream of an input, and throws it away.
+
+    ffmpeg begins to count at the first timestamp of the streams that are in use, and where a
+    broadcast starts its clock anew it goes by them too. Picture and sound are decoded in two
+    runs; with the same streams in use, both have the same clock.
+    """
+    if stream is None:
+        return []
+    return [source[str(stream)].output("-", format="null", codec="copy")]
 
 
 def command(outputs: Any, choice: str) -> list[str]:

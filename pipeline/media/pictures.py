@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BuildError, ClipError
-from pipeline.media.ffmpeg import LONGEST_SECONDS, REMEDY, command, media_input, run
+from pipeline.media.ffmpeg import (
+    LONGEST_SECONDS,
+    REMEDY,
+    command,
+    kept_open,
+    media_input,
+    run,
+)
 
 CLOCK = 90_000
 """Ticks per second in which ffmpeg is asked for times: whole numbers at all usual rates."""
@@ -102,6 +109,7 @@ def write_constant_rate(
     stream: int,
     size: tuple[int, int],
     fps: float,
+    other: int | None = None,
     origin: float = 0.0,
     ffmpeg: str = "wheel",
 ) -> Pictures:
@@ -121,6 +129,8 @@ def write_constant_rate(
         Width and height as displayed.
     fps : float
         Frames per second of the grid; frame k lies at k / fps seconds from time zero.
+    other : int, optional
+        Index of the clip's audio stream, which belongs to the same clock.
     origin : float
         Seconds from the file's first timestamp to the clip's time zero.
     ffmpeg : str
@@ -133,7 +143,8 @@ def write_constant_rate(
     """
     import ffmpeg as graph
 
-    video = media_input(source, t=LONGEST_SECONDS)[str(stream)]
+    opened = media_input(source, t=LONGEST_SECONDS)
+    video = opened[str(stream)]
     if origin:
         video = video.filter("setpts", f"PTS-({origin:.6f})/TB")
     # a size that changes within the clip is brought to the first one's
@@ -160,7 +171,8 @@ def write_constant_rate(
         .filter("crop", 2, 2, 0, 0)
         .output("pipe:1", format="framecrc", enc_time_base=f"1/{CLOCK}", **passed)
     )
-    told, words, errors = run(graph.merge_outputs(written, timed), source, ffmpeg)
+    outputs = graph.merge_outputs(written, timed, *kept_open(opened, other))
+    told, words, errors = run(outputs, source, ffmpeg)
     ticks, lengths = _times(told)
     numbers = _grid_numbers(target, fps)
     if not len(numbers) or not len(ticks):

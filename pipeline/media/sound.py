@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ClipError
-from pipeline.media.ffmpeg import LONGEST_SECONDS, REMEDY, media_input, run
+from pipeline.media.ffmpeg import LONGEST_SECONDS, REMEDY, kept_open, media_input, run
 
 JITTER_SECONDS = 0.01
 """Timestamps that miss the end of what came before by less than this are rounding, not gaps: a
@@ -26,6 +26,7 @@ def read_sound(
     path: Path,
     *,
     stream: int,
+    other: int | None = None,
     origin: float = 0.0,
     seconds: float = 0.0,
     ffmpeg: str = "wheel",
@@ -41,6 +42,8 @@ def read_sound(
         Any media file ffmpeg can read.
     stream : int
         Index of the stream in the file.
+    other : int, optional
+        Index of the clip's video stream, which belongs to the same clock.
     origin : float
         Seconds from the file's first timestamp to the clip's time zero.
     seconds : float
@@ -64,12 +67,13 @@ def read_sound(
         If there is no sound to decode.
     """
     import av
+    import ffmpeg as graph
 
     # NUT keeps the exact time of each decoded frame
-    decoded = media_input(path, t=LONGEST_SECONDS)[str(stream)].output(
-        "pipe:1", format="nut", acodec="pcm_f32le"
-    )
-    data, words, errors = run(decoded, path, ffmpeg)
+    source = media_input(path, t=LONGEST_SECONDS)
+    decoded = source[str(stream)].output("pipe:1", format="nut", acodec="pcm_f32le")
+    outputs = graph.merge_outputs(decoded, *kept_open(source, other))
+    data, words, errors = run(outputs, path, ffmpeg)
     try:
         with av.open(io.BytesIO(data), "r", format="nut") as nut:
             track = nut.streams.audio[0]
