@@ -46,6 +46,14 @@ def test_the_demo_corpus_is_whole(tmp_path: Path) -> None:
         "media_digest": file_digest(config.raw / "video_0001" / "0001.mp4"),
         "seconds": table["duration"][0],
         "text": "我真的受够了，你走吧。",
+        "streams": {
+            "video": 0,
+            "audio": 1,
+            "origin": 0.0,
+            "width": 320,
+            "height": 240,
+            "announced": 4.16,
+        },
     }
 
 
