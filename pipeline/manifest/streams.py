@@ -194,6 +194,7 @@ def streams_of(facts: Probe) -> dict[str, Any]:
         "video": facts.video_stream,
         "audio": facts.audio_stream,
         "origin": facts.origin,
+        "zero": facts.time_zero,
         "width": facts.width or 0,
         "height": facts.height or 0,
         "announced": facts.video_announced or 0.0,

@@ -151,11 +151,12 @@ def write_constant_rate(
     video = video.filter("scale", *size).filter("setsar", 1)
     if size != _even(size):
         video = video.filter("pad", *_even(size))
-    # what comes earlier than half a frame before time zero is on no frame of the grid
-    parts = video.filter("trim", start=-0.5 / fps).filter_multi_output("split")
+    parts = video.filter_multi_output("split")
     passed: dict[str, Any] = {"fps_mode": "passthrough", "threads": 1}
     written = (
         parts[0]
+        # what comes earlier than half a frame before time zero is on no frame of the grid
+        .filter("trim", start=-0.5 / fps)
         .filter("fps", fps=fps)
         .output(
             f"file:{target.resolve()}",

@@ -33,6 +33,10 @@ class ImportInputs:
         Its name, for messages.
     media : Path
         The clip's media file.
+    stream : int or None
+        Index of its video stream in the file.
+    zero : float
+        The clip's time zero on the file's own clock, in seconds.
     box : ndarray, float32 [frames, 4]
         The face that MTCNN found in each frame of the common grid, in pixels; NaN without one.
     points : ndarray, float32 [frames, 5, 2]
@@ -48,6 +52,8 @@ class ImportInputs:
     csv: bytes
     name: str
     media: Path
+    stream: int | None
+    zero: float
     box: NDArray[np.float32]
     points: NDArray[np.float32]
     width: int
@@ -87,9 +93,11 @@ class ImportedOpenFace(Extractor):
 
         @lru_cache
         def pictures() -> Pictures:
-            return read_pictures(inputs.media)
+            if inputs.stream is None:
+                raise ClipError(f"{inputs.media.name} has no video stream", "remove its CSV")
+            return read_pictures(inputs.media, inputs.stream)
 
-        clock = Clock(~np.isnan(inputs.box[:, 0]), inputs.fps, pictures)
+        clock = Clock(~np.isnan(inputs.box[:, 0]), inputs.fps, pictures, inputs.zero)
         placed = place_rows(table, clock, self.settings.import_by, inputs.name)
         notes = [*placed.notes, *_lost(table, inputs.name)]
         notes += self._check(table, placed, inputs, pictures)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ClipError
-from pipeline.media import CONTAINERS, LONGEST_SECONDS
+from pipeline.media.ffmpeg import INPUT_OPTIONS, LONGEST_SECONDS
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,18 @@ class Pictures:
         return f"{slow:.3g} to {fast:.3g} a second"
 
 
-def read_pictures(path: Path) -> Pictures:
+def read_pictures(path: Path, stream: int) -> Pictures:
     """Decode a clip's video and keep the times.
 
+    Parameters
+    ----------
+    path : Path
+        The clip's media file.
+    stream : int
+        Index of its video stream in the file.
+
+    Notes
+    -----
     Pictures that an edit list hides, and data that cannot be decoded, give none: OpenFace,
     which decodes by the same library, has no row for them either.
 
@@ -59,12 +68,11 @@ def read_pictures(path: Path) -> Pictures:
     import av
 
     av.logging.set_level(None)
-    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
     try:
-        with av.open(f"file:{path}", "r", options=options, metadata_errors="replace") as container:
-            video: Any = container.streams.best("video")
-            if video is None:
-                raise ClipError(f"{path.name} has no video stream", "replace the file")
+        with av.open(
+            f"file:{path}", "r", options=INPUT_OPTIONS, metadata_errors="replace"
+        ) as container:
+            video: Any = container.streams[stream]
             video.thread_count = 1
             times = np.array(list(_times(container, video)))
             size = int(video.width), int(video.height)

@@ -62,6 +62,8 @@ def _load(build: Build, clip: Clip) -> Any:
         csv=data,
         name=str(path.relative_to(folder)),
         media=build.media(clip),
+        stream=clip.streams.video,
+        zero=clip.streams.zero,
         box=faces.arrays["box"],
         points=faces.arrays["landmarks"],
         width=faces.info["width"],

@@ -20,6 +20,8 @@ class Streams:
     origin : float
         Seconds from the file's first timestamp to the clip's time zero, which is what a player
         shows or plays first.
+    zero : float
+        That moment on the file's own clock, in seconds.
     width, height : int
         Of the picture as displayed.
     announced : float
@@ -29,6 +31,7 @@ class Streams:
     video: int | None = None
     audio: int | None = None
     origin: float = 0.0
+    zero: float = 0.0
     width: int = 0
     height: int = 0
     announced: float = 0.0

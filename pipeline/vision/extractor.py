@@ -37,6 +37,9 @@ class VisionInputs:
         Frames per second of the common grid.
     seen : ndarray, bool [rows], optional
         Rows that OpenFace wrote; the others stand for frames that it was not shown.
+    pictured : ndarray, bool [frames], optional
+        Frames at which the clip shows a picture: not before its first, after its last or in a
+        hole left by lost packets.
     """
 
     table: NDArray[np.float32]
@@ -44,6 +47,7 @@ class VisionInputs:
     frames: int
     fps: float
     seen: NDArray[np.bool_] | None = None
+    pictured: NDArray[np.bool_] | None = None
 
 
 class VisionExtractor(Extractor):
@@ -86,6 +90,8 @@ class VisionExtractor(Extractor):
         rows, there = table[index], index >= 0
         if inputs.seen is not None:
             there &= inputs.seen[index]
+        if inputs.pictured is not None and self.settings.rows == "grid":
+            there &= inputs.pictured
         success = there & (rows[:, SUCCESS] == 1)
         used = success
         if self.settings.invalid == "keep":

@@ -26,7 +26,8 @@ def _load(build: Build, clip: Clip) -> Any:
     table = openface.arrays["table"]
     frames, fps = faces.info["frames"], faces.info["fps"]
     if openface.info["runtime"] == "import":
-        return VisionInputs(table, openface.arrays["times"], frames, fps)
+        pictured = faces.arrays["source"] >= 0
+        return VisionInputs(table, openface.arrays["times"], frames, fps, pictured=pictured)
     # a row per frame; OpenFace saw those with a crop
     seen = np.diff(faces.arrays["crop_offsets"]) > 0
     return VisionInputs(table, np.arange(frames) / fps, frames, fps, seen)

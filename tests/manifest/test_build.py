@@ -50,6 +50,7 @@ def test_the_demo_corpus_is_whole(tmp_path: Path) -> None:
             "video": 0,
             "audio": 1,
             "origin": 0.0,
+            "zero": 0.0,
             "width": 320,
             "height": 240,
             "announced": 4.16,

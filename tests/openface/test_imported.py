@@ -33,6 +33,8 @@ def extract(csv: str | bytes, frames: int = ROWS, media: Path = CLIP, **settings
         csv=data,
         name="0007.csv",
         media=media,
+        stream=0,
+        zero=0.0,
         box=face.box.astype(np.float32),
         points=face.points.astype(np.float32),
         width=320,
@@ -70,7 +72,7 @@ def test_a_larger_difference_is_an_error_that_names_all_numbers() -> None:
 
 def test_row_i_of_a_videos_csv_is_decoded_picture_i() -> None:
     features = extract(video_csv(PICTURES))
-    times = read_pictures(CLIP).times
+    times = read_pictures(CLIP, 0).times
     np.testing.assert_allclose(features.arrays["times"], times - times[0])
     assert features.info["grid"] == "picture"
     (note,) = features.info["notes"]
@@ -93,7 +95,7 @@ def test_a_variable_rate_is_followed_picture_by_picture(tmp_path: Path) -> None:
     # 30 pictures a second, after one second every third
     keep = "select='lt(n,30)+not(mod(n,3))'"
     ffmpeg("-t", "2.1", "-i", FACE, "-vf", f"fps=30,{keep}", "-fps_mode", "vfr", "-an", clip)
-    pictures = read_pictures(clip)
+    pictures = read_pictures(clip, 0)
     count = len(pictures.times)
     assert pictures.rates == "10 to 30 a second"
     mean = (count - 1) / float(pictures.times[-1])
@@ -168,7 +170,7 @@ def test_the_table_is_the_csvs_numbers() -> None:
 
 def test_pictures_that_have_no_time_follow_at_the_rate(tmp_path: Path) -> None:
     clip = face_clip(tmp_path / "a.avi", "-an", "-c:v", "mpeg4", "-bf", "2", seconds=1.0)
-    times = read_pictures(clip).times
+    times = read_pictures(clip, 0).times
     assert len(times) == 25
     np.testing.assert_allclose(np.diff(times), 0.04, atol=1e-3)
 
@@ -177,4 +179,4 @@ def test_a_file_that_is_no_video_is_named(tmp_path: Path) -> None:
     path = tmp_path / "0007.mp4"
     path.write_bytes(b"no video")
     with pytest.raises(ClipError, match=r"0007\.mp4 cannot be decoded"):
-        read_pictures(path)
+        read_pictures(path, 0)
