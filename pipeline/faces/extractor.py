@@ -28,12 +28,14 @@ class FaceExtractor(Extractor):
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from pipeline.media import write_constant_rate
-    >>> video = Path(tempfile.mkdtemp()) / "0001.mkv"
-    >>> shape = write_constant_rate(Path("raw/demo/video_0002/0005.mp4"), video, fps=30)[:3]
-    >>> features = FaceExtractor(FacesSettings()).extract(FrameSource(video, *shape, fps=30))
-    >>> features.arrays["box"].shape == (shape[0], 4)
-    True
+    >>> from pipeline.media.pictures import write_constant_rate
+    >>> media, video = Path("raw/demo/video_0002/0005.mp4"), Path(tempfile.mkdtemp()) / "0001.mkv"
+    >>> pictures = write_constant_rate(media, video, stream=0, size=(320, 240), fps=30)
+    >>> each = np.arange(len(pictures.numbers), dtype=np.int32)
+    >>> frames = FrameSource(video, 240, 320, 30, shown=each, source=each, times=each / 30)
+    >>> features = FaceExtractor(FacesSettings()).extract(frames)
+    >>> features.arrays["box"].shape
+    (73, 4)
     >>> features.info["face_share"], features.info["second_face_share"]
     (1.0, 0.0)
     """
