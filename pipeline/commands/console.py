@@ -109,6 +109,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run Snakemake with these arguments, or with those of this process."""
     from snakemake.cli import main as snakemake
 
+    # a shell's background job starts with interrupts ignored; here they are how the build ends
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # as by Ctrl-C: Snakemake and its jobs form a process group
     at_the_end_of(os.getppid(), lambda: os.killpg(os.getpgrp(), signal.SIGINT))
     sys.argv[0] = "snakemake"  # the name in its usage message
