@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import errno
-import os
 import signal
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.errors import BuildError, ClipError
@@ -16,6 +15,7 @@ from pipeline.runner.numba_cache import claim_numba_cache
 from pipeline.runner.plan import Step
 from pipeline.stage import Build, Stage
 from pipeline.store.features import Features
+from pipeline.store.files import file_digest
 
 _MACHINE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EROFS}
 
@@ -58,13 +58,34 @@ class Worker:
             except Exception as error:
                 outcomes.append(self._failed(step, error))
         for step, result in zip(loaded, self.extractor.extract_batch(inputs), strict=True):
-            if isinstance(result, Features):
-                self.build.store.write(self.stage.name, step.clip.clip, step.key, result)
-                outcomes.append(Outcome(step))
-            else:
-                outcomes.append(self._failed(step, result))
+            outcomes.append(self._stored(step, result))
             self._drop_inputs(step)
         return outcomes
+
+    def _stored(self, step: Step, result: Features | Exception) -> Outcome:
+        """Store a result under the step's key, if what was read is still what the key names."""
+        if isinstance(result, Exception):
+            return self._failed(step, result)
+        changed = self._changed(step)
+        if changed is not None:
+            if result.file is not None:
+                result.file.unlink(missing_ok=True)
+            return self._failed(step, changed)
+        self.build.store.write(self.stage.name, step.clip.clip, step.key, result)
+        return Outcome(step)
+
+    def _changed(self, step: Step) -> ClipError | None:
+        """Return an error if a file of the user's is not the one that the key was made from."""
+        clip, path = step.clip, self.build.media(step.clip)
+        try:
+            same = self.stage.source != "media" or file_digest(path) == clip.media_digest
+            if same and self.stage.key(self.build, clip) == step.key:
+                return None
+            found = f"{path if not same else 'one of its input files'} changed while it was read"
+        except OSError as error:
+            found = f"{path} cannot be read any longer ({error.strerror})"
+        remedy = "run the same command again once nothing writes to the clip's files"
+        return ClipError(found, remedy, passing=True)
 
     def _drop_inputs(self, step: Step) -> None:
         """Remove the files of transient stages that no stage needs now."""
@@ -85,6 +106,8 @@ class Worker:
                 "free memory or disk space and run the same command again: it continues here",
             ) from error
         passing = False
+        if not (isinstance(error, ClipError) and error.passing):
+            error = self._changed(step) or error  # a file that was swapped explains the rest
         if isinstance(error, ClipError):
             reason, remedy, detail = error.reason, error.remedy, ""
             passing = error.passing
@@ -96,24 +119,13 @@ class Worker:
         return Outcome(step, reason, remedy, detail)
 
 
-_worker: list[Worker] = []
-
-
-def start_worker(build: Build, stage: Stage, threads: int) -> None:
-    """Prepare a fresh process: it ends with its parent, and cleans up when it is ended."""
+def start_worker(build: Build, stage: Stage, threads: int) -> Callable[[list[Step]], list[Outcome]]:
+    """Prepare a fresh process, which ends with its parent, and return what works batches off."""
     claim_numba_cache()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent alone decides when it stops
     signal.signal(signal.SIGTERM, _leave)
     end_with_parent()
-    _worker[:] = [Worker(build, stage, threads)]
-
-
-def work(batch: Sequence[Step]) -> list[Outcome]:
-    """Run a batch in this process's worker."""
-    try:
-        return _worker[0].work(batch)
-    except SystemExit as end:  # the pool would take it for this batch's outcome, and go on
-        os._exit(int(end.code or 0))
+    return Worker(build, stage, threads).work
 
 
 def _leave(number: int, frame: object) -> None:
