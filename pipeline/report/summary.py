@@ -108,7 +108,7 @@ def _built(build: Build) -> str:
     counts = build.dataset.clips["part"].value_counts(sort=False)
     parts = ", ".join(f"{part} {count}" for part, count in counts.items())
     total = len(build.dataset.clips)
-    return f"built: {build.root / 'dataset.h5'}: {total} of {build.clips_in} clips ({parts})"
+    return f"built: {build.config.layout.dataset}: {total} of {build.clips_in} clips ({parts})"
 
 
 def _quarantined(items: list[QuarantineEntry]) -> list[str]:
