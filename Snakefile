@@ -21,7 +21,7 @@ include: "rules/train.smk"
 include: "rules/report.smk"
 
 
-# every file that is to stay is named, since Snakemake does not miss what only lies between
+# every file to keep is named, because Snakemake does not notice missing intermediate files
 DATASET = [
     rules.manifest.output,
     lasting_records(wanted(CONFIG)),

@@ -37,12 +37,12 @@ from pipeline.words import as_meant, load
 
 
 class RunSettings(Settings):
-    """What one call asks for; set by chsims-build, never in a config file."""
+    """What one call requests; set by chsims-build, never in a config file."""
 
     clips: tuple[str, ...] = operational(())
     """Only these clips, e.g. video_0001/0003 (--clip)."""
     force: tuple[str, ...] = operational(())
-    """Stages that are computed again even where nothing changed (--force)."""
+    """Stages to recompute although nothing changed (--force)."""
 
 
 class FeaturesSettings(Settings):
@@ -53,7 +53,7 @@ class FeaturesSettings(Settings):
     audio: str = "librosa"
     """Feature of the sound: librosa, or none."""
     vision: str = "openface"
-    """Feature of the speaker's face: openface, or none (no faces and no OpenFace then)."""
+    """Feature of the speaker's face: openface, or none (then neither faces nor OpenFace run)."""
 
     @field_validator("text", "audio", "vision", mode="before")
     @classmethod
@@ -62,7 +62,7 @@ class FeaturesSettings(Settings):
         if value is None:  # YAML's null
             return NONE
         if value not in choices:
-            raise ValueError(f"give one of {', '.join(choices)} (found {value!r})")
+            raise ValueError(f"use one of {', '.join(choices)} (found {value!r})")
         return value
 
     @model_validator(mode="after")
@@ -76,17 +76,17 @@ class Config(Settings):
     """Everything that can be configured, with its default."""
 
     preset: str = "paper"
-    """Name of the recipe, stored in the dataset: paper, release, or a name of your own."""
+    """Name of the recipe, stored in the dataset: paper, release, or your own name."""
     raw: Path = operational(Path("raw"))
     """Folder with the label sheet and VIDEO/CLIP.mp4 (or mov, mkv, avi, wmv, ts, mpg ... )."""
     processed: Path = operational(Path("processed"))
     """Folder for everything that is built."""
     shard_size: int = operational(32, ge=1, le=1000)
-    """Clips that one job handles."""
+    """Number of clips per job."""
     on_bad_clip: Literal["quarantine", "stop"] = operational("quarantine")
-    """quarantine: leave a bad clip out and go on; stop: end the build at the first one."""
+    """quarantine: leave out a bad clip and continue; stop: end the build at the first one."""
     max_quarantined: float = operational(0.1, ge=0, le=1)
-    """Share of clips in quarantine above which the build ends with an error status."""
+    """If a larger share of clips is in quarantine, the build ends with an error status."""
     features: FeaturesSettings = FeaturesSettings()
     """Extractor of each modality."""
     manifest: ManifestSettings = ManifestSettings()
@@ -142,7 +142,7 @@ def make_config(values: Mapping[str, Any]) -> Config:
     Raises
     ------
     BuildError
-        Naming every wrong key or value, with the nearest known name.
+        Names every wrong key or value, with the most similar known name.
     """
     try:
         return TREE.model_validate(as_meant(values, TREE))
@@ -157,7 +157,7 @@ def make_config(values: Mapping[str, Any]) -> Config:
 
 
 def _innermost(errors: Sequence[Any]) -> list[Any]:
-    """Leave out what is wrong with a whole only because something within it is wrong."""
+    """Drop the errors of a group that are caused by an error inside the group."""
     places = [error["loc"] for error in errors]
     return [
         error
@@ -174,7 +174,7 @@ def load_config(files: tuple[Path, ...] = (), assignments: tuple[str, ...] = ())
     Parameters
     ----------
     files : tuple of Path
-        YAML files that state only their differences from the defaults.
+        YAML files with the differences from the defaults.
     assignments : tuple of str
         Dotted keys with YAML values, e.g. ``("audio.f0=yin", "train.seeds=[1, 2]")``.
     """

@@ -1,4 +1,4 @@
-"""What every extractor is: a small class that maps one clip's inputs to arrays."""
+"""The base class of extractors: small classes that map one clip's inputs to arrays."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 class Extractor(ABC):
-    """One stage's arithmetic, unaware of files, workers, retries and progress.
+    """The computation of one stage, unaware of workers, retries and progress.
 
-    A subclass names what its result depends on besides settings and inputs. Its module
-    imports heavy libraries inside methods: keys are computed without them.
+    A subclass names what its result depends on, apart from settings and inputs. Its module imports
+    heavy libraries inside methods, because keys are computed without them.
 
     Attributes
     ----------
     version : int
-        Raised by hand whenever the same input would give another output.
+        Raise it whenever the same input gives a different output.
     packages : tuple of str
         Distributions whose version is part of the key.
     preload : tuple of str
-        Modules that a job imports once, before its workers are forked from it; importing
-        them must start no thread and touch no GPU.
+        Modules that a job imports once, before it forks its workers. Importing them must not
+        start threads or use a GPU.
     """
 
     version: ClassVar[int] = 1
@@ -40,21 +40,31 @@ class Extractor(ABC):
 
     @classmethod
     def make(cls, settings: Any, threads: int) -> Self:
-        """Make the extractor for a process that may use `threads` cores."""
+        """Create the extractor for a process that may use `threads` cores."""
         return cls(settings)
 
     @abstractmethod
     def extract(self, inputs: Any) -> Features:
         """Map one clip's inputs to its features.
 
+        Parameters
+        ----------
+        inputs : object
+            What the stage's ``load`` returned for the clip.
+
+        Returns
+        -------
+        Features
+            The clip's arrays and quality figures.
+
         Raises
         ------
         ClipError
-            If this clip cannot be used; the others go on.
+            If this clip cannot be used; the others continue.
         """
 
     def extract_batch(self, batch: Sequence[Any]) -> list[Features | Exception]:
-        """Map several clips at once; a clip that fails gives its exception in its place."""
+        """Map several clips at once; a clip that fails returns its exception in its place."""
         results: list[Features | Exception] = []
         for inputs in batch:
             try:

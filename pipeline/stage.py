@@ -1,4 +1,4 @@
-"""What a per-clip stage is: what it reads, which extractor it runs, what its key is made of."""
+"""The description of a per-clip stage: its inputs, its extractor, and what its key consists of."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Figure:
-    """A number per clip that says how good a stage's result is.
+    """A number per clip that describes the quality of a stage's result.
 
     Parameters
     ----------
     name : str
         Its name in the dataset's ``quality`` group.
     key : str
-        Where the stage's extractor leaves it in a feature file's info.
+        Its name in the ``info`` of the stage's feature files.
     title : str
         Column heading in the report.
     unit : {'', '%', 'dB', ...}
@@ -42,24 +42,24 @@ class Figure:
 
 @dataclass(frozen=True)
 class Feature:
-    """What a stage puts into a slot of the dataset.
+    """What a stage contributes to a slot of the dataset.
 
     Parameters
     ----------
     slot : {'text', 'audio', 'vision'}
         The modality that it describes.
     extractor : str
-        The value of ``features.SLOT`` that chooses this stage, e.g. ``librosa``.
+        The value of ``features.SLOT`` that selects this stage, e.g. ``librosa``.
     names : callable
         Maps the stage's settings and the feature's width to the name of each dimension.
     rate : callable
-        Maps the configuration to steps per second; None where a step is not a span of time.
+        Maps the configuration to steps per second; None if a step is not a span of time.
     step : str
         What a step is: ``token``, ``frame``.
     array : str
         Name of the array ``[steps, width]`` in the feature file.
     mask : str
-        Name of the array ``[steps]`` that is 1 where a step is valid; empty without one.
+        Name of the array ``[steps]`` that is 1 where a step is valid; empty if there is none.
     """
 
     slot: str
@@ -101,7 +101,7 @@ class Stage:
     settings_type : type of Settings
         Its settings; a stage that the configuration tree does not know yet is added to it.
     source : {'media', 'text', 'none'}
-        What of the clip itself goes into the key.
+        Which part of the clip itself goes into the key.
     inputs : tuple of Stage
         Earlier stages whose feature files it reads.
     load : callable
@@ -115,34 +115,34 @@ class Stage:
     decodes : {'', 'video', 'sound'}
         The stream that it decodes; its info then holds the number of ``errors`` met.
     sources : mapping of str to str
-        Attributes of the dataset that list where features come from, each with the key of the
-        info that says so per clip (``{"text_models": "model"}``).
+        Attributes of the dataset that list the origin of features, each with the key of the
+        clips' ``info`` that holds it (``{"text_models": "model"}``).
     remarks : callable
         Maps settings and an `Overview` of all clips to warnings for the dataset.
     identity : callable
         What else identifies the extractor in a key: a model's weights, a program's version.
     external : callable
-        Digest of a further file of the user's that the clip's result depends on.
+        Digest of another user file on which the clip's result depends.
     watched : callable
-        Folder and paths of all such files: when one changes, the stage's jobs look again.
+        Folder and paths of all such files; if one changes, the stage's jobs re-check their clips.
     ready : callable, optional
-        Checks before any job runs that a model or a device is there; raises BuildError.
+        Checks, before any job runs, that a model or a device is available; raises BuildError.
     batch : callable
-        Clips that the extractor takes at once; 1 sends them through a process pool.
+        Number of clips that the extractor takes at once; 1 uses a pool of processes.
     transient : bool
-        Its files are only kept until the stages that read them are done.
+        Whether its files are kept only until the stages that read them are done.
     kept : callable
-        Whether a configuration keeps the files of a transient stage all the same.
+        Whether a configuration keeps the files of a transient stage anyway.
     attachments : tuple of str
-        Suffixes of the files that lie next to its feature files.
+        Suffixes of the files stored next to its feature files.
     job_shards : int
-        Shards that one job handles: more where loading the libraries takes longer than a shard.
+        Number of shards per job; more if loading the libraries takes longer than a shard.
     threads : int
-        Cores that one job can use.
+        Number of cores that one job can use.
     memory_mb : callable
-        Maps the configuration and a job's cores to the memory that it may need.
+        Maps the configuration and a job's cores to the memory that the job may need.
     priority : int
-        Jobs of stages with a higher one start first.
+        Jobs of stages with a higher priority start first.
     """
 
     name: str
@@ -179,13 +179,13 @@ class Stage:
         return getattr(config, self.name)
 
     def settings_digest(self, config: Config) -> str:
-        """Return the digest of all that is the same for every clip: a rule's parameter."""
+        """Return the digest of everything that is the same for all clips: a rule's parameter."""
         inputs = [stage.settings_digest(config) for stage in self.inputs]
         common = _common(self, self.settings(config), _decoder(self, config))
         return digest([self.name, common, inputs])
 
     def key(self, build: Build, clip: Clip) -> str:
-        """Return the digest of all that this clip's feature file depends on."""
+        """Return the digest of everything on which this clip's feature file depends."""
         sources = {"media": digest(clip.source()), "text": digest(clip.text), "none": ""}
         return digest(
             {
@@ -208,11 +208,11 @@ class Build:
 
     @classmethod
     def of(cls, config: Config) -> Build:
-        """Return the build a configuration describes."""
+        """Return the build that a configuration describes."""
         return cls(config, Store(config.processed))
 
     def key(self, stage: Stage, clip: Clip) -> str:
-        """Return the digest of all that a clip's feature file depends on, worked out once."""
+        """Return a clip's key for a stage, computed once."""
         if (stage.name, clip) not in self._keys:
             self._keys[stage.name, clip] = stage.key(self, clip)
         return self._keys[stage.name, clip]
@@ -224,7 +224,7 @@ class Build:
 
 @lru_cache
 def _common(stage: Stage, settings: Any, decoder: str) -> str:
-    """Return the digest of what all clips' keys share."""
+    """Return the digest of what the keys of all clips share."""
     extractor = stage.extractor(settings)
     return digest(
         {

@@ -1,4 +1,4 @@
-"""The per-clip stages, in the order that data takes.
+"""The per-clip stages, in the order of the data.
 
 To add one: a folder with ``settings.py``, ``extractor.py`` and ``stage.py`` (read
 ``pipeline/audio``), its settings in ``config.py``, its name here, one rule in ``rules/``.
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 _OWN = (FRAMES, FACES, OPENFACE, VISION, AUDIO, TEXT)
 
 ENTRY_POINTS = "chsims_build.extractors"
-"""Group of entry points through which another package adds stages: each names a `Stage`."""
+"""Group of entry points through which other packages add stages; each names a `Stage`."""
 
 NONE = "none"
-"""Value of a slot in ``features`` that leaves its modality out."""
+"""Value of a slot in ``features`` that leaves out the modality."""
 
 
 def _all_stages() -> dict[str, Stage]:
@@ -38,15 +38,15 @@ def _all_stages() -> dict[str, Stage]:
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
         try:
             stage = point.load()
-        except Exception as error:  # another package's code: say whose it is
+        except Exception as error:  # code of another package: say which
             raise BuildError(
                 f"the extractor {point.name} ({point.value}) cannot be loaded: {error!r}",
-                f"mend or remove the package {point.dist.name if point.dist else '?'}",
+                f"repair or remove the package {point.dist.name if point.dist else '?'}",
             ) from error
         if not isinstance(stage, Stage) or stage.name in {*stages, "manifest", "dataset"}:
             raise BuildError(
-                f"the entry point {point.name} ({point.value}) is no Stage with a name of its own",
-                "see docs/extending.md: it names a pipeline.stage.Stage",
+                f"the entry point {point.name} ({point.value}) is not a Stage with a unique name",
+                "it must name a pipeline.stage.Stage; see docs/extending.md",
             )
         stages[stage.name] = stage
     return stages
@@ -55,11 +55,11 @@ def _all_stages() -> dict[str, Stage]:
 STAGES: dict[str, Stage] = _all_stages()
 
 STEPS = ("manifest", *STAGES, "dataset", "train", "report")
-"""Every step of the DAG, in the order that data takes."""
+"""Every step of the DAG, in the order of the data."""
 
 
 def extractors(slot: str) -> dict[str, Stage]:
-    """Return the stages that can fill a slot, by the name that ``features`` calls them."""
+    """Return the stages that can fill a slot, by their name in ``features``."""
     return {
         stage.feature.extractor: stage
         for stage in STAGES.values()
@@ -74,12 +74,12 @@ def slots(config: Config) -> dict[str, Stage]:
 
 
 def wanted(config: Config) -> list[str]:
-    """Return the stages that the filled slots need, in the order data takes."""
+    """Return the stages that the filled slots need, in the order of the data."""
     return needed_for(stage.name for stage in slots(config).values())
 
 
 def stage_called(config: Config, name: str) -> Stage:
-    """Return the stage of a name, or the one in the slot of that name.
+    """Return the stage with a name, or the stage in the slot of that name.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def stage_called(config: Config, name: str) -> Stage:
 
 
 def needed_for(names: Iterable[str]) -> list[str]:
-    """Return the stages of these names and all whose files they need, in the order data takes."""
+    """Return the named stages and all stages whose files they need, in the order of the data."""
     waiting, found = [STAGES[name] for name in names], set()
     while waiting:
         stage = waiting.pop()
@@ -108,7 +108,7 @@ def needed_for(names: Iterable[str]) -> list[str]:
 
 
 def consumers(config: Config, stage: Stage) -> list[Stage]:
-    """Return the stages that read a stage's files, those that no slot needs left out."""
+    """Return the stages that read a stage's files, without those that no slot needs."""
     needed = wanted(config)
     readers = [other for other in STAGES.values() if stage in other.inputs]
     return [other for other in readers if other.name in needed] or readers

@@ -1,4 +1,4 @@
-# The configuration, the shards and what all rules share.
+# The configuration, the shards, and functions that all rules share.
 
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +14,12 @@ from snakemake.exceptions import WorkflowError
 
 
 class BuildStopped(WorkflowError):
-    """What the user has to mend; pipeline/commands/console.py prints its words alone."""
+    """A problem that the user must fix; pipeline/commands/console.py prints only its message."""
 
 
 @contextmanager
 def told_by_snakemake(where=""):
-    """Hand what the user has to mend to Snakemake, which ends with it."""
+    """Pass a problem that the user must fix to Snakemake, which ends with it."""
     try:
         yield
     except BuildError as error:
@@ -27,7 +27,7 @@ def told_by_snakemake(where=""):
 
 
 def say(words):
-    """Print a line for the user, through whatever prints Snakemake's messages."""
+    """Print a line for the user, through Snakemake's logger."""
     logger.info(words, extra={SAY: True})
 
 
@@ -51,7 +51,7 @@ wildcard_constraints:
 
 
 def settings_digest(step):
-    """A parameter that changes when a step's results would; asked when a job is planned."""
+    """A parameter that changes whenever a step's results would; computed when a job is planned."""
 
     def of_step(wildcards):
         with told_by_snakemake(f"stage {step}: "):
@@ -61,7 +61,7 @@ def settings_digest(step):
 
 
 def settings_of(step, record=None):
-    """A step's settings file, if it could be written: newer than what was made with others."""
+    """A step's settings file; newer than anything that was made with other settings."""
 
     def of_job(wildcards):
         own = record and Path(str(record).format(**dict(wildcards.items())))
@@ -100,23 +100,23 @@ def records(stage):
 
 
 def lasting_records(stages):
-    """The records of those stages whose files are there to stay."""
+    """The records of the stages whose files are kept."""
     return [records(stage) for stage in stages if not STAGES[stage].transient]
 
 
 def record_of(stage):
-    """The record that a job of a stage writes; a transient stage's goes with its files."""
+    """The record that a job writes; that of a transient stage is deleted with its files."""
     record = str(FILES.record(stage.name, "{shard}"))
     return temp(record) if stage.transient else record
 
 
 def job_threads(stage):
-    """Threads of each of a stage's jobs: one where there are jobs enough for all cores.
+    """Threads of each of a stage's jobs: one if there are enough jobs for all cores.
 
-    While a job loads its libraries it keeps one core busy, however many it has.
+    While a job loads its libraries, it uses only one core.
     """
     if not workflow.is_main_process or workflow.resource_settings.nodes is not None:
-        return stage.threads  # on a cluster a job has cores of its own
+        return stage.threads  # on a cluster, each job has its own cores
     cores = workflow.resource_settings.cores
     jobs = len(job_names(stage.name, SELECTED))
     return 1 if cores and jobs >= 4 * cores else stage.threads
@@ -131,7 +131,7 @@ def job_memory_of(stage):
     return of_job
 
 
-# targets that build one stage of all clips, or what is in a slot: snakemake --cores 8 stage_audio
+# targets that build one stage, or the stage in a slot, for all clips: snakemake stage_audio
 SLOTS = slots(CONFIG)
 for target, stage in {**{s.name: s for s in STAGES.values()}, **SLOTS}.items():
 
@@ -145,7 +145,7 @@ for target, stage in {**{s.name: s for s in STAGES.values()}, **SLOTS}.items():
 
 onstart:
     forget_stop(CONFIG)
-    # now and here, where there may be a network: not when the first of its jobs starts
+    # now, on the machine that plans and may have network, not when the first job starts
     with told_by_snakemake():
         START.check_ready(job.rule.name for job in workflow.dag.needrun_jobs())
 

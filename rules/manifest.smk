@@ -1,4 +1,4 @@
-# The label sheet and the media files become one table and the shards.
+# From the label sheet and the media files to one table and the shards.
 
 from pipeline.manifest.sheet import sheet_files
 

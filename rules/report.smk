@@ -1,4 +1,4 @@
-# The HTML page about the build, from its files alone, and its tables and figures one by one.
+# The HTML page about the build, made only from its files, and its tables and figures as files.
 # snakemake --report build.zip (or .html) packs them with their captions.
 
 

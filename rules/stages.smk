@@ -1,4 +1,4 @@
-# The per-clip stages: one rule each, from frames to the features, those of other packages too.
+# One rule per per-clip stage, from frames to features, including those of other packages.
 
 
 for stage in STAGES.values():

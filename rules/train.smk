@@ -1,4 +1,4 @@
-# One job per model and experiment: its seeds run side by side within the job's threads.
+# One job per model and experiment; its seeds run in parallel on the job's threads.
 from pipeline.train.experiments import job_memory, results_of, trained_experiments
 
 TRAINED = trained_experiments(CONFIG.train)

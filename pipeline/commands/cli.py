@@ -1,4 +1,4 @@
-"""chsims-build: the command line, a thin layer on Snakemake."""
+"""chsims-build: the command line, a thin layer over Snakemake."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from pipeline.stages import STAGES, STEPS, slots, stage_called
 EXAMPLES = """
 \b
 Examples:
-  chsims-build                                        the whole build of raw/
-  chsims-build --config config/demo.yaml              the whole build of the demo
-  chsims-build --stage audio                          one stage, and what it needs
+  chsims-build                                        build everything from raw/
+  chsims-build --config config/demo.yaml              build the demo
+  chsims-build --stage audio                          one stage and the stages it needs
   chsims-build --stage audio --set audio.f0=yin       with another setting
   chsims-build --stage faces --clip video_0001/0003   one clip (repeat for more)
-  chsims-build --stage text --force                   again, though nothing changed
-  chsims-build --dry-run                              say what would run
-  chsims-build status                                 clips done, stale, quarantined
+  chsims-build --stage text --force                   recompute although nothing changed
+  chsims-build --dry-run                              print what would run
+  chsims-build status                                 clips done, stale and in quarantine
   chsims-build doctor                                 check the machine first
-  chsims-build predict my.mp4 --text "太好了！"        the sentiments of one clip
+  chsims-build predict my.mp4 --text "太好了！"        predict the sentiment of one clip
 """
 
 
 def friendly(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Print errors meant for the person at the keyboard as a message, not as a traceback."""
+    """Print errors meant for the user as a message, not as a traceback."""
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -71,7 +71,7 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="FILE",
             multiple=True,
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="Config file with differences from config/config.yaml; later ones win.",
+            help="Config file with the differences from config/config.yaml; later files win.",
         ),
     ):
         command = option(command)
@@ -81,13 +81,13 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def values_of(
     context: click.Context, files: tuple[Path, ...], assignments: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Merge the options given before and after a subcommand's name."""
+    """Merge the options before and after a subcommand's name."""
     earlier = context.obj or ((), ())
     return read_values((*earlier[0], *files), (*earlier[1], *assignments))
 
 
 def not_empty(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """Refuse a transcript without words, as the build does (rule `transcript`)."""
+    """Refuse an empty transcript, as the build does (rule `transcript`)."""
     if value is None:
         return None
     if not value.strip():
@@ -107,24 +107,24 @@ def not_empty(context: click.Context, option: click.Parameter, value: str | None
     "stages",
     multiple=True,
     type=click.Choice(list(dict.fromkeys([*STEPS, *MODALITIES]))),
-    help="Build only this stage, or what is in this slot, and what it needs; repeat for more.",
+    help="Build only this stage (or the one in this slot) and what it needs; repeat for more.",
 )
 @click.option(
     "--clip",
     "clips",
     multiple=True,
     metavar="VIDEO/CLIP",
-    help="Only this clip, for the stages from frames to text; repeat for more.",
+    help="Build only this clip; for stages that work clip by clip; repeat for more.",
 )
-@click.option("--cores", type=click.IntRange(1), help="Cores to use; without it, all there are.")
-@click.option("--force", is_flag=True, help="Compute the stages again though nothing changed.")
-@click.option("-n", "--dry-run", is_flag=True, help="Say which jobs would run, and run none.")
+@click.option("--cores", type=click.IntRange(1), help="Number of cores to use.  [default: all]")
+@click.option("--force", is_flag=True, help="Recompute the stages although nothing changed.")
+@click.option("-n", "--dry-run", is_flag=True, help="Print which jobs would run, and run none.")
 @click.option(
     "--snakemake",
     "extra",
     multiple=True,
     metavar="OPTION",
-    help="Hand an option to Snakemake, e.g. --snakemake=--profile=profiles/slurm.",
+    help="Pass an option to Snakemake, e.g. --snakemake=--profile=profiles/slurm.",
 )
 @click.pass_context
 @friendly
@@ -139,17 +139,17 @@ def main(
     dry_run: bool,
     extra: tuple[str, ...],
 ) -> None:
-    """Raw video clips in; a CH-SIMS-style dataset, trained models and a report out.
+    """Turn raw video clips into a CH-SIMS-style dataset, trained models and a report.
 
-    Without --stage the whole build runs. Whatever is up to date is left alone; a build that
-    was stopped goes on where it stopped when the same command is given again.
+    Without --stage, everything is built. What is up to date is not recomputed, and an
+    interrupted build resumes when you repeat the command.
     """
     bound_threads()
     context.obj = (files, assignments)
     if context.invoked_subcommand is not None:
         if stages or clips or force or dry_run or extra or cores:
             raise BuildError(
-                f"chsims-build {context.invoked_subcommand} builds nothing itself",
+                f"chsims-build {context.invoked_subcommand} does not build anything",
                 "leave out --stage, --clip, --cores, --force, --dry-run and --snakemake",
             )
         return
@@ -177,21 +177,21 @@ def _check_run(stages: tuple[str, ...], clips: tuple[str, ...], force: bool) -> 
         )
     if clips and not stages:
         raise BuildError(
-            "--clip goes with a stage that works clip by clip", f"add --stage {'|'.join(STAGES)}"
+            "--clip needs a stage that works clip by clip", f"add --stage {'|'.join(STAGES)}"
         )
     if force and not stages:
-        raise BuildError("--force needs to know which stage to compute again", "add --stage NAME")
+        raise BuildError("--force needs the stage that is to be recomputed", "add --stage NAME")
 
 
 @main.command()
 @config_options
-@click.option("--quarantine", is_flag=True, help="List every clip in quarantine with its reason.")
+@click.option("--quarantine", is_flag=True, help="List every clip in quarantine, with the reason.")
 @click.pass_context
 @friendly
 def status(
     context: click.Context, files: tuple[Path, ...], assignments: tuple[str, ...], quarantine: bool
 ) -> None:
-    """Show the stages by clips done, stale and in quarantine."""
+    """Show how many clips of each stage are done, stale and in quarantine."""
     from pipeline.commands.status import print_status
 
     config = make_config(values_of(context, files, assignments))
@@ -206,7 +206,7 @@ def status(
 def doctor(
     context: click.Context, files: tuple[Path, ...], assignments: tuple[str, ...], openface: bool
 ) -> None:
-    """Check the machine, the models and the corpus before hours are spent."""
+    """Check the machine, the models and the corpus before a long build."""
     from pipeline.commands.doctor import examine, print_checks
 
     config = make_config(values_of(context, files, assignments))
@@ -220,13 +220,13 @@ def doctor(
 @click.pass_context
 @friendly
 def report(context: click.Context, files: tuple[Path, ...], assignments: tuple[str, ...]) -> None:
-    """Write the report again from the files there are, also of a half-finished build."""
+    """Rewrite the report from the existing files, also for an unfinished build."""
     from pipeline.report.build import build_report
 
     config: Config = make_config(values_of(context, files, assignments))
     if not config.layout.manifest.is_file():
         raise BuildError(
-            f"{config.processed}: nothing is built there yet, so there is nothing to report",
+            f"{config.processed}: nothing has been built there yet",
             "build first: chsims-build; or name the build's folder: --set processed=FOLDER",
         )
     click.echo(build_report(config))
@@ -236,11 +236,11 @@ def report(context: click.Context, files: tuple[Path, ...], assignments: tuple[s
 @config_options
 @click.argument("clip", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--text", callback=not_empty, help="The clip's transcript.")
-@click.option("--model", default="mlf_dnn", show_default=True, help="One of the trained models.")
+@click.option("--model", default="mlf_dnn", show_default=True, help="The trained model to use.")
 @click.option(
     "--openface-csv",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The clip's OpenFace CSV, when openface.runtime is import.",
+    help="The clip's OpenFace CSV, if openface.runtime is import.",
 )
 @click.pass_context
 @friendly
@@ -253,7 +253,7 @@ def predict(
     model: str,
     openface_csv: Path | None,
 ) -> None:
-    """Extract CLIP and print the sentiments that a trained model gives it.
+    """Extract the features of CLIP and print the sentiments that a trained model predicts.
 
     \b
     Example:
@@ -275,7 +275,7 @@ def predict(
 def show_config(
     context: click.Context, files: tuple[Path, ...], assignments: tuple[str, ...]
 ) -> None:
-    """Print the configuration in force, every key with its help."""
+    """Print the effective configuration, every key with its help."""
     from pipeline.commands.config_reference import as_yaml
 
     click.echo(as_yaml(make_config(values_of(context, files, assignments))), nl=False)

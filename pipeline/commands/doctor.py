@@ -1,4 +1,4 @@
-"""chsims-build doctor: is this machine ready for this build, and if not, what to do."""
+"""chsims-build doctor: check whether this machine is ready for a build, and say what is missing."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from pipeline.train.experiments import job_memory, trained_experiments, weights_
 from pipeline.train.registry import MODELS
 
 MB_PER_SECOND = 0.85
-"""Feature files of one second of clip: 30 crops of 20 kB, 709 and 714 columns, audio, text."""
+"""Feature files per second of clip: 30 crops of 20 kB, 709 and 714 columns, audio, text."""
 
 MEAN_SECONDS = 3.67
-"""Mean length of a CH-SIMS clip (paper, Table 1), for the estimate before anything is probed."""
+"""Mean length of a CH-SIMS clip (paper, Table 1), for the estimate before any clip is probed."""
 
 
 def examine(config: Config, *, with_openface: bool = False) -> list[Check]:
@@ -33,7 +33,7 @@ def examine(config: Config, *, with_openface: bool = False) -> list[Check]:
     Parameters
     ----------
     config : Config
-        The build to check for.
+        The configuration of the build.
     with_openface : bool
         Also run OpenFace on a packaged face clip, through the configured runtime.
     """
@@ -102,7 +102,7 @@ def _corpus(config: Config) -> Check:
         "corpus",
         ok=False,
         found=f"{found}; none for {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}",
-        remedy=f"put the files below {config.raw}, or let the build quarantine these clips",
+        remedy=f"put the files into {config.raw}, or let the build quarantine these clips",
     )
 
 
@@ -143,10 +143,10 @@ def _cores() -> Check:
 
 
 def _training(config: Config) -> Check:
-    """Hold the largest training job against the machine's memory."""
+    """Compare the largest training job with the machine's memory."""
     models = {m for names in trained_experiments(config.train).values() for m in names}
     if not models:
-        return Check("training", ok=None, found="nothing is to be trained")
+        return Check("training", ok=None, found="no model to train")
     threads = min(available_cores(), len(config.train.seeds))
     needed, model = max((job_memory(m, threads) / 1000, m) for m in models)
     memory = _memory_gb()
@@ -155,12 +155,13 @@ def _training(config: Config) -> Check:
         return Check("training", ok=True, found=found)
     fitting = [t for t in range(1, threads) if job_memory(model, t) / 1000 <= memory]
     remedy = (
-        "let fewer seeds train at a time: --snakemake=--set-threads "
-        f"--snakemake=train={max(fitting)}"
+        f"train fewer seeds at once: --snakemake=--set-threads --snakemake=train={max(fitting)}"
         if fitting
         else f"leave {model} out: --set train.models=[...]"
     )
-    return Check("training", ok=False, found=f"{found}, here are {memory:.0f}", remedy=remedy)
+    return Check(
+        "training", ok=False, found=f"{found}; this machine has {memory:.0f} GB", remedy=remedy
+    )
 
 
 def _memory_gb() -> float:
@@ -180,7 +181,7 @@ def _gpu(config: Config) -> Check:
     return Check(
         "gpu",
         ok=False,
-        found="there is one, but torch cannot use it",
+        found="torch cannot use it",
         remedy="update the NVIDIA driver, or set faces.device, text.device, train.device to cpu",
     )
 
@@ -190,18 +191,18 @@ def _text_model(config: Config) -> Check:
     from pipeline.text.source import DEMO, find_model, label
 
     if config.text.model == DEMO:
-        return Check("text model", ok=None, found="demo: untrained, its features mean nothing")
+        return Check("text model", ok=None, found="demo: untrained, its features are meaningless")
     load_text_model(config.text)
     found = f"{label(config.text)}, in {find_model(config.text).folder}"
     return Check("text model", ok=True, found=found)
 
 
 def _ready(config: Config, stage: Stage) -> Check | None:
-    """Ask a stage that says what it needs whether that is on this machine."""
+    """Check that what a stage needs is on this machine."""
     if stage.ready is None:
         return None
     stage.ready(config)
-    return Check(stage.name, ok=True, found="what it needs is there")
+    return Check(stage.name, ok=True, found="everything it needs is available")
 
 
 def _openface_runtime(config: Config) -> Check:
@@ -213,11 +214,11 @@ def _openface_runtime(config: Config) -> Check:
 
     selection = select_runtime(config.openface)
     found = f"{selection.found.description}; {selection.reason}"
-    return Check("openface", ok=True, found=f"{found} (try it: doctor --openface)")
+    return Check("openface", ok=True, found=f"{found} (to test it: doctor --openface)")
 
 
 def print_checks(checks: list[Check]) -> None:
-    """Print one line a check, with the remedy below what is not right."""
+    """Print one line per check, with the remedy below each problem."""
     from rich.console import Console
     from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""``chsims-build doctor --openface``: does OpenFace work, from the image to the last column?"""
+"""``chsims-build doctor --openface``: check OpenFace, from the image to the last column."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DOCS = "see docs/openface.md, 'When it does not work'"
 
 
 def check_openface(config: Config) -> list[Check]:
-    """Run OpenFace on a packaged face clip, or look at the CSVs that would be imported.
+    """Run OpenFace on a packaged face clip, or check the CSVs that would be imported.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def check_openface(config: Config) -> list[Check]:
     Returns
     -------
     list of Check
-        The runtime, the image's digest, and the 714 columns; it ends at the first failure.
+        The runtime, the image's digest and the 714 columns, up to the first failure.
     """
     settings = config.openface
     if settings.runtime == "import":
@@ -54,7 +54,7 @@ def check_openface(config: Config) -> list[Check]:
 
 
 def packaged_faces() -> list[bytes]:
-    """Return the packaged face clip: a few JPEGs of 224 px, made from the demo's portrait."""
+    """Return the packaged face clip: six JPEGs of 224 px, made from the demo's portrait."""
     folder = files("pipeline.openface") / "data"
     faces = sorted((file for file in folder.iterdir()), key=lambda file: file.name)
     return [file.read_bytes() for file in faces if file.name.endswith(".jpg")]
@@ -65,7 +65,7 @@ def _check_digest(selection: Selection) -> Check:
     return Check(
         "OpenFace image pinned",
         None,
-        "the configuration names no digest, so another image of this name would pass unnoticed",
+        "the configuration has no digest, so a different image of this name would go unnoticed",
         f"set openface.digest: {digest}",
     )
 
@@ -78,7 +78,7 @@ def _check_clip(settings: OpenFaceSettings, work: Path) -> Check:
     except BuildError as error:
         return Check(name, False, error.problem, error.remedy or _DOCS)
     except ClipError as error:
-        return Check(name, False, error.reason, f"OpenFace fails on a plain face: {_DOCS}")
+        return Check(name, False, error.reason, f"OpenFace fails on an ordinary face: {_DOCS}")
     seconds = time.monotonic() - started
     table = features.arrays["table"]
     tracked = int(table[:, SUCCESS].sum())
@@ -88,7 +88,10 @@ def _check_clip(settings: OpenFaceSettings, work: Path) -> Check:
     )
     if tracked == 0:
         return Check(
-            name, False, found, f"OpenFace runs but tracks no face: are its models whole? {_DOCS}"
+            name,
+            False,
+            found,
+            f"OpenFace runs but tracks no face: are its models complete? {_DOCS}",
         )
     return Check(name, True, found)
 

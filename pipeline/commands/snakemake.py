@@ -1,4 +1,4 @@
-"""Calling Snakemake: the same DAG and the same files as ``snakemake --cores 8 all``."""
+"""Running Snakemake: the same DAG and the same files as ``snakemake --cores 8 all``."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from pipeline.store.files import digest, write_json
 from pipeline.terminal import tell
 
 _PATIENCE = 3
-"""The third Ctrl-C does not wait any more."""
+"""At this many Ctrl-C, jobs are killed instead of waited for."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of Snakemake.
+    """One run of Snakemake.
 
     Parameters
     ----------
     values : dict
         Nested settings that differ from config/config.yaml.
     cores : int
-        Cores the build may use.
+        Number of cores that the build may use.
     stages : tuple of str
-        Stages to build with what they need; without any, the whole build.
+        Stages to build, with the stages they need; if empty, everything.
     dry_run : bool
-        Only say what would run.
+        Only print what would run.
     extra : tuple of str
         Further options for Snakemake.
     """
@@ -71,9 +71,9 @@ class Call:
 
 
 def _config_file(values: dict[str, Any]) -> Path:
-    """Write settings into a file named by its content, for Snakemake and its jobs anywhere.
+    """Write settings to a file named after its content, for Snakemake and its jobs.
 
-    Snakemake's ``--config`` would make words of numbers that stand deep inside a value.
+    Snakemake's ``--config`` would turn numbers in nested values into strings.
     """
     path = Path(".snakemake") / "chsims-build" / f"{digest(values)[:16]}.json"
     if not path.is_file():
@@ -97,7 +97,7 @@ def find_snakefile() -> Path:
         if (folder / "Snakefile").is_file() and (folder / "rules").is_dir():
             return folder / "Snakefile"
     raise BuildError(
-        "no Snakefile here, and none beside the installed package",
+        "no Snakefile here, and none next to the installed package",
         "run chsims-build in the project's folder (where Snakefile and rules/ are)",
     )
 
@@ -105,8 +105,8 @@ def find_snakefile() -> Path:
 def run(call: Call, config: Config) -> int:
     """Run Snakemake and return its exit status, with progress bars on a terminal.
 
-    Ctrl-C, or an end that is asked for in another way, is handed on to Snakemake and its jobs,
-    and their end is waited for.
+    Ctrl-C and other requests to end are passed on to Snakemake and its jobs, and this process
+    waits for them.
     """
     if sys.stderr.isatty() and not call.dry_run:
         return _run_with_bars(call, config)
@@ -118,7 +118,7 @@ def run(call: Call, config: Config) -> int:
 
 
 class _Handover:
-    """Hands the signals that end a program on to another program and all it has started."""
+    """Passes the signals that end a program on to another process group."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.group = process.pid
@@ -132,25 +132,25 @@ class _Handover:
         with suppress(ProcessLookupError):
             os.killpg(self.group, signal.SIGINT if self.times < _PATIENCE else signal.SIGKILL)
         if self.times == 1:
-            tell("stopping: the same command goes on from here")
+            tell("stopping: repeat the command to resume from here")
 
     def status(self, status: int) -> int:
-        """Return the exit status: by custom 130 where the end was asked for."""
+        """Return the exit status: 130 by convention if the user ended the build."""
         if self.times:
             return 130
         if status < 0:
             name = signal.Signals(-status).name
             tell(
                 f"error: the build was ended by {name}\n"
-                "  -> run the same command again, it goes on from here; if memory ran out "
-                "(SIGKILL), with fewer --cores"
+                "  -> repeat the command to resume from here; if memory ran out (SIGKILL), use "
+                "fewer --cores"
             )
             return 128 - status
         return status
 
 
 def _started(call: Call, **options: Any) -> tuple[subprocess.Popen[str], _Handover]:
-    """Start Snakemake in a process group of its own, so that its jobs can be reached too."""
+    """Start Snakemake in its own process group, so that signals reach its jobs, too."""
     process = subprocess.Popen(
         call.command(),
         stdin=subprocess.DEVNULL,
@@ -203,7 +203,7 @@ def _echo(process: subprocess.Popen[str], console: Any) -> None:
 
 
 def clips_done(logs: Path) -> dict[str, tuple[int, int]]:
-    """Return for each stage how many clips its jobs have computed, and how many they will."""
+    """Return, for each stage, how many clips its jobs have computed, and how many in total."""
     found: dict[str, tuple[int, int]] = {}
     for stage in STAGES:
         counts = [_count(path) for path in sorted(logs.glob(f"{stage}/*.progress"))]
@@ -216,5 +216,5 @@ def _count(path: Path) -> tuple[int, int]:
     try:
         done, total = path.read_text("utf-8").split()
         return int(done), int(total)
-    except (OSError, ValueError):  # it is being written at this moment
+    except (OSError, ValueError):  # it is being written
         return 0, 0

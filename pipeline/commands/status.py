@@ -1,4 +1,4 @@
-"""chsims-build status: how far each stage is, by clips; reads headers only, no torch."""
+"""chsims-build status: the progress of each stage in clips. Reads file headers only, no torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.workflow.settings_files import changed_settings
 
 @dataclass(frozen=True)
 class StageStatus:
-    """How the clips of one stage stand."""
+    """How many clips of one stage are done, stale and in quarantine."""
 
     stage: str
     done: int
@@ -36,14 +36,14 @@ def clips_of(config: Config) -> list[Clip]:
 
 
 def stage_status(config: Config, clips: list[Clip]) -> Iterator[StageStatus]:
-    """Yield the standing of each per-clip stage that a slot needs, in the order data takes."""
+    """Yield the status of each per-clip stage that a slot needs, in the order of the data."""
     build = Build.of(config)
     problems: dict[str, str] = {}
     for stage in (STAGES[name] for name in wanted(config)):
         problem = next((problems[s.name] for s in stage.inputs if s.name in problems), "")
         try:
             steps = [] if problem else plan(build, stage, clips)
-        except BuildError as error:  # e.g. no OpenFace on this machine: its key is unknown
+        except BuildError as error:  # e.g. no OpenFace on this machine, so the key is unknown
             problem = str(error)
         if problem:
             problems[stage.name] = problem
@@ -55,18 +55,18 @@ def stage_status(config: Config, clips: list[Clip]) -> Iterator[StageStatus]:
 
 
 def clips_due(config: Config, stages: Sequence[str] = ()) -> str:
-    """Say how many clips each stage would compute, of those that the manifest knows now.
+    """Say how many clips each stage would compute, of those in the current manifest.
 
     Parameters
     ----------
     config : Config
-        Its ``run`` names the clips asked for (without any: all) and the stages to compute again.
+        Its ``run`` names the requested clips (if empty, all) and the stages to recompute.
     stages : sequence of str
-        The stages asked for; without any, all.
+        The requested stages; if empty, all.
     """
     clips, asked = clips_of(config), set(config.run.clips)
     if not clips:
-        return "no manifest yet: how many clips each stage has to compute is known after it"
+        return "no manifest yet: the number of clips to compute is known once it is built"
     clips = [clip for clip in clips if not asked or clip.clip in asked]
     needed = _needed(config, stages)
     due = []
@@ -77,14 +77,14 @@ def clips_due(config: Config, stages: Sequence[str] = ()) -> str:
 
 
 def _needed(config: Config, stages: Sequence[str]) -> set[str]:
-    """Return the per-clip stages that the given ones need, themselves among them."""
+    """Return the per-clip stages that the given ones need, including themselves."""
     if not stages or set(stages) - set(STAGES) - {"manifest"}:
         return set(wanted(config))
     return set(needed_for(name for name in stages if name in STAGES))
 
 
 def manifest_quarantine(config: Config) -> list[QuarantineEntry]:
-    """Return the clips the manifest left out."""
+    """Return the clips that the manifest left out."""
     path = config.layout.manifest_quarantine
     return read_entries(path) if path.is_file() else []
 
@@ -97,7 +97,7 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
     console = Console()
     if not config.layout.manifest.is_file():
         console.print(
-            f"{config.processed}: nothing is built yet; start with chsims-build --dry-run"
+            f"{config.processed}: nothing has been built yet; start with chsims-build --dry-run"
         )
         return
     table = Table("stage", "done", "stale", "quarantined", title=str(config.processed))
@@ -131,7 +131,7 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
 
 
 def print_prediction(config: Config, sentiments: dict[str, tuple[float, float]]) -> None:
-    """Print the sentiments a model gives to a clip, from -1 (negative) to 1 (positive)."""
+    """Print the sentiments that a model predicts, from -1 (negative) to 1 (positive)."""
     from rich.console import Console
     from rich.table import Table
 
@@ -142,11 +142,11 @@ def print_prediction(config: Config, sentiments: dict[str, tuple[float, float]])
     console = Console()
     console.print(table)
     if config.text.model == "demo":
-        console.print("untrained text model: demo only; these numbers mean nothing")
+        console.print("untrained text model: demo only; these numbers are meaningless")
 
 
 def _products(config: Config) -> Iterator[str]:
-    """Say of each product whether it is there and up to date."""
+    """Say for each product whether it exists and is up to date."""
     layout = config.layout
     deciding = ["manifest", *wanted(config), "dataset", "train", "report"]
     built = any(product.is_file() for product in products(layout))
@@ -159,7 +159,7 @@ def _products(config: Config) -> Iterator[str]:
         size = f"{path}: {path.stat().st_size / 1e6:.1f} MB"
         others = [s for s in deciding[: deciding.index(last[path]) + 1] if s in changed]
         if is_outdated(layout, path):
-            yield f"{size}, of an earlier build (chsims-build brings it up to date)"
+            yield f"{size}, from an earlier build (chsims-build updates it)"
         elif others:
             yield f"{size}, made with other settings of {', '.join(others)}"
         else:

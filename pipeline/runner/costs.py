@@ -1,4 +1,4 @@
-"""What each job cost: a line on the console, a line in ``logs/runs.jsonl`` for the report."""
+"""The cost of each job: a line on the console, and one in ``logs/runs.jsonl`` for the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which jobs a stage has and which shards each handles; quick, for the rules."""
+"""Which jobs a stage has, and which shards each one handles; fast, for the rules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def shard_names(config: Config) -> list[str]:
 
 
 def job_names(stage: str, shards: Sequence[str]) -> list[str]:
-    """Return the names of a stage's jobs and of their records: each that of its first shard."""
+    """Return the names of a stage's jobs and records: each is named after its first shard."""
     return list(shards[:: STAGES[stage].job_shards])
 
 
@@ -38,7 +38,7 @@ def shards_of_job(stage: str, job: str, shards: Sequence[str]) -> list[str]:
 
 
 def selection_name(config: Config) -> str:
-    """Return the name of the shard that holds only the clips asked for (``--clip``)."""
+    """Return the name of the shard with only the requested clips (``--clip``)."""
     return f"clips-{digest(sorted(config.run.clips))[:8]}"
 
 

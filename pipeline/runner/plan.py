@@ -1,4 +1,4 @@
-"""What there is to do for each clip of a stage: nothing, compute it, or leave it out."""
+"""What to do with each clip of a stage: nothing, compute it, or leave it out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ State = Literal["done", "stale", "quarantined"]
 
 @dataclass(frozen=True)
 class Step:
-    """One clip's standing in one stage."""
+    """The state of one clip in one stage."""
 
     clip: Clip
     key: str
@@ -25,7 +25,7 @@ class Step:
 
 
 def known_failure(build: Build, stage: Stage, clip: Clip, key: str) -> QuarantineEntry | None:
-    """Return why a clip already failed here or earlier with these very inputs, or None."""
+    """Return why a clip has already failed with these inputs, here or in an earlier stage."""
     for earlier in stage.inputs:
         found = known_failure(build, earlier, clip, build.key(earlier, clip))
         if found is not None:
@@ -39,8 +39,8 @@ def known_failure(build: Build, stage: Stage, clip: Clip, key: str) -> Quarantin
 def plan(build: Build, stage: Stage, clips: Iterable[Clip]) -> list[Step]:
     """Decide for each clip whether it is done, must be computed, or is in quarantine.
 
-    A clip of a transient stage counts as done when every stage that reads it is done: its
-    file was only kept until then.
+    A clip of a transient stage counts as done if every stage that reads it is done, because its
+    file was kept only until then.
     """
     forced = stage.name in build.config.run.force
     return [_step(build, stage, clip, forced) for clip in clips]
@@ -59,7 +59,7 @@ def _step(build: Build, stage: Stage, clip: Clip, forced: bool) -> Step:
 
 
 def _wanted(build: Build, stage: Stage, clip: Clip) -> bool:
-    """Tell whether a later stage still has to read this clip, or the user keeps the files.
+    """Tell whether a later stage must still read this clip, or the user keeps the files.
 
     Stages that no slot needs do not count.
     """

@@ -1,4 +1,4 @@
-"""One job: a stage on its shards. What is up to date stays, the rest is computed."""
+"""One job: compute the stale clips of a stage's shards and write the job's record."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from pipeline.store.shards import read_shard
 from pipeline.terminal import tell
 
 TELL_SECONDS = 10
-"""A job says how far it is this often."""
+"""Interval between a job's progress messages."""
 
 ALIKE = 8
-"""So many clips, all of a job, with the same unexpected error are no accident of the clips."""
+"""If at least this many clips, and all clips of the job, fail with the same unexpected error, the
+clips are not the cause."""
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def run_stage(
     record : Path
         The record to write.
     threads : int
-        Processes that run beside each other.
+        Number of processes that run in parallel.
 
     Raises
     ------
@@ -78,7 +79,7 @@ def run_stage(
 
 
 def _stop_if_all_failed_alike(build: Build, stage: str, outcomes: list[Outcome]) -> None:
-    """Do not blame so many clips for what a setting or a library must have done."""
+    """Stop the build, and blame no clip, if a setting or a library must be the cause."""
     kinds = {outcome.reason.partition(":")[0] if outcome.detail else "" for outcome in outcomes}
     if len(outcomes) < ALIKE or len(kinds) > 1 or "" in kinds:
         return
@@ -86,7 +87,7 @@ def _stop_if_all_failed_alike(build: Build, stage: str, outcomes: list[Outcome])
         build.store.forget_failure(stage, outcome.step.clip.clip)
     raise BuildError(
         f"all {len(outcomes)} clips of this job failed in the same way: {outcomes[0].reason}",
-        f"check the settings of {stage}, and the job's log; these clips are not put in quarantine",
+        f"check the settings of {stage}, and the job's log; these clips are not quarantined",
     )
 
 
@@ -110,7 +111,7 @@ class Progress:
         self._count()
 
     def advance(self, outcome: Outcome) -> None:
-        """Count one clip, and log how it came out."""
+        """Count one clip, and log its outcome."""
         self.done += 1
         self._count()
         clip = outcome.step.clip.clip
@@ -123,7 +124,7 @@ class Progress:
             tell(f"{self.stage} {self.shard}: {self.done} of {self.total} clips")
 
     def close(self, seconds: float, quarantined: int) -> None:
-        """Say what the job did, and note what it cost."""
+        """Report what the job did, and record its cost."""
         note_run(self.layout, self.stage, self.shard, self.done, seconds)
         bad = f", {quarantined} in quarantine" if quarantined else ""
         clips = "1 clip" if self.done == 1 else f"{self.done} clips"

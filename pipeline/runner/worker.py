@@ -1,4 +1,4 @@
-"""What a worker process does: load, extract and store clips, and remember bad ones."""
+"""The work of a worker process: load, extract and store clips, and record failures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MACHINE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one clip came out: stored, or in quarantine with a reason."""
+    """The outcome of one clip: stored, or quarantined with a reason."""
 
     step: Step
     reason: str = ""
@@ -32,7 +32,7 @@ class Outcome:
 
 @dataclass
 class Worker:
-    """One stage's extractor in one process; it is made when the first clip arrives."""
+    """One stage's extractor in one process, created with the first clip."""
 
     build: Build
     stage: Stage
@@ -88,13 +88,13 @@ class Worker:
         return ClipError(found, remedy, passing=True)
 
     def _drop_inputs(self, step: Step) -> None:
-        """Remove the files of transient stages that no stage needs now."""
+        """Remove the files of transient stages that no stage needs any longer."""
         for earlier in self.stage.inputs:
             if earlier.transient and not earlier.kept(self.build.config):
                 self.build.store.discard(earlier.name, step.clip.clip, earlier.attachments)
 
     def _failed(self, step: Step, error: Exception) -> Outcome:
-        """Remember a bad clip; let an error of the machine stop the build."""
+        """Record a bad clip; let an error of the machine stop the build."""
         clip, stage = step.clip.clip, self.stage.name
         if isinstance(error, BuildError):
             raise error
@@ -103,7 +103,7 @@ class Worker:
         ):
             raise BuildError(
                 f"stage {stage}, clip {clip}: {str(error) or 'out of memory'}",
-                "free memory or disk space and run the same command again: it continues here",
+                "free memory or disk space and repeat the command to resume from here",
             ) from error
         passing = False
         if not (isinstance(error, ClipError) and error.passing):
@@ -113,16 +113,16 @@ class Worker:
             passing = error.passing
         else:
             reason = f"unexpected {type(error).__name__}: {error}"[:400]
-            remedy = "the job's log has the details; leave the clip out or report the fault"
+            remedy = "the job's log has the details; leave the clip out or report the error"
             detail = "".join(traceback.format_exception(error))
         self.build.store.write_failure(stage, clip, step.key, reason, remedy, passing=passing)
         return Outcome(step, reason, remedy, detail)
 
 
 def start_worker(build: Build, stage: Stage, threads: int) -> Callable[[list[Step]], list[Outcome]]:
-    """Prepare a fresh process, which ends with its parent, and return what works batches off."""
+    """Prepare a new process that ends with its parent; return the function that runs batches."""
     claim_numba_cache()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent alone decides when it stops
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # only its parent decides when it stops
     signal.signal(signal.SIGTERM, _leave)
     end_with_parent()
     return Worker(build, stage, threads).work

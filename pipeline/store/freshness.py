@@ -1,4 +1,4 @@
-"""Whether a product is still of the files that it was made from."""
+"""Whether a product is up to date with the files that it was made from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SMALL = 1_000_000
 
 
 def note_inputs(layout: Layout, outputs: Iterable[str], inputs: Iterable[str]) -> None:
-    """Remember what a job read, for each product that it wrote.
+    """Record what a job read, for each product that it wrote.
 
     Parameters
     ----------
@@ -30,15 +30,15 @@ def note_inputs(layout: Layout, outputs: Iterable[str], inputs: Iterable[str]) -
 
 
 def products(layout: Layout) -> tuple[Path, ...]:
-    """Return the files that a build is for."""
+    """Return the files that a build produces for the user."""
     return (layout.dataset, layout.result("table2"), layout.report)
 
 
 def is_outdated(layout: Layout, product: Path) -> bool:
-    """Tell whether a product is there, but no longer of the files that it was made from.
+    """Tell whether a product exists but is out of date.
 
-    What it was made from is what its job read when it ran, so that no list of inputs stands
-    here: a file that has changed or gone since, or that was itself made from one, counts.
+    It is out of date if a file that its job read has changed or disappeared since, or is a
+    product that is itself out of date.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def is_outdated(layout: Layout, product: Path) -> bool:
     try:
         noted: dict[str, Any] = dict(read_json(layout.read_by(product)))
     except (OSError, ValueError, TypeError):
-        return True  # nobody knows what it was made from
+        return True  # it is unknown what it was made from
     for name, before in noted.items():
         source = layout.root / name
         if not source.is_file() or _state(source) != before:
@@ -63,7 +63,7 @@ def is_outdated(layout: Layout, product: Path) -> bool:
 
 
 def _state(path: Path) -> str:
-    """Return what tells a file's content from another: its digest, or its size and time."""
+    """Return what identifies a file's content: its digest, or its size and time."""
     status = path.stat()
     if status.st_size <= _SMALL:
         return file_digest(path)

@@ -25,17 +25,17 @@ class Layout:
 
     @property
     def manifest_quarantine(self) -> Path:
-        """The clips that the manifest refused."""
+        """The clips that the manifest rejected."""
         return self.root / "manifest_quarantine.json"
 
     @property
     def manifest_cache(self) -> Path:
-        """Digests and probes of media files, remembered; may be deleted."""
+        """Cached digests and probes of media files; may be deleted."""
         return self.root / "manifest_cache.json"
 
     @property
     def votes(self) -> Path:
-        """Single votes, if the corpus has ``annotations.csv``."""
+        """Individual votes, if the corpus has ``annotations.csv``."""
         return self.root / "votes.parquet"
 
     @property
@@ -49,7 +49,7 @@ class Layout:
 
     @property
     def numbered_shards(self) -> list[Path]:
-        """The shard files of the whole corpus, in order; none of single clips (``--clip``)."""
+        """The shard files of the whole corpus, in order, without those of ``--clip``."""
         found = (path for path in self.shards.glob("*.json") if path.stem.isdigit())
         return sorted(found, key=lambda path: int(path.stem))
 
@@ -67,7 +67,7 @@ class Layout:
 
     @property
     def scratch(self) -> Path:
-        """Folder of files that live only as long as a job."""
+        """Folder of files that exist only while a job runs."""
         return self.root / "scratch"
 
     @property
@@ -77,7 +77,7 @@ class Layout:
 
     @property
     def quarantine(self) -> Path:
-        """The whole list of clips that were left out."""
+        """The complete list of clips that were left out."""
         return self.root / "quarantine.csv"
 
     @property
@@ -123,12 +123,12 @@ class Layout:
 
     @property
     def runs(self) -> Path:
-        """What each job cost, one JSON line per job."""
+        """The cost of each job, one JSON line per job."""
         return self.logs / "runs.jsonl"
 
     @property
     def verdict(self) -> Path:
-        """Mark of a build that did not lose too many clips."""
+        """Marks a build that did not lose too many clips."""
         return self.logs / "verdict.ok"
 
     @property
@@ -138,16 +138,16 @@ class Layout:
 
     @property
     def build_lock(self) -> Path:
-        """Lock of the build that is running."""
+        """Lock of the running build."""
         return self.logs / "build.lock"
 
     def read_by(self, product: Path) -> Path:
-        """Return the path of the note of what a product was made from."""
+        """Return the path of the file that lists what a product was made from."""
         name = product.relative_to(self.root).as_posix().replace("/", "_")
         return self.logs / "inputs" / f"{name}.json"
 
     def holds(self, path: Path) -> bool:
-        """Tell whether a file belongs to this build, not to one in a folder below it."""
+        """Tell whether a file belongs to this build, not to another one in a subfolder."""
         if not path.is_relative_to(self.root):
             return False
         first = path.relative_to(self.root).parts[:1]
@@ -164,4 +164,4 @@ OWN = {
         _HERE.logs,
     )
 }
-"""What lies directly in a build's folder, but for the stages' feature files."""
+"""Everything directly in a build's folder, except the stages' feature files."""

@@ -20,13 +20,13 @@ class QuarantineEntry:
     Parameters
     ----------
     clip : str
-        Its id, or what stands in its place on the sheet.
+        Its id, or the text in its place in the sheet.
     stage : str
-        Where it failed.
+        The stage that failed.
     reason : str
-        Why.
+        Why it failed.
     remedy : str
-        What a person can do about it.
+        What the user can do about it.
     """
 
     clip: str
@@ -36,7 +36,7 @@ class QuarantineEntry:
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> QuarantineEntry:
-        """Return the entry of a row of JSON or CSV; what it lacks is empty."""
+        """Return the entry of a row of JSON or CSV; missing fields are empty."""
         return cls(*(str(row.get(field.name) or "") for field in fields(cls)))
 
     def as_dict(self) -> dict[str, str]:
@@ -50,7 +50,7 @@ def read_entries(path: Path) -> list[QuarantineEntry]:
     Raises
     ------
     OSError, ValueError
-        If there is no such file, or it holds something else.
+        If there is no such file, or it is not such a list.
     """
     return [QuarantineEntry.of(row) for row in read_json(path)]
 
@@ -86,12 +86,12 @@ def write_quarantine(path: Path, entries: Iterable[QuarantineEntry]) -> None:
 
 
 def merged(entries: Iterable[QuarantineEntry]) -> list[QuarantineEntry]:
-    """Keep a clip's first entry: later stages carry earlier ones' entries along."""
+    """Keep each clip's first entry: later stages repeat the entries of earlier ones."""
     first: dict[str, QuarantineEntry] = {}
     unnamed: list[QuarantineEntry] = []
     for entry in entries:
         if entry.stage == "manifest":
-            unnamed.append(entry)  # unsafe ids may look alike; each line stays
+            unnamed.append(entry)  # unsafe ids may look alike, so every line stays
         else:
             first.setdefault(entry.clip, entry)
     return [*unnamed, *first.values()]

@@ -13,14 +13,14 @@ from pipeline.store.quarantine import QuarantineEntry
 
 @dataclass(frozen=True)
 class Record:
-    """What one job of a stage left behind.
+    """The result of one job of a stage.
 
     Parameters
     ----------
     clips : mapping of str to str
-        The key of each clip that it finished, now or earlier.
+        The key of each finished clip, computed now or earlier.
     quarantine : tuple of QuarantineEntry
-        The clips that it could not use, those of earlier stages included.
+        The clips that it could not use, including those of earlier stages.
     """
 
     clips: Mapping[str, str]
@@ -41,23 +41,23 @@ def read_record(path: Path) -> Record:
     OSError
         If there is no such file.
     ValueError
-        If it is no record.
+        If it is not a record.
     """
     try:
         values = read_json(path)
         entries = tuple(QuarantineEntry.of(row) for row in values["quarantine"])
         return Record(dict(values["clips"]), entries)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is no record of a job: {error!r}") from error
+        raise ValueError(f"{path} is not a record of a job: {error!r}") from error
 
 
 def read_finished(path: Path, stage: str) -> Record:
-    """Read the record of a job that must have run.
+    """Read the record of a job that must have finished.
 
     Raises
     ------
     BuildError
-        If it has not, or its record cannot be read.
+        If it has not finished, or its record cannot be read.
     """
     try:
         return read_record(path)

@@ -39,7 +39,7 @@ class Streams:
 
 @dataclass(frozen=True)
 class Clip:
-    """One utterance, as the shard files carry it.
+    """One utterance, as stored in the shard files.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The end of a build: too many clips lost or not, and the last words on the console."""
+"""The end of a build: the limit on lost clips, and the closing message."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pipeline.store.quarantine import read_quarantine
 
 
 def check_quarantine(config: Config) -> None:
-    """End the build with an error when more clips were lost than ``max_quarantined`` allows.
+    """End the build with an error if more clips were lost than ``max_quarantined`` allows.
 
     Raises
     ------
     BuildError
-        Naming the share, the limit and where the reasons are listed.
+        Names the share, the limit and the file with the reasons.
     """
     import pyarrow.parquet
 
@@ -25,16 +25,16 @@ def check_quarantine(config: Config) -> None:
     if share > config.max_quarantined:
         raise BuildError(
             f"{len(lost)} of {len(known)} clips ({share:.0%}) are in quarantine, more than "
-            f"max_quarantined = {config.max_quarantined:.0%}; the dataset and the report are made",
-            f"read the reasons in {path} or the report, mend the clips and build again, or "
+            f"max_quarantined = {config.max_quarantined:.0%}; dataset and report are written",
+            f"read the reasons in {path} or the report, repair the clips and build again, or "
             "raise the limit with --set max_quarantined=...",
         )
 
 
 def closing_words(config: Config) -> str:
-    """Return what a person reads last: what was built, what was lost, where the report is.
+    """Return the closing message: what was built, what was lost, where the report is.
 
-    Of single clips (``--clip``) the jobs have said all there is to say.
+    For single clips (``--clip``), the jobs have already said everything.
     """
     from pipeline.report.summary import summary_text
 
@@ -42,17 +42,19 @@ def closing_words(config: Config) -> str:
     stopped = config.layout.stopped
     if not stopped.is_file():
         return summary
-    words = stopped.read_text("utf-8").strip() or "a job whose reason found no room on the disk"
+    words = (
+        stopped.read_text("utf-8").strip() or "a job that could not write its reason to the disk"
+    )
     return f"{summary}\nThe build stopped in {words}\n"
 
 
 def forget_stop(config: Config) -> None:
-    """Forget why the build before this one stopped."""
+    """Forget why the previous build stopped."""
     config.layout.stopped.unlink(missing_ok=True)
 
 
 def note_stop(config: Config, where: str, error: BuildError) -> None:
-    """Leave the reason why the build stops for the end of the console's output."""
+    """Store the reason why the build stops for the closing message."""
     path = config.layout.stopped
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"{where}: {error}\n", "utf-8")

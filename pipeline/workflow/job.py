@@ -1,4 +1,4 @@
-"""What every Snakemake job starts with: its configuration, its log, bounded threads."""
+"""Job setup: every Snakemake job's configuration, log, thread limits and signals."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 def job(snakemake: Any) -> Iterator[Config]:
     """Run a job's body with its checked configuration.
 
-    Errors meant for the person at the keyboard end the job with their message, not with a
-    traceback; the message is also left in ``logs/stopped.txt`` for the end of the build.
+    Errors meant for the user end the job with a message, not with a traceback. The message is
+    also stored in ``logs/stopped.txt`` for the end of the build.
 
     Parameters
     ----------
     snakemake : object
-        What Snakemake gives to a ``script:``; its config, log and rule are read.
+        The object that Snakemake passes to a ``script:``.
     """
     bound_threads()
     config = make_config(snakemake.config)
@@ -55,7 +55,7 @@ def job(snakemake: Any) -> Iterator[Config]:
             raise
         _stop(config, snakemake.rule, _disk_error(error))
     note_inputs(config.layout, snakemake.output, snakemake.input)
-    if snakemake.rule not in STAGES:  # those say themselves how many clips they computed
+    if snakemake.rule not in STAGES:  # these report themselves how many clips they computed
         seconds = time.monotonic() - started
         name = " ".join([snakemake.rule, *snakemake.wildcards])
         tell(f"{name}: done ({seconds:.1f} s)")
@@ -78,7 +78,7 @@ def _log_into(path: Path) -> None:
 
 def _stop(config: Config, rule: str, error: BuildError) -> NoReturn:
     tell(f"\nERROR in {rule}: {error}\n")
-    with suppress(OSError):  # a full disk takes neither
+    with suppress(OSError):  # on a full disk, both fail
         logging.getLogger(__name__).error("%s", error)
         note_stop(config, rule, error)
     sys.exit(1)

@@ -1,4 +1,4 @@
-"""Who is at work on a build: one build at a time, and no lock outlives the process that took it."""
+"""Locks: one build at a time, and no lock outlives the process that holds it."""
 
 from __future__ import annotations
 
@@ -18,37 +18,38 @@ from pipeline.store.layout import Layout
 _SNAKEMAKE_LOCKS = Path(".snakemake") / "locks"
 
 _JOBS_END_SECONDS = 20
-"""So long a job may take to end after the build that it was of."""
+"""How long a job may take to end after its build."""
 
 _held: list[IO[str]] = []
-"""Open for as long as this process lives: the system lets go of the locks however it ends."""
+"""Open while this process lives: the system releases the locks however the process ends."""
 
 
 @atexit.register
 def let_go() -> None:
-    """Let go of all locks that this process holds."""
+    """Release all locks that this process holds."""
     while _held:
         _held.pop().close()
 
 
 def claim_build(config: Config) -> bool:
-    """Take the build's lock where nobody has it, and then remove the locks of dead builds.
+    """Acquire the build's lock if it is free, and then remove the locks of dead builds.
 
-    Snakemake's own lock is a file: after a kill or a power cut it stays, and keeps the next
-    build from going on. This lock is the system's (``flock``), which ends with its process.
-    Whoever gets it knows that no other build lives, so that Snakemake's locks on the same
-    files are left-overs. Where a build lives nothing is removed, and Snakemake refuses. Jobs
-    that a killed build has left behind are waited for: those on this machine end by themselves.
+    Snakemake's own lock is a file: after a kill or a power cut it stays and blocks the next
+    build. This lock belongs to the operating system (``flock``) and ends with its process. A
+    process that acquires it knows that no other build is running, so Snakemake's locks on the
+    same files are stale. While another build is running, nothing is removed, and Snakemake
+    refuses to start. Jobs left behind by a killed build are waited for; those on this machine end
+    by themselves.
 
     Returns
     -------
     bool
-        False where another build lives; what it works on must then be left alone.
+        False if another build is running; its files must then be left alone.
 
     Raises
     ------
     BuildError
-        If nothing can be written into the build's folder, or a job of an earlier build goes on.
+        If the build's folder is not writable, or a job of an earlier build is still running.
     """
     path = config.layout.build_lock
     try:
@@ -61,10 +62,10 @@ def claim_build(config: Config) -> bool:
         ) from error
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:  # another build has it
+    except BlockingIOError:  # another build holds it
         stream.close()
         return False
-    except OSError:  # this file system knows no locks: Snakemake's files have to serve
+    except OSError:  # this file system has no locks: Snakemake's lock files decide
         stream.close()
         return not _snakemakes_locks(config.layout)
     _sign(stream)
@@ -77,15 +78,15 @@ def claim_build(config: Config) -> bool:
 
 
 def claim_job(log: Path) -> None:
-    """Hold a job's lock, a file beside its log, for as long as the job and its workers live.
+    """Hold a job's lock, a file next to its log, while the job and its workers live.
 
-    The workers of a job that was killed may need a moment to end; they are waited for. The log
-    itself cannot be the lock: Snakemake removes it before a job starts.
+    The workers of a killed job may need a moment to end; they are waited for. The log itself
+    cannot be the lock: Snakemake deletes it before a job starts.
 
     Raises
     ------
     BuildError
-        If the same job is at work in another process.
+        If the same job is still running in another process.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     stream = log.with_suffix(".lock").open("a", encoding="utf-8")
@@ -99,7 +100,7 @@ def claim_job(log: Path) -> None:
 
 
 def _taken(stream: IO[Any], kind: int) -> bool:
-    """Take a file's lock unless another process has it; where there are no locks, nobody has."""
+    """Acquire a file's lock unless another process holds it; without locks, none does."""
     try:
         fcntl.flock(stream, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -110,14 +111,14 @@ def _taken(stream: IO[Any], kind: int) -> bool:
 
 
 def _sign(stream: IO[str]) -> None:
-    """Let a file begin with the process that holds it."""
+    """Write into a lock file which process holds it."""
     stream.truncate(0)
     stream.write(f"process {os.getpid()} on {socket.gethostname()} since {time.asctime()}\n")
     stream.flush()
 
 
 def _wait_for_jobs(layout: Layout) -> None:
-    """Wait until no job of an earlier build is at work."""
+    """Wait until no job of an earlier build is running."""
     deadline = time.monotonic() + _JOBS_END_SECONDS
     while held := [
         lock
@@ -139,13 +140,13 @@ def _still_at_work(lock: Path) -> BuildError:
     who = lock.read_text("utf-8", errors="replace")[:200].strip() or "a process"
     log = lock.with_suffix(".log")
     return BuildError(
-        f"a job of an earlier build is still at work: {who} (its log: {log})",
-        "wait until it has ended, or end it; then run the same command again",
+        f"a job of an earlier build is still running: {who} (its log: {log})",
+        "wait until it has ended, or end it; then repeat the command",
     )
 
 
 def _snakemakes_locks(layout: Layout) -> list[Path]:
-    """Return those of Snakemake's locks that are on this build's files."""
+    """Return Snakemake's locks on this build's files."""
     found = []
     for lock in _SNAKEMAKE_LOCKS.glob("*.lock"):
         with suppress(OSError):

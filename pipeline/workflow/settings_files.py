@@ -1,8 +1,8 @@
-"""Settings files: what each step of the DAG was told, as inputs that Snakemake compares by time.
+"""Settings files: everything that decides a step's result, as an input of its jobs.
 
-Snakemake knows a job's parameters only as long as its own notes (``.snakemake``) are there.
-A settings file is written when, and only when, it would say something else than before, so
-that a changed setting is seen without those notes too.
+Snakemake knows a job's parameters only while its own notes (``.snakemake``) exist. A settings file
+is rewritten only if its content changes, so a changed setting is detected without those notes,
+too.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ DECIDING_STEPS: dict[str, Told] = {
     "train": _train,
     "report": lambda config: {"settings": config.report.defining()},
 }
-"""What decides the result of each step, beside the files that it reads."""
+"""What decides the result of each step, apart from the files that it reads."""
 
 
 @dataclass(frozen=True)
 class Changed:
-    """A step whose settings file does not say what the step is told now."""
+    """A step whose settings file is out of date."""
 
     step: str
     content: Any
@@ -89,19 +89,19 @@ def changed_settings(
     steps: Iterable[str],
     told: Callable[[str], dict[str, Any]] | None = None,
 ) -> list[Changed]:
-    """Find the settings files that have to be written.
+    """Find the settings files that must be rewritten.
 
-    A step that cannot be told yet (its model or its program is missing) is left as it is:
-    the job that needs it says what is missing.
+    A step whose settings cannot be determined (its model or program is missing) is skipped; the
+    job that needs it reports what is missing.
 
     Parameters
     ----------
     config : Config
-        Names the build's folder.
+        The configuration; it names the build's folder.
     steps : iterable of str
-        The steps to look at.
+        The steps to check.
     told : callable, optional
-        Returns what `DECIDING_STEPS` says of a step, if that has been worked out already.
+        Returns the value of `DECIDING_STEPS` for a step, if it has been computed already.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def changed_settings(
             content = told(step) if told else DECIDING_STEPS[step](config)
         except BuildError:
             continue
-        content = json.loads(json.dumps(content))  # as it will be read: no tuples
+        content = json.loads(json.dumps(content))  # as it will be read back: no tuples
         before = _read(config.layout.settings(step))
         if before != content:
             changed.append(Changed(step, content, before is None))
@@ -122,13 +122,13 @@ def changed_settings(
 
 
 def write_settings(config: Config, changed: Iterable[Changed]) -> None:
-    """Bring the settings files of changed steps up to date."""
+    """Rewrite the settings files of changed steps."""
     for each in changed:
         write_json(config.layout.settings(each.step), each.content)
 
 
 def new_file() -> Path:
-    """Return a file newer than all others: a dry run's stand-in for what it has not done."""
+    """Return a file newer than all others: a dry run uses it instead of writing files."""
     path = Path(".snakemake") / "chsims-build" / "changed"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
@@ -163,7 +163,7 @@ def watched_fingerprint(config: Config, stage: Stage) -> str:
 
 
 def _fingerprint(root: Path, paths: Iterable[Path]) -> str:
-    """Name files as below `root`, so that the whole can be moved."""
+    """Digest file names relative to `root`, so that the folder can be moved."""
     files = []
     for path in paths:
         status = path.stat()

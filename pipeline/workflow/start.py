@@ -1,4 +1,4 @@
-"""What is settled before Snakemake plans its jobs, and what its rules ask afterwards."""
+"""What happens before Snakemake plans its jobs, and what its rules ask afterwards."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Start:
     shards : list of str
         The shards of the whole corpus.
     main : bool
-        This process plans the build; it is not one that runs a job.
+        Whether this process plans the build; False in a process that runs a job.
     dry_run : bool
         Nothing may be written.
     changed : list of Changed
@@ -59,7 +59,7 @@ class Start:
 
     @property
     def selected(self) -> list[str]:
-        """The shards that are built: all, or the one of the clips asked for."""
+        """The shards to build: all, or the one of the requested clips."""
         return [selection_name(self.config)] if self.config.run.clips else self.shards
 
     def told(self, step: str) -> dict[str, Any]:
@@ -140,9 +140,9 @@ def start(values: Mapping[str, Any], *, main: bool, dry_run: bool, say: Say) -> 
     values : mapping
         The configuration as Snakemake merged it.
     main : bool
-        This process plans the build; it is not one that runs a job.
+        Whether this process plans the build; False in a process that runs a job.
     dry_run : bool
-        Only find out what would be written.
+        Only determine what would be written.
     say : callable
         Prints a line for the user.
 

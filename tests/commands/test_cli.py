@@ -47,8 +47,8 @@ def test_the_help_teaches_by_example() -> None:
         (("--force",), "add --stage"),
         (("--stage", "audoi"), "audio"),
         (("--config", "no.yaml"), "no.yaml"),
-        (("--set", "raw=nowhere", "status"), "nothing is built yet"),
-        (("--cores", "2", "status"), "builds nothing itself"),
+        (("--set", "raw=nowhere", "status"), "nothing has been built yet"),
+        (("--cores", "2", "status"), "does not build anything"),
     ],
 )
 def test_a_wrong_call_says_what_to_do_instead(arguments: tuple[str, ...], words: str) -> None:
@@ -149,7 +149,9 @@ def test_the_doctor_holds_the_largest_training_against_the_memory(
     monkeypatch.setattr("pipeline.commands.doctor._memory_gb", lambda: 16.0)
     check = doctor._training(config)
     assert not check.ok
-    assert check.found == "the largest job (MTFN) needs about 25 GB of memory, here are 16"
+    assert (
+        check.found == "the largest job (MTFN) needs about 25 GB of memory; this machine has 16 GB"
+    )
     assert check.remedy.endswith("--snakemake=--set-threads --snakemake=train=3")
     monkeypatch.setattr("pipeline.commands.doctor._memory_gb", lambda: 6.0)
     assert "leave mtfn out" in doctor._training(config).remedy

@@ -125,7 +125,7 @@ def test_the_same_command_goes_on_after_any_end(corpus: Corpus, how: signal.Sign
     words, _ = build.communicate(timeout=60)
     if how != signal.SIGKILL:
         assert build.returncode == 130
-        assert "the same command goes on from here" in words
+        assert "repeat the command to resume from here" in words
         assert "Traceback" not in words
     time.sleep(0.5)
     stored = faces(corpus)
@@ -192,7 +192,7 @@ def test_a_job_left_behind_on_another_machine_is_not_run_into(corpus: Corpus) ->
         patch.setattr("pipeline.workflow.locks._JOBS_END_SECONDS", 0.5)
         with pytest.raises(BuildError, match=rf"process {os.getpid()} on .*faces/0000\.log"):
             claim_build(config)
-        with pytest.raises(BuildError, match="still at work"):
+        with pytest.raises(BuildError, match="still running"):
             claim_job(log)
     locks.let_go()
     assert claim_build(config)
