@@ -125,7 +125,7 @@ def test_a_changed_setting_is_seen_without_snakemakes_own_notes(corpus: Corpus) 
 
 
 def test_a_clip_computed_alone_with_another_setting_is_made_right_again(corpus: Corpus) -> None:
-    """The record of its shard does not hold any more, in whichever order the calls come."""
+    """The record of its shard is out of date, in whichever order the calls come."""
     settings = {"audio": {"f0": "zcr"}, "faces": {"margin": 0.1}}
     other = {"audio": {"f0": "zcr", "mfcc_htk": True}, "faces": {"margin": 0.1}}
     alone, clips = {"clips": ["video_1/0002"], "force": []}, len(corpus.rows)

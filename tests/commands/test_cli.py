@@ -101,7 +101,7 @@ def test_a_dry_run_counts_what_is_asked_for_and_sees_settings_without_notes(
     status, output = chsims(*call, *margin, "--stage", "faces", cwd=tmp_path)
     assert status == 0
     assert re.search(r"^faces +1$", output, re.MULTILINE)
-    assert "faces: its settings differ from the last build's" in output
+    assert "faces: settings or input files changed since the last build" in output
     assert "clips to compute: frames 30, faces 30 (of 30)" in output
     clip = ("--stage", "faces", "--clip", "video_0001/0003")
     status, output = chsims(*call, *margin, *clip, cwd=tmp_path)
