@@ -98,9 +98,20 @@ def _media(entry: dict[Any, Any]) -> str:
     size = f"{entry['width']:.0f}×{entry['height']:.0f} px" if entry["width"] > 0 else ""
     rate = f"{entry['fps']:.5g} frames/s" if entry["fps"] > 0 else ""
     sound = f"{entry['sample_rate'] / 1000:g} kHz" if entry["sample_rate"] > 0 else ""
-    named = [size, rate, entry["video_codec"], entry["audio_codec"], sound]
+    spans = [
+        _stream(entry, name, word) for name, word in (("video", "picture"), ("audio", "sound"))
+    ]
+    named = [size, rate, entry["video_codec"], entry["audio_codec"], sound, *spans]
     person = [entry[name] for name in ("speaker", "gender", "age")]
     return ", ".join(value for value in [*named, *person] if isinstance(value, str) and value)
+
+
+def _stream(entry: dict[Any, Any], name: str, word: str) -> str:
+    """Say from when to when a stream lasts on the clip's clock."""
+    start, seconds = (entry.get(f"{name}_{part}") for part in ("start", "seconds"))
+    if start is None or seconds is None or math.isnan(start + seconds):
+        return ""
+    return f"{word} from {start:.2f} to {start + seconds:.2f} s".replace("-", "−")
 
 
 def _info(build: Build, stage: str, clip: str) -> dict[str, Any] | None:

@@ -65,6 +65,7 @@ class _Packed:
     """What a stage gives to a clip's details."""
 
     span: tuple[float, float] | None = None
+    """Where its steps lie on the clip's clock, in seconds; None where they are no spans of time."""
     tracks: dict[str, Any] = field(default_factory=dict)
     more: dict[str, Any] = field(default_factory=dict)
 
@@ -98,7 +99,8 @@ def pack_clip(build: Build, clip: str, seconds: float | None, detail: Detail) ->
     -------
     dict
         ``seconds`` (the length of the scale), ``spans`` (start and end of each stage's steps on
-        it), ``tracks``, the film strip, the tokens, and ``absent`` (stages without a file).
+        it), ``tracks``, the film strip, the tokens, ``absent`` (stages without a file) and
+        ``empty`` (stages without a step, e.g. of a clip without sound).
     """
     packed: dict[str, Any] = {"spans": {}, "tracks": {}}
     for name, stage in build.stages.items():
@@ -113,8 +115,11 @@ def pack_clip(build: Build, clip: str, seconds: float | None, detail: Detail) ->
         except (BuildError, OSError, SafetensorError, KeyError, ValueError, TypeError):
             packed.setdefault("absent", []).append(name)
             continue
-        packed["tracks"] |= given.tracks
         packed |= given.more
+        if given.span is not None and given.span[0] == given.span[1]:
+            packed.setdefault("empty", []).append(name)
+        else:
+            packed["tracks"] |= given.tracks
         if given.span is not None:
             packed["spans"][name] = [round(moment, 4) for moment in given.span]
     ends = [end for _, end in packed["spans"].values()]
@@ -175,9 +180,10 @@ def _pack_faces(build: Build, clip: str, detail: Detail) -> _Packed:
             for t in frames
         ]
         faces = file.get_tensor("faces")
-    centre_x = (box[:, 0] + box[:, 2]) / 2 / info["width"]
-    centre_y = (box[:, 1] + box[:, 3]) / 2 / info["height"]
-    size = (box[:, 3] - box[:, 1]) / info["height"]
+    width, height = (info[side] or 1 for side in ("width", "height"))  # 0 without a picture
+    centre_x = (box[:, 0] + box[:, 2]) / 2 / width
+    centre_y = (box[:, 1] + box[:, 3]) / 2 / height
+    size = (box[:, 3] - box[:, 1]) / height
     tracks = resample(np.stack([centre_x, centre_y, size], axis=1), detail.columns)
     span = _span(info, total, info["fps"])
     return _Packed(
@@ -251,8 +257,12 @@ def _audio_tracks(build: Build) -> list[Track]:
 
 def _pack_audio(build: Build, clip: str, detail: Detail) -> _Packed:
     settings = build.made_with.audio
+    info = _info(build, "audio", clip)
+    rate = float(info.get("rate") or settings.sample_rate / settings.hop_length)
     with open_features(build, "audio", clip) as file:
         audio = file.get_tensor("audio").astype(np.float64)
+    if not len(audio):
+        return _Packed((0.0, 0.0))
     first, mfcc, chroma = audio[:, 0], audio[:, 1:21], audio[:, 21:33]
     if settings.f0 == "zcr":
         pitch, low, high = first, 0.0, 0.5
@@ -262,7 +272,7 @@ def _pack_audio(build: Build, clip: str, detail: Detail) -> _Packed:
     columns = detail.columns
     # row by row from the top of the picture: the highest coefficient and pitch class first
     return _Packed(
-        _span(_info(build, "audio", clip), len(audio), settings.sample_rate / settings.hop_length),
+        _span(info, len(audio), rate),
         {
             "pitch": [pack(resample(pitch, columns), low, high)],
             "mfcc": pack(resample(_standard(mfcc), columns).T[::-1], -2.5, 2.5),
@@ -298,6 +308,8 @@ def _pack_unknown(build: Build, stage: Stage, clip: str, detail: Detail) -> _Pac
         return _Packed()
     with open_features(build, stage.name, clip) as file:
         values = file.get_tensor(feature.array).astype(np.float64)
+    if not len(values):
+        return _Packed((0.0, 0.0))
     groups = np.array_split(_standard(values), min(_ROWS, values.shape[1]), axis=1)
     rows = np.stack([group.mean(axis=1) for group in groups], axis=1)
     rows = np.repeat(rows, -(-_ROWS // rows.shape[1]), axis=1)[:, :_ROWS]

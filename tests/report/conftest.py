@@ -24,6 +24,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Config:
         texts={0: HOSTILE, 1: "长" * 5000, 2: RIGHT_TO_LEFT},
         ids={4: "video_0001/a'b&c;d=e", 6: f"video_{'long' * 8}/clip_{'name' * 6}"},
         short_sound=(7,),
+        silent=(8,),
         warnings={5: [HOSTILE]},
         reasons={"video_0009/0001": HOSTILE},
     )

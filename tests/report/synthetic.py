@@ -52,6 +52,8 @@ class Corpus:
     """Labels M that clips get in turn; without any, they are drawn from the grid."""
     short_sound: Sequence[int] = ()
     """Clips whose sound lasts half as long as their picture."""
+    silent: Sequence[int] = ()
+    """Clips without sound."""
     template: bool = False
     """Write the same arrays for all clips, for large corpora."""
 
@@ -80,6 +82,8 @@ def write_build(root: Path, corpus: Corpus, **settings: Any) -> Config:
             given: dict[Any, Any] = dict(row)
             if stage == "audio" and place in corpus.short_sound:
                 given["duration"] /= 2
+            if stage == "audio" and place in corpus.silent:
+                given["duration"] = 0.0
             if not corpus.template or stage not in first:
                 first[stage] = _features(stage, given, place in corpus.blind, rng)
             store.write(stage, row["clip"], f"key-{stage}", first[stage])
@@ -130,7 +134,11 @@ def _manifest(corpus: Corpus, rng: np.random.Generator) -> pd.DataFrame:
                 "media": f"{clip}.mp4",
                 "media_digest": f"{place:064x}",
                 "size": 100_000,
-                "duration": round(float(rng.uniform(1.5, 6)), 3),
+                "duration": (duration := round(float(rng.uniform(1.5, 6)), 3)),
+                "video_start": 0.0,
+                "video_seconds": duration,
+                "audio_start": 0.25,
+                "audio_seconds": duration - 0.25,
                 "fps": 25.0,
                 "width": 320,
                 "height": 240,
@@ -236,8 +244,9 @@ def _audio(row: dict[Any, Any], frames: int, blind: bool, rng: np.random.Generat
     audio[:, 21:] = np.abs(np.sin(np.outer(time, np.arange(1, 13)) * 0.8))
     info = {
         "frames": steps,
+        "rate": 43.0,
         "seconds": row["duration"],
-        "voiced_share": round(float(voiced.mean()), 4),
+        "voiced_share": round(float(voiced.mean()), 4) if steps else None,
         "loudness_db": -22.5,
     }
     return Features({"audio": audio}, info)

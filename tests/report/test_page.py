@@ -157,6 +157,17 @@ def test_the_colours_follow_the_system_and_the_buttons(opened: Browser) -> None:
     assert opened.run(background) == dark
 
 
+def test_a_clip_without_sound_says_so_in_place_of_tracks(opened: Browser) -> None:
+    choose(opened, "search", "video_0001/0009")
+    opened.run("document.querySelector('.opener').click()")
+    sheet = opened.run("document.querySelector('.sheet').textContent")
+    assert "The audio feature of this clip has no step" in sheet
+    assert "Log F0" not in sheet
+    assert "Face position" in sheet
+    assert "sound from 0.25 to" in sheet
+    assert opened.console == []
+
+
 @pytest.mark.parametrize("width", [1440, 1280, 900, 480, 390])
 def test_nothing_scrolls_sideways(opened: Browser, width: int) -> None:
     """Neither the page nor a table in it, with a row open, long ids and long findings."""

@@ -261,6 +261,8 @@
     } else {
       sheet.append(make("p", { class: "soft" }, make("bdi", { text: packed.media })));
       sheet.append(tracksOf(packed));
+      for (const stage of packed.empty || [])
+        sheet.append(make("p", { class: "gap", text: `The ${stage} feature of this clip has no step: there is nothing to draw.` }));
       for (const stage of packed.absent || [])
         sheet.append(make("p", { class: "gap" }, `No ${stage} file for this clip. Make it with `, make("code", { text: `chsims-build --stage ${stage} --clip ${row.clip}` })));
     }
