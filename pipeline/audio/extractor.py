@@ -74,7 +74,7 @@ class AudioExtractor(Extractor):
     packages: ClassVar[tuple[str, ...]] = ("librosa", "numpy", "scipy", "soxr")
 
     def __init__(self, settings: AudioSettings) -> None:
-        import librosa  # here, since that it is missing is no clip's fault
+        import librosa  # here: if it is missing, no clip is to blame
 
         self.settings = settings
         self.librosa = librosa

@@ -1,4 +1,4 @@
-"""annotations.csv: one line a vote, averaged into labels and checked for completeness."""
+"""annotations.csv: one line per vote, averaged into labels and checked for completeness."""
 
 from __future__ import annotations
 

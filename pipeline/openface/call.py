@@ -76,7 +76,7 @@ class Caller:
     runtime : Runtime
         How OpenFace is started.
     scratch : Path
-        Folder with the clips' folders in ``faces/``; outputs and logs go beside it.
+        Folder with the clips' folders in ``faces/``; outputs and logs are written next to it.
     limits : Limits
         Threads and memory of one call.
     seconds_per_frame : float
@@ -97,7 +97,7 @@ class Caller:
         Raises
         ------
         BuildError
-            If what went wrong is no clip's fault: the container, the models, the disk.
+            If no clip caused the failure, but the container, the models or the disk.
         """
         # every call has a folder of its own, so that a CSV in it is certainly new
         output = Path(tempfile.mkdtemp(prefix="out-", dir=self.scratch))
@@ -138,7 +138,7 @@ class Caller:
         if "Could not load the landmark detector" in output:
             raise BuildError(
                 f"OpenFace ({self.runtime.name}) has no landmark models: {words}",
-                "put OpenFace's model folder beside its binary (its download_models.sh fetches "
+                "put OpenFace's model folder next to its binary (its download_models.sh fetches "
                 "the large ones); see docs/openface.md",
             )
 

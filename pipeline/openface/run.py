@@ -1,4 +1,4 @@
-"""Runtimes that start OpenFace: batches of face crops in, one trusted table a clip out."""
+"""Runtimes that start OpenFace: batches of face crops in, one checked table per clip out."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def _missing_columns(names: list[str], missing: list[str], name: str) -> ClipErr
     if units == missing and len(units) == 35:
         return MissingModelsError(
             f"{found}: OpenFace ran without its action-unit models (AU_predictors)",
-            "install OpenFace's AU models beside its binary (see docs/openface.md) and run again; "
+            "install OpenFace's AU models next to its binary (see docs/openface.md) and run again; "
             "if the models are there, the flag -aus was left out",
         )
     if units == missing:

@@ -26,7 +26,7 @@ class TextExtractor(Extractor):
     Raises
     ------
     BuildError
-        If the model is not to be had, is not what it says (`pipeline.text.loading`), or
+        If the model is not available, is not what it says (`pipeline.text.loading`), or
         ``text.device`` names a GPU that is not here.
 
     Examples

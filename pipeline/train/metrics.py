@@ -1,4 +1,4 @@
-"""Metrics of sentiment predictions: the corpus's six, and what a careful reader asks beside them.
+"""Metrics of sentiment predictions: the corpus's six, and what a careful reader also asks for.
 
 Definitions are those of the published evaluation: predictions and labels are clipped to
 [-1, 1] first; classes are bins that are open on the left, so that a neutral label (0) is
@@ -96,7 +96,7 @@ def intervals(
     Parameters
     ----------
     predicted : list of ndarray ``[N]``
-        One array a seed, over the same clips.
+        One array per seed, over the same clips.
     truth : ndarray ``[N]``
         Labels.
     resamples : int

@@ -1,4 +1,4 @@
-"""The paper's own results (test part, in percent), to stand beside a run's."""
+"""The paper's own results (test part, in percent), to compare with a run's."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ class Turns:
     """Gives a core for an epoch at a time, first to the training that is furthest behind.
 
     Five seeds of equal length on two cores then end together after two and a half times a
-    seed's time. Two by two they would take three, with a core idle beside the fifth.
+    seed's time. Two by two they would take three, with a core idle during the fifth.
 
     Parameters
     ----------

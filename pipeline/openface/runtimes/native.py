@@ -61,7 +61,7 @@ class Native(Runtime):
         named = str(Path(self.settings.native_binary).expanduser())
         found = shutil.which(named)
         if found is not None:
-            # OpenFace looks for its models beside the path it was called by: not beside a link
+            # OpenFace looks for its models next to the path by which it was called, not next to a link
             return Path(found).resolve()
         if os.sep not in named:
             raise RuntimeUnavailableError(
@@ -76,7 +76,7 @@ class Native(Runtime):
 
 
 def _models(folder: Path) -> str:
-    """Return a fingerprint of the models beside the program: their names and sizes."""
+    """Return a fingerprint of the models next to the program: their names and sizes."""
     files = {
         str(path.relative_to(folder / models)): path.stat().st_size
         for models in _MODEL_FOLDERS
