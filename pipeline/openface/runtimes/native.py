@@ -61,7 +61,7 @@ class Native(Runtime):
         named = str(Path(self.settings.native_binary).expanduser())
         found = shutil.which(named)
         if found is not None:
-            # OpenFace looks for its models next to the path by which it was called, not next to a link
+            # OpenFace looks for its models next to the path it was called by, not next to a link
             return Path(found).resolve()
         if os.sep not in named:
             raise RuntimeUnavailableError(
