@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pipeline.errors import ClipError
 from pipeline.extractor import Extractor
 from pipeline.openface.belongs import FaceTrack, check_belongs
+from pipeline.openface.columns import COLUMNS, FRAME
 from pipeline.openface.pictures import Pictures, read_pictures
 from pipeline.openface.placing import Clock, Placed, place_rows
 from pipeline.openface.settings import OpenFaceSettings
@@ -28,7 +29,7 @@ class ImportInputs:
     Parameters
     ----------
     csv : bytes
-        The file, plain or gzip.
+        The file, plain or gzip; empty for a clip without pictures.
     name : str
         Its name, for messages.
     media : Path
@@ -41,6 +42,8 @@ class ImportInputs:
         The face that MTCNN found in each frame of the common grid, in pixels; NaN without one.
     points : ndarray, float32 [frames, 5, 2]
         Its eyes, nose and mouth corners, in pixels.
+    pictured : ndarray, bool [frames]
+        Frames that show a picture.
     width, height : int
         Of the clip's picture as displayed.
     fps : float
@@ -56,6 +59,7 @@ class ImportInputs:
     zero: float
     box: NDArray[np.float32]
     points: NDArray[np.float32]
+    pictured: NDArray[np.bool_]
     width: int
     height: int
     fps: float
@@ -89,15 +93,18 @@ class ImportedOpenFace(Extractor):
             If the CSV is not a whole OpenFace CSV, does not cover the clip, or is of another
             face.
         """
+        stream = inputs.stream
+        if stream is None:
+            return _without_pictures(inputs)
         table = parse_table(inputs.csv, inputs.name)
 
         @lru_cache
         def pictures() -> Pictures:
-            if inputs.stream is None:
-                raise ClipError(f"{inputs.media.name} has no video stream", "remove its CSV")
-            return read_pictures(inputs.media, inputs.stream)
+            return read_pictures(inputs.media, stream)
 
-        clock = Clock(~np.isnan(inputs.box[:, 0]), inputs.fps, pictures, inputs.zero)
+        clock = Clock(
+            ~np.isnan(inputs.box[:, 0]), inputs.fps, pictures, inputs.zero, inputs.pictured
+        )
         placed = place_rows(table, clock, self.settings.import_by, inputs.name)
         notes = [*placed.notes, *_lost(table, inputs.name)]
         notes += self._check(table, placed, inputs, pictures)
@@ -135,3 +142,18 @@ class ImportedOpenFace(Extractor):
 def _lost(table: NDArray[np.float32], name: str) -> list[str]:
     lost = int((~np.isfinite(table)).any(1).sum())
     return [f"{name}: {lost} rows of success 0 hold no numbers and are masked"] if lost else []
+
+
+def _without_pictures(inputs: ImportInputs) -> Features:
+    if inputs.csv:
+        raise ClipError(
+            f"{inputs.media.name} has no pictures, but there is {inputs.name}",
+            "remove the CSV; it belongs to another clip",
+        )
+    frames = len(inputs.box)
+    table = np.zeros((frames, len(COLUMNS)), np.float32)
+    table[:, FRAME] = np.arange(1, frames + 1)
+    return Features(
+        arrays={"table": table, "times": np.arange(frames) / inputs.fps},
+        info={"runtime": "import", "rows": frames, "grid": "frame", "notes": []},
+    )

@@ -35,14 +35,17 @@ class Clock:
         Frames per second of the grid; frame k lies at k / fps seconds.
     pictures : callable
         Returns the decoded pictures of the clip's video; called where they are needed.
-    zero : float or None
-        The clip's time zero on the file's own clock, in seconds; None: its first picture.
+    zero : float
+        The clip's time zero on the file's own clock, in seconds.
+    pictured : ndarray, bool [frames], optional
+        Frames of the grid that show a picture; by default all.
     """
 
     faces: NDArray[np.bool_]
     fps: float
     pictures: Callable[[], Pictures]
-    zero: float | None = None
+    zero: float
+    pictured: NDArray[np.bool_] | None = None
 
     @property
     def frames(self) -> int:
@@ -51,8 +54,14 @@ class Clock:
 
     def shown(self) -> NDArray[np.float64]:
         """Return when each decoded picture is shown, in seconds of the clip's clock."""
-        times = self.pictures().times
-        return times - (times[0] if self.zero is None else self.zero)
+        return self.pictures().times - self.zero
+
+    def shown_to(self, rows: int) -> tuple[NDArray[np.int64], str] | None:
+        """Return the frames that a folder of `rows` images may hold, and what they have."""
+        for mask, has in ((self.pictured, "a picture"), (self.faces, "a face")):
+            if mask is not None and rows == mask.sum():
+                return np.flatnonzero(mask), has
+        return None
 
 
 @dataclass(frozen=True)
@@ -103,8 +112,11 @@ def place_rows(
     rows = len(table)
     if by == "frame" or (by == "auto" and not table[:, TIMESTAMP].any() and _near(rows, clock)):
         return _on_frames(rows, clock, name)
-    if by == "auto" and not table[:, TIMESTAMP].any() and rows == clock.faces.sum():
-        return _on_faces(rows, clock, name)
+    some = clock.shown_to(rows)
+    if by == "auto" and not table[:, TIMESTAMP].any() and some is not None:
+        frames, has = some
+        note = f"{name}: {rows} rows for the {rows} of {clock.frames} frames with {has}"
+        return Placed("frame", frames / clock.fps, [note])
     pictures = clock.pictures()
     count = len(pictures.times)
     if by == "auto" and abs(rows - count) > 1 and _near(rows, clock):
@@ -137,12 +149,6 @@ def _on_frames(rows: int, clock: Clock, name: str) -> Placed:
         meaning = "the last row stands for both" if short else "the last row was left out"
         notes = [f"{name}: {rows} rows for {clock.frames} frames; {meaning}"]
     return Placed("frame", np.arange(min(rows, clock.frames)) / clock.fps, notes)
-
-
-def _on_faces(rows: int, clock: Clock, name: str) -> Placed:
-    """Place the rows of a folder of face crops that lacks the frames without a face."""
-    note = f"{name}: {rows} rows for the {rows} of {clock.frames} frames with a face"
-    return Placed("frame", np.flatnonzero(clock.faces) / clock.fps, [note])
 
 
 def _fits_nothing(

@@ -55,17 +55,21 @@ def _load(build: Build, clip: Clip) -> Any:
         scratch = build.config.layout.scratch
         return CropInputs(clip.clip, split_crops(faces), scratch)
     folder = import_folder(build.config.openface)
-    path = one_csv(folder, clip.clip, build.config.raw)
-    with path.open("rb") as stream:
-        data = stream.read(MAX_BYTES + 1)  # the extractor refuses what is longer
+    name, data = "", b""
+    if clip.streams.video is not None or clip_csvs(folder, clip.clip):
+        path = one_csv(folder, clip.clip, build.config.raw)
+        name = str(path.relative_to(folder))
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)  # the extractor refuses what is longer
     return ImportInputs(
         csv=data,
-        name=str(path.relative_to(folder)),
+        name=name,
         media=build.media(clip),
         stream=clip.streams.video,
         zero=clip.streams.zero,
         box=faces.arrays["box"],
         points=faces.arrays["landmarks"],
+        pictured=faces.arrays["source"] >= 0,
         width=faces.info["width"],
         height=faces.info["height"],
         fps=faces.info["fps"],

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.belongs import CROP
 from pipeline.errors import ClipError
-from pipeline.openface.columns import COLUMNS
+from pipeline.openface.columns import COLUMNS, SUCCESS
 from pipeline.openface.imported import ImportedOpenFace, ImportInputs
 from pipeline.openface.pictures import read_pictures
 from pipeline.openface.settings import OpenFaceSettings
@@ -25,18 +25,30 @@ ROWS, PICTURES = 64, 51
 CLIP = DEMO / "video_0003" / "0007.mp4"
 
 
-def extract(csv: str | bytes, frames: int = ROWS, media: Path = CLIP, **settings: Any) -> Features:
+def extract(
+    csv: str | bytes,
+    frames: int = ROWS,
+    media: Path = CLIP,
+    *,
+    without_face: tuple[int, ...] = (),
+    without_picture: tuple[int, ...] = (),
+    stream: int | None = 0,
+    **settings: Any,
+) -> Features:
     """Import a CSV of a clip whose face is the demo CSV's."""
     data = csv.encode() if isinstance(csv, str) else csv
     face = face_of(parse_table(demo_csv().encode(), "demo"), frames)
+    nowhere = [*without_face, *without_picture]
+    face.box[nowhere], face.points[nowhere] = np.nan, np.nan
     inputs = ImportInputs(
         csv=data,
         name="0007.csv",
         media=media,
-        stream=0,
+        stream=stream,
         zero=0.0,
         box=face.box.astype(np.float32),
         points=face.points.astype(np.float32),
+        pictured=~np.isin(np.arange(frames), without_picture),
         width=320,
         height=240,
         fps=30.0,
@@ -124,6 +136,26 @@ def test_a_csv_of_a_copy_at_30_hz_is_read_as_that() -> None:
 
 def test_images_at_the_videos_own_rate_are_its_pictures() -> None:
     assert extract(with_rows(demo_csv(), PICTURES)).info["grid"] == "picture"
+
+
+def test_a_folder_of_the_frames_with_a_face_or_a_picture_is_placed_on_these() -> None:
+    lost = tuple(range(20, 26))
+    lines = demo_csv().splitlines(keepends=True)
+    rows = "".join([lines[0], *lines[1:21], *lines[27:]])
+    csv = with_rows(rows, ROWS - 6)
+    for has in ("face", "picture"):
+        features = extract(csv, **{f"without_{has}": lost})
+        at = np.rint(features.arrays["times"] * 30)
+        assert at.tolist() == [*range(20), *range(26, ROWS)]
+        assert f"58 rows for the 58 of 64 frames with a {has}" in features.info["notes"][0]
+
+
+def test_a_clip_without_pictures_needs_no_csv() -> None:
+    features = extract(b"", stream=None)
+    assert features.arrays["table"].shape == (ROWS, 714)
+    assert not features.arrays["table"][:, SUCCESS].any()
+    with pytest.raises(ClipError, match=r"0007\.mp4 has no pictures, but there is 0007\.csv"):
+        extract(demo_csv(), stream=None)
 
 
 def test_what_rows_are_can_be_said() -> None:
