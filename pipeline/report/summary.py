@@ -11,8 +11,8 @@ from pipeline.stages import wanted
 from pipeline.store.freshness import is_outdated
 from pipeline.store.layout import Layout
 from pipeline.store.quarantine import QuarantineEntry
+from pipeline.text.demo_model import LABEL
 
-UNTRAINED = "untrained text model: demo only"
 _SHOWN = 5
 
 
@@ -71,7 +71,7 @@ def _expected(config: Config) -> list[str]:
     """Return the warnings that the dataset will carry, before there is one."""
     found, stages = [], wanted(config)
     if "text" in stages and config.text.model == "demo":
-        found.append(UNTRAINED)
+        found.append(LABEL)
     if "openface" in stages and config.openface.runtime == "import":
         found.append("vision features come from imported OpenFace CSVs, not run by this build")
     return [*found, *not_applied(stages)]

@@ -48,6 +48,10 @@ def test_numbers_of_the_build_are_on_the_page(page: Path) -> None:
     assert "Quarantined 1" in text
     assert "Untrained text model: demo only." in text
     assert "18 train, 6 valid, 6 test" in text
+    captions = re.findall(r"<caption.*?</caption>", page.read_text("utf-8"), re.DOTALL)
+    words = [re.sub(r"<[^>]+>", "", caption) for caption in captions]
+    assert len(words) > 5
+    assert not [caption for caption in words if re.search(r"[.;:)][A-Z]", caption)]
 
 
 def test_hostile_strings_cannot_end_the_data(page: Path) -> None:
