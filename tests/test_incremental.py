@@ -91,10 +91,10 @@ def test_a_lost_feature_file_is_noticed_and_made_again(corpus: Corpus) -> None:
 def test_what_was_made_again_to_the_byte_leaves_the_dataset_up_to_date(tmp_path: Path) -> None:
     """A record that is written anew with the same words is no news: neither to Snakemake."""
     corpus = small_corpus(tmp_path)
-    corpus.build("dataset")
+    corpus.build("stage_dataset")
     layout = Layout(corpus.processed)
     (corpus.processed / "audio" / "video_1" / "0000.safetensors").unlink()
-    corpus.build("dataset")
+    corpus.build("stage_dataset")
     assert not is_outdated(layout, layout.dataset)
     corpus.build("stage_audio", audio={"f0": "zcr"})
     assert is_outdated(layout, layout.dataset)
