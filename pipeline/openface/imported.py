@@ -73,6 +73,21 @@ class ImportedOpenFace(Extractor):
     ----------
     settings : OpenFaceSettings
         `import_by` says what the rows are, `import_check` what happens to those of another face.
+
+    Examples
+    --------
+    The CSV of the demo's first clip, once the demo is built:
+
+    >>> from pipeline.config import load_config
+    >>> from pipeline.openface.stage import OPENFACE
+    >>> from pipeline.stage import Build
+    >>> from pipeline.store.shards import read_shard
+    >>> config = load_config((Path("config/demo.yaml"),))
+    >>> clip = read_shard(config.layout.shard("0000"))[0]
+    >>> inputs = OPENFACE.load(Build.of(config), clip)
+    >>> features = ImportedOpenFace(config.openface).extract(inputs)
+    >>> features.arrays["table"].shape[1], features.info["grid"]
+    (714, 'frame')
     """
 
     version: ClassVar[int] = 2
@@ -81,11 +96,19 @@ class ImportedOpenFace(Extractor):
         self.settings = settings
 
     def extract(self, inputs: ImportInputs) -> Features:
-        """Return ``table`` float32 [rows, 714] and ``times`` float64 [pictures].
+        """Read one CSV, check it against the clip and match its rows to pictures.
 
-        Row i is picture i, shown at ``times[i]`` seconds of the clip's clock. The information
-        holds ``runtime`` (``import``), ``rows``, ``grid`` (``frame`` or ``picture``) and
-        ``notes``.
+        Parameters
+        ----------
+        inputs : ImportInputs
+            The CSV and the clip that it must belong to.
+
+        Returns
+        -------
+        Features
+            ``table [rows, 714]`` float32 and ``times [pictures]`` float64: row i is picture i,
+            shown at ``times[i]`` seconds of the clip's clock. ``info`` holds ``runtime``
+            (``import``), ``rows``, ``grid`` (``frame`` or ``picture``) and ``notes``.
 
         Raises
         ------

@@ -67,6 +67,15 @@ class VisionExtractor(Extractor):
     averaged over those in use; the last group may be shorter. A group without one is a row of
     zeros with ``valid`` 0, or left out (``invalid: drop``). The published recipe is
     ``rows: csv``, ``invalid: keep``, ``pool: 5``.
+
+    Examples
+    --------
+    >>> table = np.ones((90, 714), np.float32)
+    >>> table[10:20, SUCCESS] = 0  # no face in these frames
+    >>> inputs = VisionInputs(table, times=np.arange(90) / 30, frames=90, fps=30)
+    >>> features = VisionExtractor(VisionSettings()).extract(inputs)
+    >>> features.arrays["vision"].shape, int(features.arrays["valid"].sum())
+    ((90, 709), 80)
     """
 
     version: ClassVar[int] = 2
@@ -75,10 +84,19 @@ class VisionExtractor(Extractor):
         self.settings = settings
 
     def extract(self, inputs: VisionInputs) -> Features:
-        """Return ``vision`` float32 [T', 709] and ``valid`` uint8 [T'].
+        """Compute the feature of one clip.
 
-        The information holds ``frames`` (rows before pooling), ``success_share`` (those with
-        success 1 among them), ``mean_confidence`` (over these; 0 without one) and ``notes``.
+        Parameters
+        ----------
+        inputs : VisionInputs
+            OpenFace's table, and the clip's grid of T frames.
+
+        Returns
+        -------
+        Features
+            ``vision [T', 709]`` float32 (see `feature_names`) and ``valid [T']`` uint8.
+            ``info`` holds ``frames`` (rows before pooling), ``success_share`` (the share of them
+            with success 1), ``mean_confidence`` (over these; 0 if there are none) and ``notes``.
 
         Raises
         ------
