@@ -83,6 +83,11 @@ class FrameExtractor(Extractor):
     def extract(self, inputs: FrameInputs) -> Features:
         """Write the constant-rate video, and say which picture each frame shows.
 
+        Parameters
+        ----------
+        inputs : FrameInputs
+            The media file and where to write the video.
+
         Returns
         -------
         Features
