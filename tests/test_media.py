@@ -10,7 +10,7 @@ import pytest
 from benchmarks.clips import frame_source
 from pipeline.errors import BuildError, ClipError
 from pipeline.media.pictures import FrameSource, Pictures, write_constant_rate
-from pipeline.media.sound import read_sound
+from pipeline.media.sound import in_place, read_sound
 from tests.media import FACE, face_clip, ffmpeg, phone, truncated, variable_rate
 
 
@@ -138,3 +138,20 @@ def test_sound_keeps_its_rate_and_channels(
     assert samples.shape[0] == channels
     assert samples.shape[1] / rate == pytest.approx(1.4, abs=0.1)
     assert 0.01 < np.abs(samples).max() <= 1
+
+
+def test_odd_sizes_and_pixels_that_are_not_square(tmp_path: Path) -> None:
+    odd = face_clip(tmp_path / "odd.mp4", "-vf", "scale=161:121", "-c:v", "mpeg4", seconds=0.3)
+    source = frames_of(odd, tmp_path)
+    assert next(source.batches(1)).shape == (1, 121, 161, 3)
+    squeezed = ("-vf", "scale=160:240,setsar=2", "-c:v", "libx264")
+    wide = frames_of(face_clip(tmp_path / "wide.mp4", *squeezed, seconds=0.3), tmp_path)
+    assert next(wide.batches(1)).shape == (1, 240, 320, 3)
+
+
+def test_a_gap_in_the_sound_is_silence_of_its_length_and_overlaps_are_left_out() -> None:
+    one, two = np.ones((100, 1), np.float32), np.full((100, 1), 2, np.float32)
+    placed = in_place([(50, one), (300, two)], jitter=5)[:, 0]
+    assert placed.tolist() == [0.0] * 50 + [1.0] * 100 + [0.0] * 150 + [2.0] * 100
+    assert in_place([(3, one), (101, two)], jitter=5).shape == (200, 1)  # rounding
+    assert in_place([(-20, one), (60, two)], jitter=5)[:, 0].tolist() == [1.0] * 80 + [2.0] * 80

@@ -44,6 +44,7 @@ def test_a_face_and_a_sound_of_one_moment_are_at_one_time_in_the_features(
     faces, audio = extractors
     seen = seen_at(faces.extract(frame_source(clip, tmp_path / "frames.mkv")))
     heard = heard_at(audio.extract(sound_of(clip)), SOUND)
+    heard = [time for time in heard if not case.damaged[0] < time < case.damaged[1]]
     expected = [event - case.begins for event in EVENTS]
     assert seen == pytest.approx(expected, abs=2 * FRAME)
     assert heard == pytest.approx(expected[-len(heard) :], abs=2 * FRAME)

@@ -28,7 +28,6 @@ _MEMORY = 4 * 1024**3
 _JUMP_SECONDS = 10.0
 _BACK_SECONDS = 0.1
 """Where a format allows timestamps to start anew, ffmpeg takes such a jump for a new start."""
-_LONGEST_PICTURE = 0.5
 
 
 @dataclass(frozen=True)
@@ -186,10 +185,11 @@ class _Seen:
         return float(self.first.pts * self.first.time_base)
 
     def end(self) -> float:
-        """Return when the last packet ends; what it does not say is as long as the one before."""
-        times = sorted(self.times)[-2:]
-        step = min(times[-1] - times[0], _LONGEST_PICTURE) if times else 0.0
-        return max(max(self.ends, default=0.0), (times[-1] if times else 0.0) + step)
+        """Return when the last packet ends; one of no known length is as long as those before."""
+        times, last = sorted(self.times), max(self.ends, default=0.0)
+        if len(times) > 1 and last <= times[-1]:
+            return last + (times[-1] - times[0]) / (len(times) - 1)
+        return last
 
 
 def _invalid_data() -> type[Exception]:
