@@ -28,6 +28,10 @@ _ONE, _ALL = 0.45, 0.55
 """Share of rows below which one motion, or the mean of all, is another clip's. In right pairs
 0.8 and more of the rows agree, in half of the wrong ones less than 0.35."""
 
+_SURE = ("lean", "across", "down", "size")
+_LEVEL = 0.04
+"""Lean of the eyes, in radians, within which crops may have been aligned; its spread is half."""
+
 _OPPOSITE = {"lean": 0.1, "turn": 0.12}
 """Lean and turn that a head must have on both sides to be on opposite ones."""
 
@@ -113,10 +117,12 @@ def motions_differ(
     if side is not None:
         here |= place(seen, side)
         there |= place(found, side)
+    elif abs(np.median(here["lean"])) < _LEVEL and _spread(here["lean"]) < _LEVEL / 2:
+        del here["lean"]  # the crops may have been aligned, eyes brought level
     shares = {
         name: _follows(here[name], there[name], floors[name], rows)
         for name in here
-        if _tells(here[name], there[name], floors[name], both=side is None)
+        if _tells(name, here[name], there[name], floors[name])
     }
     if shares and (min(shares.values()) < _ONE or np.mean(list(shares.values())) < _ALL):
         told = ", ".join(f"{name} in {share:.0%}" for name, share in shares.items())
@@ -138,13 +144,15 @@ def _is_mirrored(
     )
 
 
-def _tells(here: Array, there: Array, floor: float, *, both: bool) -> bool:
+def _tells(name: str, here: Array, there: Array, floor: float) -> bool:
     """Tell whether a motion is large enough to compare.
 
-    A head that is still in a crop may have been aligned, so there the table must move.
+    Angles and places may be still on one side and large on the other, which tells much. The
+    others are shares of the distance of the eyes, which is short and unsure in profile.
     """
     a, b = _spread(here) / floor, _spread(there) / floor
-    return min(a, b) > 1.4 or a > 2 or (b > 2 and not both)
+    alone = max(a, b) > 2 if name in _SURE else a > 3
+    return min(a, b) > 1.4 or alone
 
 
 def _spread(values: Array) -> float:

@@ -13,7 +13,8 @@ from benchmarks.belongs import refused as is_refused
 from pipeline.errors import ClipError
 from pipeline.openface.belongs import FaceTrack, check_belongs
 from pipeline.openface.columns import SUCCESS
-from pipeline.openface.points import camera_of
+from pipeline.openface.motion import pose
+from pipeline.openface.points import camera_of, five_points
 from pipeline.openface.table import parse_table
 from pipeline.store.features import Store
 from tests.openface.csvs import DEMO, real_csv
@@ -117,6 +118,29 @@ def test_a_head_that_moves_otherwise_is_another_clip(table: Table, face: FaceTra
     assert "another clip" in refused(np.roll(table, 40, axis=0), face)
     whole = on_whole_picture(table, face)
     assert "another person or clip" in refused(np.roll(whole, 40, axis=0), face)
+
+
+def test_a_head_that_keeps_still_is_told_unless_the_crops_were_aligned(
+    table: Table, face: FaceTrack
+) -> None:
+    for lean, is_told in ((0.08, True), (0.0, False)):
+        still = _turned_to(table, lean)
+        if is_told:
+            assert "another clip" in refused(still, face)
+        else:
+            assert check(still, face) == []
+
+
+def _turned_to(table: Table, lean: float) -> Table:
+    """Return the table of crops in which the eyes' line has the same lean in every row."""
+    made = table.copy()
+    angle = lean - pose(five_points(table))["lean"]
+    cosine, sine = np.cos(angle)[:, None], np.sin(angle)[:, None]
+    for first, second, middle in (("x_0", "y_0", CROP / 2), ("X_0", "Y_0", 0)):
+        across, down = table[:, block(first)] - middle, table[:, block(second)] - middle
+        made[:, block(first)] = cosine * across - sine * down + middle
+        made[:, block(second)] = sine * across + cosine * down + middle
+    return made
 
 
 def test_a_turned_picture_is_told(table: Table, face: FaceTrack) -> None:
