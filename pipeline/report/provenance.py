@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.config import Config
 from pipeline.report.sources import Build
 from pipeline.stage import Stage
-from pipeline.stages import STAGES, STEPS
+from pipeline.stages import STAGES, STEPS, wanted
 
 PACKAGES = (
     "chsims-build",
@@ -57,13 +57,14 @@ class Difference:
 
 
 def differences(config: Config) -> list[Difference]:
-    """List the settings that differ from their defaults, but for the looks of this page.
+    """List the settings that differ from their defaults.
 
-    The text model is not among them: `Build.text_models` knows it, the settings say only where
-    one lies now.
+    Left out are the looks of this page, the stages that no slot needs, and the text model:
+    `Build.text_models` knows it, the settings say only where one lies now.
     """
-    place: dict[str, bool | set[str]] = {"report": True, "text": {"model", "revision"}}
-    ours = _flat(config.model_dump(mode="json", exclude=place))
+    left_out: dict[str, bool | set[str]] = {"report": True, "text": {"model", "revision"}}
+    left_out |= dict.fromkeys({*STAGES} - {*wanted(config)}, True)
+    ours = _flat(config.model_dump(mode="json", exclude=left_out))
     defaults = _flat(Config().model_dump(mode="json"))
     return [
         Difference(key, _written(defaults.get(key)), _written(value))
