@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.errors import ClipError
 from pipeline.extractor import Extractor
 from pipeline.openface.belongs import FaceTrack, check_belongs
-from pipeline.openface.columns import COLUMNS, FRAME
+from pipeline.openface.columns import COLUMNS, FIRST_FEATURE, FRAME
 from pipeline.openface.pictures import Pictures, read_pictures
 from pipeline.openface.placing import Clock, Placed, place_rows
 from pipeline.openface.settings import OpenFaceSettings
@@ -163,7 +163,7 @@ class ImportedOpenFace(Extractor):
 
 
 def _lost(table: NDArray[np.float32], name: str) -> list[str]:
-    lost = int((~np.isfinite(table)).any(1).sum())
+    lost = int((~np.isfinite(table[:, FIRST_FEATURE:])).any(1).sum())
     return [f"{name}: {lost} rows of success 0 hold no numbers and are masked"] if lost else []
 
 

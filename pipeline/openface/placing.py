@@ -110,10 +110,11 @@ def place_rows(
         If the number of rows fits neither.
     """
     rows = len(table)
-    if by == "frame" or (by == "auto" and not table[:, TIMESTAMP].any() and _near(rows, clock)):
+    of_images = by == "auto" and not np.nan_to_num(table[:, TIMESTAMP]).any()
+    if by == "frame" or (of_images and _near(rows, clock)):
         return _on_frames(rows, clock, name)
     some = clock.shown_to(rows)
-    if by == "auto" and not table[:, TIMESTAMP].any() and some is not None:
+    if of_images and some is not None:
         frames, has = some
         note = f"{name}: {rows} rows for the {rows} of {clock.frames} frames with {has}"
         return Placed("frame", frames / clock.fps, [note])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ClipError
-from pipeline.openface.columns import COLUMNS, FACE_ID, FRAME, SUCCESS, TABLE_GROUPS
+from pipeline.openface.columns import COLUMNS, FACE_ID, FRAME, SUCCESS, TABLE_GROUPS, TIMESTAMP
 from pipeline.openface.form import AGAIN, read_lines
 
 
@@ -33,7 +33,7 @@ def parse_table(data: bytes, name: str) -> NDArray[np.float32]:
     -------
     ndarray, float32 [rows, 714]
         The columns of `pipeline.openface.columns.COLUMNS`, one row per picture. Rows with
-        ``success`` 0 may hold NaN.
+        ``success`` 0 may hold NaN, and any ``timestamp`` may.
 
     Raises
     ------
@@ -137,7 +137,9 @@ def _not_a_number(lines: list[str], name: str) -> ClipError:
 
 def _check_values(table: NDArray[np.float32], name: str) -> None:
     # a row without a face may hold no numbers: it is masked, whatever it says
-    needed = (table[:, SUCCESS] != 0)[:, None] | np.isin(np.arange(len(COLUMNS)), (FRAME, SUCCESS))
+    needed = np.repeat((table[:, SUCCESS] != 0)[:, None], len(COLUMNS), axis=1)
+    needed[:, (FRAME, SUCCESS)] = True
+    needed[:, TIMESTAMP] = False  # computed from a rate that may have been read as 0
     bad = np.argwhere(~np.isfinite(table) & needed)
     if len(bad):
         row, column = bad[0]

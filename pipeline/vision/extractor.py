@@ -113,7 +113,9 @@ class VisionExtractor(Extractor):
         success = there & (rows[:, SUCCESS] == 1)
         used = success
         if self.settings.invalid == "keep":
-            used = there & np.isfinite(rows).all(1)  # numbers that are none have no mean
+            used = there & np.isfinite(rows[:, FIRST_FEATURE:]).all(
+                1
+            )  # numbers that are none have no mean
         vision, valid = _pool(rows[:, FIRST_FEATURE:], used, self.settings.pool)
         if self.settings.invalid == "drop":
             vision, valid = vision[valid], valid[valid]

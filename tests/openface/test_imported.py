@@ -102,6 +102,16 @@ def test_a_rate_that_openface_misread_places_nothing(rate: float) -> None:
     assert f"which say {rate:.1f} a second, are wrong and not used" in note
 
 
+def test_a_rate_that_openface_read_as_0_places_nothing() -> None:
+    csv = with_cell(video_csv(PICTURES), 0, "timestamp", " -nan")
+    for row in range(1, PICTURES):
+        csv = with_cell(csv, row, "timestamp", " inf")
+    features = extract(csv)
+    assert features.info["grid"] == "picture"
+    (note,) = features.info["notes"]
+    assert "51 rows are the video's 51 pictures (23.98 a second)" in note
+
+
 def test_a_variable_rate_is_followed_picture_by_picture(tmp_path: Path) -> None:
     clip = tmp_path / "phone.mp4"
     # 30 pictures a second, after one second every third
