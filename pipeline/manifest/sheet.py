@@ -126,7 +126,7 @@ def read_sheet(config: Config, folders: MediaFolders | None = None) -> Sheet:
 def _sheet_of_votes(table: Table, encoding: str, folders: MediaFolders) -> Sheet:
     require(table, id_columns(table))
     votes = read_votes(table, folders)
-    if not any("M" in clip.by_modality for clip in votes.values()):
+    if not any("M" in clip.by_label for clip in votes.values()):
         raise BuildError(
             f"{table.path} has no vote on modality M",
             "add the votes on the whole clip; a label is their mean",

@@ -10,9 +10,9 @@ from pipeline.manifest.folders import MediaFolders
 from pipeline.manifest.numbers import not_a_number, number
 from pipeline.manifest.table import Record, Table
 
-_MODALITY = {
-    spelling: modality
-    for modality, spellings in {
+_LABELS = {
+    spelling: label
+    for label, spellings in {
         "M": ("m", "label", "label_m", "multimodal", "all"),
         "T": ("t", "label_t", "text"),
         "A": ("a", "label_a", "audio"),
@@ -24,7 +24,10 @@ _MODALITY = {
 
 @dataclass(frozen=True)
 class Vote:
-    """One annotator's vote on one modality of one clip: -1, 0 or 1."""
+    """One annotator's vote on one label of one clip: -1, 0 or 1.
+
+    The label is M, T, A or V; its column keeps the name that it has in ``annotations.csv``.
+    """
 
     clip: str
     modality: str
@@ -39,15 +42,15 @@ class ClipVotes:
     line: int
     video_id: str
     clip_id: str
-    by_modality: dict[str, dict[str, float]] = field(default_factory=dict)
+    by_label: dict[str, dict[str, float]] = field(default_factory=dict)
     unusable: list[str] = field(default_factory=list)
     """Lines that cannot be read as a vote."""
     doubtful: list[str] = field(default_factory=list)
-    """What the rule `votes` speaks about."""
+    """What the rule `votes` reports."""
 
-    def mean(self, modality: str) -> float | None:
-        """Return the label: the mean of a modality's votes, or None without votes."""
-        votes = self.by_modality.get(modality, {})
+    def mean(self, label: str) -> float | None:
+        """Return a label: the mean of the votes on it, or None without votes."""
+        votes = self.by_label.get(label, {})
         return sum(votes.values()) / len(votes) if votes else None
 
 
@@ -65,7 +68,7 @@ def identity(record: Record) -> tuple[str, str]:
 def read_votes(table: Table, folders: MediaFolders) -> dict[str, ClipVotes]:
     """Gather a sheet's votes by clip, in the order in which clips first appear.
 
-    An annotator's second vote on the same clip and modality does not count; it is named
+    An annotator's second vote on the same clip and label does not count; it is named
     among the clip's doubts when it differs from the first.
     """
     clips: dict[str, ClipVotes] = {}
@@ -80,19 +83,19 @@ def read_votes(table: Table, folders: MediaFolders) -> dict[str, ClipVotes]:
 
 
 def flat(clips: dict[str, ClipVotes]) -> list[Vote]:
-    """List the votes that count, clips in order, then by modality."""
+    """List the votes that count, clips in order, then by label."""
     return [
-        Vote(name, modality, annotator, vote)
+        Vote(name, label, annotator, vote)
         for name, clip in clips.items()
-        for modality in LABELS
-        for annotator, vote in clip.by_modality.get(modality, {}).items()
+        for label in LABELS
+        for annotator, vote in clip.by_label.get(label, {}).items()
     ]
 
 
 def _count(record: Record, clip: ClipVotes) -> str | None:
     """Add one line's vote to its clip, or say why it cannot be one."""
-    modality = _MODALITY.get(record["modality"].casefold())
-    if modality is None:
+    label = _LABELS.get(record["modality"].casefold())
+    if label is None:
         return f"modality {record['modality']!r} is none of M, T, A, V"
     if not record["annotator"]:
         return "the annotator is missing"
@@ -101,12 +104,11 @@ def _count(record: Record, clip: ClipVotes) -> str | None:
         return f"the vote {not_a_number(record['vote'])}"
     if vote not in (-1.0, 0.0, 1.0):
         return f"the vote {record['vote']} is not -1, 0 or 1"
-    votes = clip.by_modality.setdefault(modality, {})
+    votes = clip.by_label.setdefault(label, {})
     first = votes.setdefault(record["annotator"], vote)
     if first != vote:
         clip.doubtful.append(
-            f"{record['annotator']} voted {first:g} and then {vote:g} on {modality}; "
-            "the first counts"
+            f"{record['annotator']} voted {first:g} and then {vote:g} on {label}; the first counts"
         )
     return None
 
@@ -114,18 +116,16 @@ def _count(record: Record, clip: ClipVotes) -> str | None:
 def _check_panels(clips: dict[str, ClipVotes]) -> None:
     """Compare each clip's annotators with the panel that voted most often."""
     panels = Counter(
-        frozenset(votes) for clip in clips.values() for votes in clip.by_modality.values()
+        frozenset(votes) for clip in clips.values() for votes in clip.by_label.values()
     )
     if not panels:
         return
     panel = min(panels, key=lambda p: (-panels[p], -len(p), sorted(p)))
-    voted_on = [m for m in LABELS if any(m in clip.by_modality for clip in clips.values())]
+    voted_on = [m for m in LABELS if any(m in clip.by_label for clip in clips.values())]
     for clip in clips.values():
-        for modality in voted_on:
-            voters = clip.by_modality.get(modality, {}).keys()
+        for label in voted_on:
+            voters = clip.by_label.get(label, {}).keys()
             if missing := sorted(panel - voters):
-                clip.doubtful.append(f"no vote on {modality} by {', '.join(missing)}")
+                clip.doubtful.append(f"no vote on {label} by {', '.join(missing)}")
             if extra := sorted(voters - panel):
-                clip.doubtful.append(
-                    f"a vote on {modality} by {', '.join(extra)}, not of the panel"
-                )
+                clip.doubtful.append(f"a vote on {label} by {', '.join(extra)}, not of the panel")
