@@ -68,7 +68,7 @@ def check_belongs(
     Returns
     -------
     list of str
-        A note where there is too little to compare.
+        A note, if too little can be compared.
 
     Raises
     ------

@@ -47,7 +47,7 @@ class CallResult:
     Parameters
     ----------
     tables : dict of str to ndarray, float32 [images, 714]
-        The clips that can be trusted: a CSV that is new, whole, and has one row an image.
+        The clips that can be trusted: a CSV that is new, whole, and has one row per image.
     problems : dict of str to str
         What is wrong with each other clip's CSV.
     ending : str

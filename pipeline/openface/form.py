@@ -26,7 +26,7 @@ _WIDE_COMMA = re.compile(r",[ \t]+")
 def read_lines(data: bytes, name: str) -> list[str]:
     """Return a CSV's lines, cells separated by commas, numbers as Python writes them.
 
-    Three forms besides OpenFace's own are read, since nothing in them is open to doubt:
+    Three other forms are read as well, because they are unambiguous:
     semicolons or tabs between the cells (a spreadsheet's), decimal commas with ``, `` between the
     cells (OpenFace in a German or French locale), and Windows' ``-nan(ind)`` and ``1.#IND``.
 

@@ -151,10 +151,10 @@ class RunOpenFace(Extractor):
         if seen:
             with _scratch(batch[seen[0]].work) as scratch:
                 folders = [_lay_out(scratch, _name(index), batch[index]) for index in seen]
-                tables = self._run_beside(scratch, folders)
+                tables = self._run_in_parallel(scratch, folders)
         return [self._result(inputs, tables.get(_name(i))) for i, inputs in enumerate(batch)]
 
-    def _run_beside(
+    def _run_in_parallel(
         self, scratch: Path, folders: list[FaceFolder]
     ) -> dict[str, NDArray[np.float32] | ClipError]:
         parts = _divide(folders, self.threads)

@@ -109,8 +109,8 @@ def test_landmarks_that_were_moved_are_told(table: Table, face: FaceTrack) -> No
 
 
 def test_a_face_in_another_place_is_another_person(table: Table, face: FaceTrack) -> None:
-    beside = FaceTrack(face.box + 60, face.points + 60, (SIZE,), CROP)
-    words = refused(on_whole_picture(table, face), beside)
+    elsewhere = FaceTrack(face.box + 60, face.points + 60, (SIZE,), CROP)
+    words = refused(on_whole_picture(table, face), elsewhere)
     assert "another person or clip" in words and "in 0% of rows" in words
 
 

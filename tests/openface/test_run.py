@@ -62,7 +62,7 @@ def test_a_batch_loads_the_models_once(
     monkeypatch.setattr(Caller, "call", counted)
     clips: list[Crops] = [list(face_images(1, seed)) for seed in range(4)]
     results = run(harness.settings(), clips, work)
-    assert calls == [4]  # OpenFace loads its models once a call
+    assert calls == [4]  # OpenFace loads its models once per call
     for result, crops in zip(results, clips, strict=True):
         check(result, crops)
 

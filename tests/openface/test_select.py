@@ -94,7 +94,7 @@ def test_a_native_program_that_may_not_be_executed_is_named(tmp_path: Path) -> N
         select_runtime(OpenFaceSettings(runtime="native", native_binary=str(program)))
 
 
-def test_a_link_is_followed_because_models_lie_beside_the_program(tmp_path: Path) -> None:
+def test_a_link_is_followed_because_models_lie_next_to_the_program(tmp_path: Path) -> None:
     link = tmp_path / "FeatureExtraction"
     link.symlink_to(EMULATOR)
     settings = OpenFaceSettings(runtime="native", native_binary=str(link))
