@@ -11,10 +11,11 @@ from safetensors import SafetensorError
 from pipeline.corpus import LABELS
 from pipeline.errors import BuildError
 from pipeline.report.corpus import classes_of
+from pipeline.report.drawings import open_features
 from pipeline.report.findings import Finding, findings
 from pipeline.report.signals import Detail, fitting_detail
 from pipeline.report.sources import Build
-from pipeline.report.tracks import open_features, pack_clip
+from pipeline.report.tracks import pack_clip
 
 DETAILS_A_BLOCK = 40
 

@@ -115,7 +115,7 @@ def test_an_extractor_that_the_report_does_not_know_is_drawn_all_the_same(
 ) -> None:
     """The audio stage, were it from another package: a picture of its dimensions over time."""
     config = without(tmp_path)
-    monkeypatch.setattr("pipeline.report.tracks._OWN", {})
+    monkeypatch.setattr("pipeline.report.tracks.OWN", {})
     build = read_build(config)
     (track,) = tracks_of(build)
     assert (track["stage"], track["rows"]) == ("audio", 32)
