@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.commands import doctor
 from pipeline.config import load_config
-from pipeline.workflow.settings_files import changed_settings
+from pipeline.workflow.settings_files import DECIDING_STEPS, changed_settings
 from tests.conftest import DEMO, ROOT
 
 
@@ -126,7 +126,7 @@ def test_both_ways_to_build_mean_the_same_settings(demo_build: Path) -> None:
     Nor has what reads the file without Snakemake, which merges it with config/config.yaml.
     """
     config = load_config((ROOT / "config" / "demo.yaml",))
-    assert changed_settings(config) == []
+    assert changed_settings(config, DECIDING_STEPS) == []
     status, output = chsims("--config", "config/demo.yaml", "--dry-run")
     assert status == 0
     assert "nothing to be done" in output
