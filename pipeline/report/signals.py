@@ -39,8 +39,8 @@ class Detail:
 
 
 # (columns, pixels, quality, bytes per clip with six thumbnails, measured on the demo's faces)
-_STEPS = ((120, 112, 75, 22_000), (80, 72, 60, 11_600), (48, 48, 35, 5_700))
-_ROW = 330
+_STEPS = ((120, 112, 75, 22_050), (80, 72, 60, 11_650), (48, 48, 35, 5_750))
+_ROW = 350
 _PAGE = 300_000
 
 

@@ -77,7 +77,7 @@ def test_2281_clips_fit_into_15_megabytes() -> None:
     assert detail.clips == 2281
     strip = film_strip(_real_crops(6), detail.pixels, detail.quality)
     tracks = (3 + 1 + 1 + 3 + 4 + 1 + 20 + 12) * detail.columns
-    names_and_row = 600
+    names_and_row = 900
     assert (len(strip) + tracks + names_and_row) * 2281 < 14.5e6
 
 
