@@ -31,9 +31,11 @@ class MediaSettings(Settings):
     def _number_or_language(cls, value: Any) -> Any:
         if value is None or (type(value) is int and value >= 0):
             return value
+        if isinstance(value, str) and value.isascii() and value.isdecimal():
+            return int(value)  # a config file's words are text where a setting may be text
         if isinstance(value, str) and value.isascii() and value.isalpha() and len(value) in (2, 3):
             return value.lower()
         raise ValueError(
-            "give a track's number from 0, or the two or three letters of its language in "
-            f"quotation marks (found {value!r})"
+            "give a track's number from 0, or the two or three letters of its language "
+            f"(found {value!r})"
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import make_config
+from pipeline.config import load_config, make_config
 from pipeline.errors import BuildError, ClipError
 from pipeline.manifest.probe import AudioFacts, FileFacts, VideoFacts
 from pipeline.manifest.streams import choose
@@ -73,6 +73,8 @@ def test_an_audio_track_is_a_number_or_a_language(value: object) -> None:
     with pytest.raises(BuildError, match=r"media\.audio_track"):
         make_config({"media": {"audio_track": value}})
     assert make_config({"media": {"audio_track": "CMN"}}).media.audio_track == "cmn"
+    assert load_config((), ("media.audio_track=0",)).media.audio_track == 0
+    assert load_config((), ("media.audio_track=no",)).media.audio_track == "no"
 
 
 def test_the_wheels_ffmpeg_is_taken_whatever_lies_on_the_path(
