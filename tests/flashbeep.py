@@ -183,7 +183,7 @@ CASES = {
     "no packets for 1 s, ts": Case(_without_packets(0.85, 1.85), "a.ts"),
     "no packets for 1 s, mkv": Case(_without_packets(0.85, 1.85), "a.mkv"),
     "zeros within": Case(_zeroed(0.9, 1.3), "a.mp4"),
-    "zeros within, ts": Case(_zeroed(1.05, 1.4), "a.ts", damaged=(0.95, 1.7)),
+    "zeros within, ts": Case(_zeroed(1.25, 1.5), "a.ts", damaged=(0.95, 1.8)),
     "zeros within, mkv": Case(_zeroed(0.9, 1.3), "a.mkv"),
     "zeros within, avi": Case(_zeroed(0.9, 1.3), "a.avi"),
     "fast, then slow": Case(_variable("lt(t,1.2)+not(mod(n,2))"), "a.mp4"),
