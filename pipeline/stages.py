@@ -78,6 +78,13 @@ def wanted(config: Config) -> list[str]:
     return needed_for(stage.name for stage in slots(config).values())
 
 
+def read_of_clips(config: Config) -> frozenset[str]:
+    """Return what of a clip the filled slots are made from: ``video``, ``sound``, ``text``."""
+    needed = [STAGES[name] for name in wanted(config)]
+    decoded = {stage.decodes for stage in needed if stage.decodes}
+    return frozenset(decoded | {"text" for stage in needed if stage.source == "text"})
+
+
 def stage_called(config: Config, name: str) -> Stage:
     """Return the stage with a name, or the stage in the slot of that name.
 

@@ -42,7 +42,7 @@ def test_null_is_none_and_no_slot_at_all_is_refused() -> None:
 
 
 def test_an_unknown_extractor_is_refused_with_those_there_are() -> None:
-    with pytest.raises(BuildError, match=r"features\.audio: give one of librosa.*none.*'hubert'"):
+    with pytest.raises(BuildError, match=r"features\.audio: use one of librosa.*none.*'hubert'"):
         make_config({"features": {"audio": "hubert"}})
 
 

@@ -19,6 +19,7 @@ from pipeline.manifest.row import SheetRow
 from pipeline.manifest.rules import judge, unusable
 from pipeline.manifest.sheet import Sheet, read_sheet
 from pipeline.manifest.streams import streams_of
+from pipeline.stages import read_of_clips
 from pipeline.store.features import is_plain_name
 from pipeline.store.layout import Layout
 from pipeline.store.quarantine import QuarantineEntry, write_entries
@@ -160,7 +161,7 @@ def _line_errors(
     if not errors:  # what cannot be read is not judged
         found = [
             *unusable(row, None, labelled=sheet.labelled),
-            *judge(row, None, config.manifest.rules).refusals,
+            *judge(row, None, config.manifest.rules, read_of_clips(config)).refusals,
         ]
         errors += [ClipError(finding.reason, finding.remedy) for finding in found]
     return errors
@@ -171,7 +172,7 @@ def _accept(
 ) -> dict[str, Any]:
     if isinstance(media, ClipError):
         raise media
-    verdict = judge(row, media.probe, config.manifest.rules)
+    verdict = judge(row, media.probe, config.manifest.rules, read_of_clips(config))
     bad = [*unusable(row, media.probe, labelled=labelled), *verdict.refusals]
     if bad:
         raise ClipError("; ".join(f.reason for f in bad), "; ".join(f.remedy for f in bad))

@@ -40,7 +40,13 @@ class Verdict:
     refusals: tuple[Finding, ...]
 
 
-def judge(row: SheetRow, probe: Probe | None, rules: CorpusRules) -> Verdict:
+ALL = frozenset({"video", "sound", "text"})
+"""All that features can be made from."""
+
+
+def judge(
+    row: SheetRow, probe: Probe | None, rules: CorpusRules, read: frozenset[str] = ALL
+) -> Verdict:
     """Apply the rules to one clip.
 
     Parameters
@@ -51,10 +57,12 @@ def judge(row: SheetRow, probe: Probe | None, rules: CorpusRules) -> Verdict:
         Streams and duration; without it only what the sheet says is judged.
     rules : CorpusRules
         Each rule's action: quarantine, warn or off.
+    read : frozenset of {'video', 'sound', 'text'}
+        What the filled slots are made from; a clip may lack the rest.
     """
     warnings: list[str] = []
     refusals: list[Finding] = []
-    for finding in findings(row, probe, rules):
+    for finding in findings(row, probe, rules, read):
         action = getattr(rules, finding.rule)
         if action == "warn":
             warnings.append(finding.reason)
@@ -63,14 +71,18 @@ def judge(row: SheetRow, probe: Probe | None, rules: CorpusRules) -> Verdict:
     return Verdict(tuple(warnings), tuple(refusals))
 
 
-def findings(row: SheetRow, probe: Probe | None, rules: CorpusRules) -> Iterator[Finding]:
+def findings(
+    row: SheetRow, probe: Probe | None, rules: CorpusRules, read: frozenset[str] = ALL
+) -> Iterator[Finding]:
     """Yield every rule a clip breaks, whatever its action, in a fixed order."""
     if probe is not None:
-        yield from _streams(probe)
-        yield from _apart(probe, rules)
-        yield from _tracks(probe)
+        yield from _streams(probe, read)
+        if {"video", "sound"} <= read:
+            yield from _apart(probe, rules)
+        if "sound" in read:
+            yield from _tracks(probe)
         yield from _duration(probe.duration, rules)
-    if not row.text:
+    if not row.text and "text" in read:
         yield Finding(
             "transcript",
             f"{row.column('text')}: its transcript is empty",
@@ -93,17 +105,21 @@ def findings(row: SheetRow, probe: Probe | None, rules: CorpusRules) -> Iterator
         yield Finding("votes", f"votes: {'; '.join(row.vote_problems)}", "complete annotations.csv")
 
 
-def _streams(probe: Probe) -> Iterator[Finding]:
+def _streams(probe: Probe, read: frozenset[str]) -> Iterator[Finding]:
     missing = [
         kind
-        for kind, codec in (("video", probe.video_codec), ("audio", probe.audio_codec))
-        if codec is None
+        for kind, needed, codec in (
+            ("video", "video", probe.video_codec),
+            ("audio", "sound", probe.audio_codec),
+        )
+        if codec is None and needed in read
     ]
     if missing:
         yield Finding(
             "streams",
             f"the file has no {' and no '.join(missing)} stream",
-            "replace the file by one with picture and sound",
+            f"replace the file by one with {' and '.join(missing)}, or set the slot of the feature "
+            "that is made from it to none",
         )
 
 

@@ -17,7 +17,7 @@ from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.manifest.folders import MediaFolders
 from pipeline.stage import Stage
-from pipeline.stages import STAGES
+from pipeline.stages import STAGES, read_of_clips
 from pipeline.store.files import digest, package_versions, read_json, write_json
 from pipeline.train.registry import MODELS
 from pipeline.train.stored import DECIDING, VERSION
@@ -28,6 +28,7 @@ Told = Callable[[Config], dict[str, Any]]
 def _manifest(config: Config) -> dict[str, Any]:
     return {
         "settings": config.manifest.defining(),
+        "read": sorted(read_of_clips(config)),
         "audio_track": config.media.audio_track,
         "shard_size": config.shard_size,
         "media": media_fingerprint(config),

@@ -71,3 +71,22 @@ def test_no_rule_lets_a_label_outside_its_range_in(modality: str, column: str) -
 def test_no_label_and_a_whole_film_are_unusable_whatever_the_rules() -> None:
     found = list(unusable(replace(ROW, M=math.nan), replace(PROBE, duration=5400.0)))
     assert [finding.rule for finding in found] == ["label", "duration"]
+
+
+@pytest.mark.parametrize(
+    ("lacks", "needed"),
+    [({"audio_codec": None}, "sound"), ({"video_codec": None}, "video")],
+)
+def test_a_clip_may_lack_what_no_filled_slot_is_made_from(
+    lacks: dict[str, None], needed: str
+) -> None:
+    probe = replace(PROBE, **lacks)
+    read = frozenset({"video", "sound", "text"})
+    assert [f.rule for f in findings(ROW, probe, CorpusRules(), read)] == ["streams"]
+    assert list(findings(ROW, probe, CorpusRules(), read - {needed})) == []
+
+
+def test_a_transcript_is_asked_for_only_where_text_is_a_feature() -> None:
+    silent = replace(ROW, text="")
+    assert [f.rule for f in findings(silent, PROBE, CorpusRules())] == ["transcript"]
+    assert list(findings(silent, PROBE, CorpusRules(), frozenset({"video", "sound"}))) == []
