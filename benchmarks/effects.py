@@ -27,14 +27,14 @@ from train import SEEDS, SMALL, measure, settings_of
 from pipeline.train.registry import MODELS
 
 SIZES = (600, 200, 200)
-_SHARED = ("text_end: last_step", "text_dropout: false", "pooling: padded", "decay: adam",
-           "selection: weighted_batches")  # fmt: skip
+_SHARED = ("scaling: none", "text_end: last_step", "text_dropout: false", "pooling: padded",
+           "decay: adam", "selection: weighted_batches")  # fmt: skip
 _RANK = ("rank_output: direct", "rank_output: direct, rank_weights: frozen")
 _TENSOR = ("tensor_output: squashed", "tensor_dropout: product")
-_ALIGNED = ("alignment: blocks", "alignment: interleaved")
+_ALIGNED = ("scaling: none", "alignment: blocks", "alignment: interleaved")
 DEPARTURES: dict[str, tuple[str, ...]] = {
     "lf_dnn": _SHARED,
-    "mlf_dnn": (*_SHARED, "scored_on: M", "rounding: true"),
+    "mlf_dnn": (*_SHARED, "head_units: relu", "scored_on: M", "rounding: true"),
     "lmf": _RANK,
     "mlmf": _RANK,
     "tfn": _TENSOR,
@@ -42,6 +42,7 @@ DEPARTURES: dict[str, tuple[str, ...]] = {
     "ef_lstm": (*_ALIGNED, "ef_norm: step"),
     "mfn": (*_ALIGNED, "mfn_dynamics: false"),
     "mult": (
+        "scaling: none",
         "mult_mask: future",
         "mult_positions: false",
         "clipping: model",

@@ -4,62 +4,87 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from pipeline.train.lstm import over_sequences
 from pipeline.train.subnets import true_steps
 
 
 class CtcAlignment(nn.Module):
-    """Bring a stream to one row a text step (Graves et al. 2006; section 5.1 of the paper).
+    """Bring a stream to one row per anchor step (Graves et al. 2006; section 5.1 of the paper).
 
-    An LSTM gives each row t a distribution p(i | t) over text steps i = 1..n and a blank.
-    Text step i becomes the mean of the stream's rows weighted by p(i | .). The CTC loss of
-    the sequence 1, 2, ..., n teaches p to be monotonic and to visit every step.
+    The anchor is the text where there is text. A bidirectional LSTM gives each row t a
+    distribution p(i | t) over anchor steps i = 1..n and a blank. Anchor step i becomes the mean
+    of the stream's rows weighted by p(i | .). The CTC loss of the sequence 1, 2, ..., n teaches
+    p to be monotonic and to visit every step.
+
+    The LSTM also reads where in the clip a row lies, from -1 to 1. Features are divided by
+    the square root of their number, so that 709 columns do not drown that one.
 
     Parameters
     ----------
     size : int
         Width of the stream.
     steps : int
-        The text's padded length.
+        The anchor's padded length.
     hidden : int
-        Units of the LSTM.
+        Units of the LSTM in each direction.
     """
 
     def __init__(self, size: int, steps: int, hidden: int = 32) -> None:
         super().__init__()
-        self.rnn = nn.LSTM(size, hidden, batch_first=True)
-        self.position = nn.Linear(hidden, steps + 1)  # position 0 is the blank
+        self.scale = size**-0.5
+        self.rnn = nn.LSTM(size + 1, hidden, batch_first=True, bidirectional=True)
+        self.position = nn.Linear(2 * hidden, steps + 1)  # position 0 is the blank
 
     def forward(
-        self, x: Tensor, lengths: Tensor, text_lengths: Tensor, steps: int
+        self, x: Tensor, lengths: Tensor, anchor_lengths: Tensor, steps: int
     ) -> tuple[Tensor, Tensor]:
-        """Align ``[B, L, d]`` to the text.
+        """Align ``[B, L, d]`` to the anchor.
 
         Parameters
         ----------
         x : Tensor ``[B, L, d]``
             The stream, zeros at the back.
-        lengths, text_lengths : Tensor ``[B]``
-            True lengths of the stream and of the text.
+        lengths, anchor_lengths : Tensor ``[B]``
+            True lengths of the stream and of the anchor.
         steps : int
-            The batch's padded text length n.
+            The anchor's padded length n in this batch.
 
         Returns
         -------
         aligned : Tensor ``[B, n, d]``
-            One row a text step; zeros beyond a text's end.
+            One row per step of the anchor; zeros beyond its end.
         loss : Tensor
-            CTC loss as torch takes its mean: each clip's by its text length, then over clips. Clips
-            whose stream is shorter than their text cannot be aligned and add nothing.
+            CTC loss as torch takes its mean: each clip's by its anchor's length, then over clips.
+            Clips whose stream is shorter than their anchor cannot be aligned and add nothing.
         """
-        logits = self.position(over_sequences(self.rnn, x, lengths))[:, :, : steps + 1]
-        beyond = ~true_steps(text_lengths + 1, steps + 1, x.device)  # [B, n + 1]
+        share, loss = self.shares(x, lengths, anchor_lengths, steps)
+        return share.transpose(1, 2) @ x, loss
+
+    def shares(
+        self, x: Tensor, lengths: Tensor, anchor_lengths: Tensor, steps: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return each row's share in each step ``[B, L, n]``, which sum to 1 over rows; the loss.
+
+        Parameters are those of `forward`.
+        """
+        logits = self.position(self._states(x, lengths))[:, :, : steps + 1]
+        beyond = ~true_steps(anchor_lengths + 1, steps + 1, x.device)  # [B, n + 1]
         logs = logits.masked_fill(beyond[:, None], -1e4).log_softmax(-1)
         share = logs[:, :, 1:].exp() * true_steps(lengths, x.shape[1], x.device)[:, :, None]
-        share = share / share.sum(1, keepdim=True).clamp_min(1e-6)  # over the stream's rows
         targets = torch.arange(1, steps + 1).repeat(len(x), 1)
         loss = nn.functional.ctc_loss(
-            logs.transpose(0, 1), targets, lengths, text_lengths, zero_infinity=True
+            logs.transpose(0, 1), targets, lengths, anchor_lengths, zero_infinity=True
         )
-        return share.transpose(1, 2) @ x, loss
+        return share / share.sum(1, keepdim=True).clamp_min(1e-6), loss
+
+    def _states(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Return the LSTM's states ``[B, L, 2 h]``; zeros beyond the lengths."""
+        middle = torch.arange(x.shape[1], device=x.device) + 0.5
+        places = 2 * middle / lengths.to(x.device)[:, None] - 1
+        inputs = torch.cat([self.scale * x, places[:, :, None]], dim=-1)
+        packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
+        states, _ = pad_packed_sequence(
+            self.rnn(packed)[0], batch_first=True, total_length=x.shape[1]
+        )
+        return states

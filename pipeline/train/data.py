@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pipeline.errors import BuildError
 from pipeline.train.hyper import TASKS
+from pipeline.train.scaling import Scaling
 
 Form = Literal["mean", "repeated", "sequence", "padded", "aligned"]
 
@@ -217,14 +218,20 @@ class Corpus:
         The modalities of the dataset, their dimensions and padded lengths.
     digest : str
         Digest of the content of the three parts.
+    scaling : mapping of str to Scaling
+        What the features were standardised by, by modality; empty for none.
     """
 
     parts: dict[str, Part]
     inputs: Inputs
     digest: str
+    scaling: Mapping[str, Scaling] = field(default_factory=dict)
 
     def check_labels(self, tasks: dict[str, str]) -> None:
-        """Refuse to train tasks whose labels are missing.
+        """Refuse to train tasks that cannot be learned or scored.
+
+        Every clip needs M where it is learned. Clips without T, A or V are left out of that
+        task's loss and scores, but some clips of each part must have the label.
 
         Raises
         ------
@@ -234,14 +241,15 @@ class Corpus:
         for label in sorted(set(tasks.values()), key=TASKS.index):
             for name, part in self.parts.items():
                 missing = part.labels[label].isnan()
-                if bool(missing.any()):
-                    first = part.clips[int(missing.nonzero()[0, 0])]
-                    raise BuildError(
-                        f"{int(missing.sum())} of {len(part)} {name} clips have no {label} label "
-                        f"(the first: {first}), but the tasks {', '.join(tasks)} are to be trained",
-                        f"add label_{label} to the label sheet, or train single-task models: "
-                        "train.models=[lf_dnn]",
-                    )
+                if not bool(missing.any() if label == "M" else missing.all()):
+                    continue
+                first = part.clips[int(missing.nonzero()[0, 0])]
+                raise BuildError(
+                    f"{int(missing.sum())} of {len(part)} {name} clips have no {label} label "
+                    f"(the first: {first}), but the tasks {', '.join(tasks)} are to be trained",
+                    f"add label_{label} to the label sheet, or train single-task models: "
+                    "train.models=[lf_dnn]",
+                )
 
 
 def chunks(order: Tensor, size: int) -> list[Tensor]:

@@ -108,6 +108,8 @@ class EfLstmHyper(Hyper):
     """Between the layers and before each linear layer but the last."""
     ctc_weight: float = Field(0.1, ge=0)
     """Weight of the alignment's CTC losses."""
+    aligner_rate: float = Field(1e-2, gt=0)
+    """Adam's step size of the CTC aligners."""
 
 
 class MfnHyper(Hyper):
@@ -137,6 +139,8 @@ class MfnHyper(Hyper):
     """Dropout before the output."""
     ctc_weight: float = Field(0.1, ge=0)
     """Weight of the alignment's CTC losses."""
+    aligner_rate: float = Field(1e-2, gt=0)
+    """Adam's step size of the CTC aligners."""
 
 
 class MultHyper(Hyper):

@@ -21,17 +21,23 @@ from pipeline.train.models.base import SentimentModel
 from pipeline.train.read import part_of_arrays
 from pipeline.train.recipe import Recipe
 from pipeline.train.registry import MODELS
+from pipeline.train.scaling import Scaling, split_tensors
 from pipeline.train.trainer import predict
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A trained model, its configuration (``config.json``), its recipe, and what it reads."""
+    """A trained model, its configuration (``config.json``), its recipe, and what it reads.
+
+    `scaling` holds the means and deviations by which `predict_features` standardises the
+    features before the model sees them; it is empty where the recipe says ``scaling: none``.
+    """
 
     model: SentimentModel
     config: dict[str, Any]
     recipe: Recipe
     inputs: Inputs
+    scaling: Mapping[str, Scaling]
 
 
 def load_model(path: Path | str, device: str = "auto") -> LoadedModel:
@@ -70,13 +76,17 @@ def load_model(path: Path | str, device: str = "auto") -> LoadedModel:
         hyper = type(MODELS[config["model"]].hyper).model_validate(config["hyper"])
         inputs = _inputs(config)
         model = build_model(config["model"], hyper, inputs, tuple(config["tasks"]), recipe)
-        model.load_state_dict(load_file(folder / "weights.safetensors"))
+        state, scaling = split_tensors(load_file(folder / "weights.safetensors"))
+        model.load_state_dict(state)
+        if recipe.scaling == "train" and scaling.keys() != inputs.dims.keys():
+            raise ValueError("its weights lack the scaling of its inputs")
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise BuildError(
             f"{folder} is not a trained model: {error}",
             "name a folder like processed/experiments/table2/mlf_dnn/seed_1",
         ) from error
-    return LoadedModel(model.to(pick_device(device, "device")).eval(), config, recipe, inputs)
+    device_found = pick_device(device, "device")
+    return LoadedModel(model.to(device_found).eval(), config, recipe, inputs, scaling)
 
 
 def _inputs(config: dict[str, Any]) -> Inputs:
@@ -138,7 +148,9 @@ def predict_features(
         loaded = load_model(seed, device)
         _check_features(seed, features, loaded.inputs)
         form = type(loaded.model).form(loaded.recipe)
-        part = part_of_arrays(features, valid or {}, loaded.inputs, form, loaded.recipe)
+        part = part_of_arrays(
+            features, valid or {}, loaded.inputs, form, loaded.recipe, loaded.scaling
+        )
         torch.set_num_threads(1)
         for task, values in predict(loaded.model, part, pick_device(device, "device")).items():
             by_task.setdefault(task, []).append(float(np.clip(values[0], -1, 1)))

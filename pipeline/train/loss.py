@@ -15,19 +15,26 @@ from pipeline.train.subnets import Output
 
 
 def task_losses(output: Output, labels: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return each task's L1 loss, the mean over clips.
+    """Return each task's L1 loss, the mean over the clips that have its label.
+
+    A task without a labelled clip in the batch has a loss of 0.
 
     Parameters
     ----------
     output : Output
         A model's predictions ``[B]`` by task.
     labels : dict of str to Tensor ``[B]``
-        What each task is to predict.
+        What each task is to predict; NaN where a clip has no label.
     """
-    return {
-        task: nn.functional.l1_loss(predicted, labels[task])
-        for task, predicted in output.predictions.items()
-    }
+    return {task: _l1(predicted, labels[task]) for task, predicted in output.predictions.items()}
+
+
+def _l1(predicted: Tensor, label: Tensor) -> Tensor:
+    known = ~label.isnan()
+    if bool(known.all()):
+        return nn.functional.l1_loss(predicted, label)
+    error = torch.where(known, predicted - label.nan_to_num(), 0.0).abs()
+    return error.sum() / known.sum().clamp_min(1)
 
 
 def decay_terms(model: SentimentModel, hyper: Hyper) -> dict[str, Tensor]:
@@ -38,7 +45,7 @@ def decay_terms(model: SentimentModel, hyper: Hyper) -> dict[str, Tensor]:
     """
     terms = {}
     for part, parameters in split_parameters(model).items():
-        beta = getattr(hyper.decay, part)
+        beta = getattr(hyper.decay, part, 0.0)
         weights = [p for p in parameters if p.ndim >= 2 and p.requires_grad]
         if beta and weights:
             terms[part] = beta * torch.stack([w.square().sum() for w in weights]).sum()
@@ -68,26 +75,28 @@ def weight_of(task: str, tasks: Sized, hyper: Hyper) -> float:
 
 
 def split_parameters(model: SentimentModel) -> dict[str, list[nn.Parameter]]:
-    """Return the parameters of the text, audio and vision subnets, and the rest."""
+    """Return the parameters of the subnets, those that L2 leaves alone, and the rest."""
     parts = {
         stream: [p for module in modules for p in module.parameters()]
         for stream, modules in model.shared().items()
     }
+    parts["undecayed"] = model.undecayed()
     taken = {id(p) for parameters in parts.values() for p in parameters}
     return {**parts, "rest": [p for p in model.parameters() if id(p) not in taken]}
 
 
 def make_optimizer(model: SentimentModel, hyper: Hyper, recipe: Recipe) -> Adam:
     """Return Adam over the learned parameters, with its own decay in the published recipe."""
-    factors = {id(p) for p in model.factors()}
+    named = {id(p): name for name, members in model.apart().items() for p in members}
     groups = []
     for part, parameters in split_parameters(model).items():
-        decay = getattr(hyper.decay, part) if recipe.decay == "adam" else 0.0
-        learned = [p for p in parameters if p.requires_grad]
-        for rate, members in (
-            (hyper.learning_rate, [p for p in learned if id(p) not in factors]),
-            (getattr(hyper, "factor_rate", 0.0), [p for p in learned if id(p) in factors]),
-        ):
+        decay = getattr(hyper.decay, part, 0.0) if recipe.decay == "adam" else 0.0
+        for name in ("learning_rate", *model.apart()):
+            members = [
+                p
+                for p in parameters
+                if p.requires_grad and named.get(id(p), "learning_rate") == name
+            ]
             if members:
-                groups.append(Group(members, rate, decay))
+                groups.append(Group(members, getattr(hyper, name), decay))
     return Adam(groups)

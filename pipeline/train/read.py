@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,16 +16,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.corpus import MODALITIES
-from pipeline.dataset.info import digest_of_parts
 from pipeline.dataset.split import PARTS
 from pipeline.errors import BuildError
-from pipeline.store.files import digest
+from pipeline.train.content import dataset_digest
 from pipeline.train.data import Corpus, Form, Inputs, Part, Ragged
 from pipeline.train.hyper import TASKS
 from pipeline.train.recipe import Recipe
+from pipeline.train.scaling import Scaling, measure
 
 Group = Mapping[str, Any]
 """A part of the file, or arrays of the same names."""
+Blocks = Iterator[tuple[int, NDArray[np.float32]]]
+"""Features of some clips ``[n, L, d]``, and the position of the first of them."""
 _BLOCK = 64  # clips read at once
 
 
@@ -74,6 +75,7 @@ def part_of_arrays(
     inputs: Inputs,
     form: Form,
     recipe: Recipe,
+    scaling: Mapping[str, Scaling],
 ) -> Part:
     """Return a part of one clip from its unpadded features, as the dataset file would give it.
 
@@ -89,6 +91,8 @@ def part_of_arrays(
         How the model wants its inputs.
     recipe : Recipe
         Decides what counts as a row.
+    scaling : mapping of str to Scaling
+        What the model's train part was standardised by; empty for none.
     """
     group: dict[str, Any] = {"id": np.array(["clip"]), "labels": {}}
     for modality, steps in inputs.steps.items():
@@ -101,7 +105,7 @@ def part_of_arrays(
             kept = np.asarray(valid[modality][:steps], bool)
             mask[0, : len(kept)] = kept
             group[f"{modality}_valid"] = mask
-    return _part(group, _View(inputs, form, recipe), limit=4.0)
+    return _part(group, _View(inputs, form, recipe, scaling), limit=4.0)
 
 
 @contextmanager
@@ -137,6 +141,7 @@ class _View:
     inputs: Inputs
     form: Form
     recipe: Recipe
+    scaling: Mapping[str, Scaling]
 
     @property
     def averaged(self) -> bool:
@@ -156,26 +161,44 @@ class _View:
         padded = self.recipe.pooling == "padded" if self.averaged else self.form != "sequence"
         if padded and modality != self.anchor:
             return np.ones(shape, bool)
-        rows = np.arange(shape[1]) < np.asarray(group[f"{modality}_lengths"][:])[:, None]
-        if f"{modality}_valid" in group:
-            rows &= np.asarray(group[f"{modality}_valid"][:], bool)
-        return rows
+        return _true_rows(group, modality)
+
+
+def _true_rows(group: Group, modality: str) -> NDArray[np.bool_]:
+    """Say which rows hold a feature, ``[N, L]``: inside the clip, and valid by its mask."""
+    steps = group[modality].shape[1]
+    rows = np.arange(steps) < np.asarray(group[f"{modality}_lengths"][:])[:, None]
+    if f"{modality}_valid" in group:
+        rows &= np.asarray(group[f"{modality}_valid"][:], bool)
+    return rows
+
+
+def _measured(group: Group, inputs: Inputs, recipe: Recipe) -> dict[str, Scaling]:
+    """Measure each modality of the train part, if the recipe standardises features."""
+    if recipe.scaling == "none":
+        return {}
+    found = {}
+    for modality, dim in inputs.dims.items():
+        clips = tuple(_string(value) for value in group["id"][:])
+        rows = _true_rows(group, modality)
+        blocks = _blocks(group, modality, clips, None)
+        found[modality] = measure((b[rows[i : i + len(b)]] for i, b in blocks), dim)
+    return found
 
 
 def _read(file: h5py.File, form: Form, recipe: Recipe, memory_gb: float) -> Corpus:
-    view = _View(_inputs(file), form, recipe)
-    parts = {}
-    held = sum(_kept_bytes(file[name], view) for name in PARTS)
-    limit = memory_gb if held <= memory_gb * 1e9 else 0.0
+    inputs = _inputs(file)
     for name in PARTS:
-        group = file[name]
-        if len(group["id"]) < (2 if name == "train" else 1):
+        if len(file[name]["id"]) < (2 if name == "train" else 1):
             raise BuildError(
-                f"the {name} part of {file.filename} has {len(group['id'])} clip(s): too few",
+                f"the {name} part of {file.filename} has {len(file[name]['id'])} clip(s): too few",
                 "add clips, or change dataset.split so that each part has some",
             )
-        parts[name] = _part(group, view, limit)
-    return Corpus(parts, view.inputs, _digest(file))
+    view = _View(inputs, form, recipe, _measured(file["train"], inputs, recipe))
+    held = sum(_kept_bytes(file[name], view) for name in PARTS)
+    limit = memory_gb if held <= memory_gb * 1e9 else 0.0
+    parts = {name: _part(file[name], view, limit) for name in PARTS}
+    return Corpus(parts, inputs, dataset_digest(file), view.scaling)
 
 
 def _part(group: Group, view: _View, limit: float) -> Part:
@@ -184,13 +207,14 @@ def _part(group: Group, view: _View, limit: float) -> Part:
     steps = view.inputs.steps.get(view.anchor, 0)
     for modality in view.inputs.dims:
         rows = view.rows(group, modality)
+        blocks = _blocks(group, modality, clips, view.scaling.get(modality))
         if view.is_sequence(modality):
-            streams[modality] = _ragged(group, modality, clips, rows, limit)
+            streams[modality] = _ragged(blocks, group, modality, rows, limit)
         elif view.averaged:
-            streams[modality] = _reduced(group, modality, clips, rows, lambda kept: kept.mean(0))
+            streams[modality] = _reduced(blocks, rows, lambda kept: kept.mean(0))
         else:
             streams[modality] = _reduced(
-                group, modality, clips, rows, lambda kept: in_blocks(kept, steps, view.recipe)
+                blocks, rows, lambda kept: in_blocks(kept, steps, view.recipe)
             )
     labels: dict[str, Tensor] = {
         task: torch.from_numpy(np.asarray(group["labels"][task][:], dtype=np.float32))
@@ -211,10 +235,9 @@ def _kept_bytes(group: Group, view: _View) -> int:
     )
 
 
-def _blocks(
-    group: Group, modality: str, clips: tuple[str, ...]
-) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    dataset = group[modality]
+def _blocks(group: Group, modality: str, clips: tuple[str, ...], scaling: Scaling | None) -> Blocks:
+    """Yield blocks ``[n, L, d]`` with their first clip; standardised, all but true rows are 0."""
+    dataset, true = group[modality], _true_rows(group, modality)
     for start in range(0, len(clips), _BLOCK):
         block = np.asarray(dataset[start : start + _BLOCK], dtype=np.float32)
         bad = ~np.isfinite(block).all((1, 2))
@@ -224,19 +247,19 @@ def _blocks(
                 f"the {modality} feature of clip {clip} holds NaN or infinite values",
                 f"make it again: chsims-build --stage {modality} --clip {clip} --force",
             )
+        if scaling is not None:
+            block = scaling.apply(block) * true[start : start + _BLOCK, :, None]
         yield start, block
 
 
 def _reduced(
-    group: Group,
-    modality: str,
-    clips: tuple[str, ...],
+    blocks: Blocks,
     rows: NDArray[np.bool_],
     reduce: Callable[[NDArray[np.float32]], NDArray[np.float32]],
 ) -> Tensor:
     """Map each clip's rows to an array of one shape; a clip without a valid row is all zeros."""
     results = []
-    for start, block in _blocks(group, modality, clips):
+    for start, block in blocks:
         for i, clip_rows in enumerate(block):
             kept = clip_rows[rows[start + i]]
             results.append(reduce(kept if len(kept) else np.zeros_like(clip_rows[:1])))
@@ -244,16 +267,12 @@ def _reduced(
 
 
 def _ragged(
-    group: Group,
-    modality: str,
-    clips: tuple[str, ...],
-    rows: NDArray[np.bool_],
-    limit: float,
+    blocks: Blocks, group: Group, modality: str, rows: NDArray[np.bool_], limit: float
 ) -> Ragged:
     lengths = np.maximum(rows.sum(1), 1)
     starts = np.concatenate([[0], lengths.cumsum()[:-1]])
     values = _room(int(lengths.sum()), int(group[modality].shape[2]), limit)
-    for start, block in _blocks(group, modality, clips):
+    for start, block in blocks:
         for i, clip_rows in enumerate(block):
             at = starts[start + i]
             kept = clip_rows[rows[start + i]]
@@ -289,27 +308,6 @@ def in_blocks(rows: NDArray[np.float32], steps: int, recipe: Recipe) -> NDArray[
         return mixed
     means: NDArray[np.float32] = filled.reshape(steps, pool, -1).mean(1)
     return means
-
-
-def _digest(file: h5py.File) -> str:
-    """Return the digest of the three parts, from the attributes if the writer left them."""
-    return digest_of_parts(file.attrs) or digest([_array_digests(file[part]) for part in PARTS])
-
-
-def _array_digests(group: h5py.Group) -> dict[str, str]:
-    found: dict[str, str] = {}
-
-    def visit(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            sha = hashlib.sha256(str(item.shape).encode())
-            for start in range(0, len(item), _BLOCK):
-                block = np.asarray(item[start : start + _BLOCK])
-                plain = block.dtype.kind != "O"
-                sha.update(block.tobytes() if plain else repr(block.tolist()).encode())
-            found[name] = sha.hexdigest()
-
-    group.visititems(visit)
-    return found
 
 
 def _string(value: Any) -> str:

@@ -10,6 +10,8 @@ from pipeline.settings import Settings
 class Recipe(Settings):
     """One setting for each place where the published code departs; the defaults are `paper`."""
 
+    scaling: Literal["train", "none"] = "train"
+    """Features standardised per dimension by the train part's valid rows, or as they are."""
     pooling: Literal["valid", "padded"] = "valid"
     """Time average of audio and vision: over a clip's valid rows, or over the whole padded axis."""
     text_end: Literal["last_token", "last_step"] = "last_token"
@@ -36,6 +38,9 @@ class Recipe(Settings):
     """LMF, MLMF: the low-rank fusion feeds a three-layer head (section 4), or is itself M."""
     rank_weights: Literal["trained", "frozen"] = "trained"
     """LMF, MLMF: the weights over ranks learn, or stay at their random start."""
+    head_units: Literal["leaky", "relu"] = "leaky"
+    """Units of the three-layer heads: leaky (slope 0.1 below zero), or ReLU, with which all units
+    of a narrow head can die."""
     decay: Literal["loss", "adam"] = "loss"
     """L2 as a term of the loss on weights (eq. 4), or Adam's decay, biases and norms included."""
     clipping: Literal["norm", "model"] = "norm"
@@ -51,6 +56,11 @@ class Recipe(Settings):
     """Round each seed's metrics to four decimals before averaging."""
 
     @property
+    def head_slope(self) -> float:
+        """The slope of the heads' units below zero."""
+        return 0.1 if self.head_units == "leaky" else 0.0
+
+    @property
     def full_text(self) -> bool:
         """Whether texts are padded to the file's length rather than to the batch's longest."""
         return (
@@ -63,6 +73,7 @@ class Recipe(Settings):
 
 PAPER = Recipe()
 PUBLISHED = Recipe(
+    scaling="none",
     pooling="padded",
     text_end="last_step",
     text_dropout=False,
@@ -75,6 +86,7 @@ PUBLISHED = Recipe(
     tensor_dropout="product",
     rank_output="direct",
     rank_weights="frozen",
+    head_units="relu",
     decay="adam",
     clipping="model",
     last_group="dropped",

@@ -99,7 +99,7 @@ def _table(config: Config, experiment: str) -> tuple[dict[str, Any], list[dict[s
         value["chosen"] = choose(rows)
     else:
         value["comparisons"] = _comparisons(root, found, settings.resamples)
-    return value, [_flat(row) for row in rows]
+    return value, [_flat(row, experiment) for row in rows]
 
 
 def _rows(root: Path, variant: Variant, resamples: int) -> Iterable[dict[str, Any]]:
@@ -181,7 +181,7 @@ def _seed_metrics(folder: Path) -> dict[str, Any]:
 def _predictions(
     root: Path, variant: Variant, task: str
 ) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
-    """Read a task's test labels ``[N]``, and its predictions ``[N]`` for each seed."""
+    """Read a task's test labels ``[N]`` and each seed's predictions ``[N]``, of labelled clips."""
     truth: list[float] = []
     by_seed = []
     for seed in variant.seeds:
@@ -190,7 +190,7 @@ def _predictions(
             rows = [
                 (float(row["label"]), float(row["prediction"]))
                 for row in csv.DictReader(stream)
-                if row["part"] == "test" and row["task"] == task
+                if row["part"] == "test" and row["task"] == task and row["label"]
             ]
         truth = [label for label, _ in rows]
         by_seed.append(np.array([value for _, value in rows], np.float32))
@@ -226,7 +226,7 @@ def _comparisons(root: Path, found: list[Variant], resamples: int) -> list[dict[
     return rows
 
 
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
+def _flat(row: dict[str, Any], experiment: str) -> dict[str, Any]:
     named = ("variant", "title", "task", "label", "parameters")
     flat = {name: row[name] for name in named}
     flat["trained_on"] = row["trained_on"]
@@ -236,7 +236,17 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
         flat[f"{name}_low"], flat[f"{name}_high"] = (f"{v:.2f}" for v in row["interval"][name])
         flat[f"{name}_valid"] = f"{row['valid']['mean'][name]:.2f}"
         flat[f"{name}_paper"] = row["paper"].get(name, "")
+    if experiment == "search":  # the valid part chooses; nobody may take these for that
+        flat = {_of_test(name): value for name, value in flat.items()}
     return {**flat, **row["choice"]}
+
+
+def _of_test(column: str) -> str:
+    """Name the column of a test score as one: ``acc2`` becomes ``acc2_test``."""
+    metric, _, kind = column.partition("_")
+    if metric not in METRICS or kind in ("valid", "paper"):
+        return column
+    return f"{metric}_test_{kind}" if kind else f"{metric}_test"
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:

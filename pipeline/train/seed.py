@@ -27,6 +27,7 @@ from pipeline.train.data import Corpus
 from pipeline.train.experiments import Variant
 from pipeline.train.metrics import EDGES, confusion, recalls, scores, warnings_of
 from pipeline.train.models.base import SentimentModel
+from pipeline.train.scaling import scaling_tensors
 from pipeline.train.stored import DECIDING, VERSION
 from pipeline.train.trainer import Fit, Plan, predict
 
@@ -119,10 +120,8 @@ def _write(
 ) -> None:
     plan, variant = seed.plan, seed.variant
     predicted = {part: predict(model, corpus.parts[part], device) for part in ("valid", "test")}
-    save_file(
-        {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()},
-        folder / "weights.safetensors",
-    )
+    weights = {name: w.detach().cpu().contiguous() for name, w in model.state_dict().items()}
+    save_file({**weights, **scaling_tensors(corpus.scaling)}, folder / "weights.safetensors")
     write_json(
         folder / "config.json",
         {
@@ -178,6 +177,8 @@ def _measured(
     for task, values in predicted.items():
         label = _scored_label(task, plan)
         truth = corpus.parts[part].labels[label].numpy()
+        known = np.isfinite(truth)
+        values, truth = values[known], truth[known]
         figures = scores(values, truth)
         if plan.recipe.rounding:
             figures = {name: round(value, 4) for name, value in figures.items()}
@@ -206,7 +207,7 @@ def _prediction_rows(
                     "part": part,
                     "clip": clip,
                     "task": task,
-                    "label": str(truth),
+                    "label": str(truth) if np.isfinite(truth) else "",
                     "prediction": str(value),
                 }
 

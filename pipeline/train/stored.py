@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.store.files import read_json
 
-VERSION = 4
+VERSION = 5
 """Raised by hand whenever the same dataset and settings would train another model."""
 
 DECIDING = ("torch", "numba")

@@ -112,14 +112,18 @@ class Head(nn.Module):
         Input and layer width.
     dropout : float
         Before the first layer.
+    slope : float
+        Of the units below zero. With 0 (ReLU) a narrow head can be zero for every clip, and
+        then no gradient ever brings it back.
     """
 
-    def __init__(self, size: int, hidden: int, dropout: float) -> None:
+    def __init__(self, size: int, hidden: int, dropout: float, slope: float) -> None:
         super().__init__()
         self.drop = nn.Dropout(dropout)
         self.layer_1 = nn.Linear(size, hidden)
         self.layer_2 = nn.Linear(hidden, hidden)
         self.layer_3 = nn.Linear(hidden, 1)
+        self.slope = slope
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, d]`` to a sentiment ``[B]``."""
@@ -127,9 +131,12 @@ class Head(nn.Module):
 
     def after_first(self, x: Tensor) -> Tensor:
         """Go on from the first layer's sums ``[B, hidden]``."""
-        x = torch.relu(self.layer_2(torch.relu(x)))
+        x = self._unit(self.layer_2(self._unit(x)))
         output: Tensor = self.layer_3(x)
         return output.squeeze(-1)
+
+    def _unit(self, x: Tensor) -> Tensor:
+        return nn.functional.leaky_relu(x, self.slope) if self.slope else torch.relu(x)
 
 
 def keep_mask(like: Tensor, keep: float) -> Tensor:

@@ -226,6 +226,8 @@ def _validate(
     if not np.isfinite(predicted).all():
         return math.nan, {}
     truth = part.labels[plan.labels[first]].numpy()
+    known = np.isfinite(truth)
+    predicted, truth = predicted[known], truth[known]
     figures: dict[str, Any] = scores(predicted, truth)
     loss = float(np.abs(predicted.astype(np.float64) - truth).mean())
     return loss, {f"valid_{name}": value for name, value in figures.items()}

@@ -17,6 +17,8 @@ from pipeline.train.data import Ragged, chunks
 from pipeline.train.read import in_blocks, load_corpus
 from pipeline.train.recipe import PAPER, PUBLISHED, Recipe
 
+RAW = PAPER.model_copy(update={"scaling": "none"})
+
 
 def test_means_are_over_true_and_valid_rows_only(copied: Path) -> None:
     with h5py.File(copied, "r+") as file:
@@ -25,12 +27,12 @@ def test_means_are_over_true_and_valid_rows_only(copied: Path) -> None:
         length = int(file["train/audio_lengths"][1])
         audio = file["train/audio"][1, :length].mean(0)
         whole = file["train/audio"][1].mean(0)
-    part = load_corpus(copied, "mean", PAPER).parts["train"]
+    part = load_corpus(copied, "mean", RAW).parts["train"]
     batch = part.batch(torch.tensor([0, 1]))
     assert torch.all(batch.streams["vision"][0] == 7.0)
-    np.testing.assert_allclose(batch.streams["audio"][1], audio, atol=1e-5)
+    np.testing.assert_allclose(batch.streams["audio"][1], audio, rtol=1e-4, atol=1e-3)
     published = load_corpus(copied, "mean", PUBLISHED).parts["train"].batch(torch.tensor([1]))
-    np.testing.assert_allclose(published.streams["audio"][0], whole, atol=1e-5)
+    np.testing.assert_allclose(published.streams["audio"][0], whole, rtol=1e-4, atol=1e-3)
 
 
 def test_a_clip_without_a_valid_row_is_zeros(copied: Path) -> None:
@@ -60,7 +62,7 @@ def test_what_reads_padding_gets_the_files_whatever_the_batch(setting: str, valu
 def test_sequences_are_padded_to_the_longest_of_the_batch(tiny: Path) -> None:
     with h5py.File(tiny) as file:
         texts, lengths = file["train/text"][:3], file["train/text_lengths"][:3]
-    batch = load_corpus(tiny, "sequence", PAPER).parts["train"].batch(torch.tensor([0, 1, 2]))
+    batch = load_corpus(tiny, "sequence", RAW).parts["train"].batch(torch.tensor([0, 1, 2]))
     assert batch.streams["text"].shape[1] == lengths.max() == batch.lengths["text"].max()
     np.testing.assert_array_equal(batch.streams["text"], texts[:, : lengths.max()])
     whole = load_corpus(tiny, "padded", PUBLISHED).parts["train"].batch(torch.tensor([0]))

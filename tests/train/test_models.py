@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from pipeline.train.align import CtcAlignment
 from pipeline.train.data import Batch, Inputs, Packed, Ragged
 from pipeline.train.hyper import MultHyper
+from pipeline.train.loss import make_optimizer, split_parameters
 from pipeline.train.models import build_model, network_of, tfn
 from pipeline.train.models.base import SentimentModel
 from pipeline.train.models.mfn import Mfn
 from pipeline.train.models.tfn import Tfn
 from pipeline.train.recipe import PAPER, PUBLISHED, Recipe
 from pipeline.train.registry import MODELS, hyper_for
-from pipeline.train.subnets import TextSubnet, keep_mask
+from pipeline.train.subnets import Head, TextSubnet, keep_mask
 from pipeline.train.transformer import Encoder, EncoderLayer, attend
 
 PAPERS = Inputs({"text": 768, "audio": 33, "vision": 709}, {"text": 39, "audio": 400, "vision": 55})
@@ -315,3 +316,31 @@ def test_task_subsets_have_no_idle_parts() -> None:
         model = build_model("mlf_dnn", hyper, SMALL, (task,), PAPER).eval()
         assert set(model.shared()) == {stream}
         assert list(model(batch_for("mlf_dnn", PAPER)).predictions) == [task]
+
+
+@pytest.mark.parametrize("recipe", [PAPER, PUBLISHED], ids=["paper", "published"])
+def test_a_head_whose_units_are_all_below_zero_learns_in_the_paper_preset_only(
+    recipe: Recipe,
+) -> None:
+    torch.manual_seed(0)
+    head = Head(6, 4, 0.0, recipe.head_slope)
+    for layer in (head.layer_1, head.layer_2):
+        nn.init.constant_(layer.bias, -10.0)
+    x = torch.randn(50, 6)
+    head(x).sum().backward()
+    learns = all(p.grad is not None and bool(p.grad.any()) for p in head.layer_1.parameters())
+    assert learns == (recipe is PAPER)
+    assert (float(head(x).detach().std()) > 0) == (recipe is PAPER)
+
+
+@pytest.mark.parametrize("name", ["ef_lstm", "mfn"])
+def test_aligners_have_a_step_size_of_their_own_and_no_decay(name: str) -> None:
+    model, hyper = make(name, PAPER), hyper_for(name, "paper")
+    groups = make_optimizer(model, hyper, PAPER).groups
+    rates = {id(p): group.rate for group in groups for p in group.parameters}
+    aligners = {n: p for n, p in model.named_parameters() if n.startswith("align_")}
+    assert len(aligners) == 20
+    assert {rates[id(p)] for p in aligners.values()} == {hyper.aligner_rate}
+    assert len(rates) == len(list(model.parameters()))
+    decayed = {id(p) for p in split_parameters(model)["rest"]}
+    assert not decayed & {id(p) for p in aligners.values()}

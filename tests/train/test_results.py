@@ -16,6 +16,7 @@ import yaml
 from pipeline.config import Config, load_config
 from pipeline.errors import BuildError
 from pipeline.train.experiments import results_of, trained_experiments
+from pipeline.train.metrics import METRICS
 from pipeline.train.results import write_results
 from pipeline.train.run import train_model
 from pipeline.train.search import choose
@@ -123,6 +124,16 @@ def test_the_search_looks_at_the_valid_part_only() -> None:
 
     found = choose([row("a", 70.0, 90.0), row("b", 80.0, 50.0), row("c", 80.0, 99.0)])
     assert found["lf_dnn"]["variant"] == "b"
+
+
+def test_a_search_marks_its_test_scores(built: Config) -> None:
+    with (built.processed / "results" / "search.csv").open(encoding="utf-8") as stream:
+        columns = csv.DictReader(stream).fieldnames or []
+    for metric in METRICS:
+        assert {f"{metric}_test", f"{metric}_test_std", f"{metric}_valid"} <= set(columns)
+        assert metric not in columns
+    with (built.processed / "results" / "table2.csv").open(encoding="utf-8") as stream:
+        assert "acc2" in (csv.DictReader(stream).fieldnames or [])
 
 
 def test_csv_tables_hold_the_papers_numbers_beside(built: Config) -> None:

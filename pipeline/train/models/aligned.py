@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.train.align import CtcAlignment
 from pipeline.train.data import Batch, Inputs
@@ -34,6 +34,15 @@ class AlignedModel(SentimentModel):
         self.followers, self.ctc_weight = inputs.followers, ctc_weight
         for modality in self.followers:
             self.add_module(f"align_{modality}", CtcAlignment(inputs.dims[modality], self.steps))
+
+    def apart(self) -> dict[str, list[nn.Parameter]]:
+        """Return the aligners: learning CTC takes larger steps than the rest of the model."""
+        return {"aligner_rate": self.undecayed()} if self.followers else {}
+
+    def undecayed(self) -> list[nn.Parameter]:
+        """Return the aligners, which are no part of what eq. 4 regularises."""
+        aligners = [self.get_submodule(f"align_{modality}") for modality in self.followers]
+        return [parameter for aligner in aligners for parameter in aligner.parameters()]
 
     def in_lockstep(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor | None]:
         """Return each modality ``[B, L, d]`` over the anchor's steps, and the weighted CTC losses.

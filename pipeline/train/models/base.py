@@ -49,8 +49,12 @@ class SentimentModel(nn.Module):
         """Predict a batch's sentiments."""
         raise NotImplementedError
 
-    def factors(self) -> list[nn.Parameter]:
-        """Return parameters with a step size of their own (LMF's factors)."""
+    def apart(self) -> dict[str, list[nn.Parameter]]:
+        """Return parameters with a step size of their own, by its name among hyper-parameters."""
+        return {}
+
+    def undecayed(self) -> list[nn.Parameter]:
+        """Return parameters that L2 leaves alone."""
         return []
 
 
@@ -86,7 +90,7 @@ class SubnetModel(SentimentModel):
         heads = {"T": hyper.text_head, "A": hyper.audio_head, "V": hyper.vision_head}
         self.heads = nn.ModuleDict(
             {
-                task: Head(self.widths[task], heads[task], hyper.head_dropout)
+                task: self.head(self.widths[task], heads[task], hyper)
                 for task in present
                 if task in tasks
             }
@@ -106,6 +110,10 @@ class SubnetModel(SentimentModel):
             steps=inputs.steps["text"],
             to_last_token=self.recipe.text_end == "last_token",
         )
+
+    def head(self, size: int, hidden: int, hyper: SubnetHyper) -> Head:
+        """Build a task's head."""
+        return Head(size, hidden, hyper.head_dropout, self.recipe.head_slope)
 
     def make_fusion(self, hyper: Hyper) -> None:
         """Build what `fuse` needs."""

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from pipeline.train.hyper import Hyper
 from pipeline.train.models.base import SubnetModel, subnet_hyper
-from pipeline.train.subnets import Head
 
 
 class LfDnn(SubnetModel):
@@ -20,7 +19,7 @@ class LfDnn(SubnetModel):
     def make_fusion(self, hyper: Hyper) -> None:
         """Build the head on the concatenation."""
         hyper = subnet_hyper(hyper)
-        self.fusion = Head(sum(self.widths.values()), hyper.fusion_head, hyper.head_dropout)
+        self.fusion = self.head(sum(self.widths.values()), hyper.fusion_head, hyper)
 
     def fuse(self, representations: dict[str, Tensor]) -> Tensor:
         """Concatenate and predict."""

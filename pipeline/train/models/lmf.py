@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from pipeline.corpus import MODALITY_OF
 from pipeline.train.hyper import Hyper, RankHyper
 from pipeline.train.models.base import SubnetModel
-from pipeline.train.subnets import Head
 
 
 class Lmf(SubnetModel):
@@ -30,7 +29,7 @@ class Lmf(SubnetModel):
             self.register_parameter(f"{MODALITY_OF[task]}_factor", nn.Parameter(factor))
         self.rank_weights = nn.Parameter(torch.empty(1, hyper.rank))
         self.fusion_bias = nn.Parameter(torch.zeros(out))
-        for parameter in (*self.factors(), self.rank_weights):
+        for parameter in (*self._factors(), self.rank_weights):
             if direct:
                 nn.init.xavier_normal_(parameter)
             else:  # Xavier's fans are wrong for a stack of ranks: their product would vanish
@@ -38,18 +37,20 @@ class Lmf(SubnetModel):
         if self.recipe.rank_weights == "frozen":
             self.rank_weights.requires_grad_(False)
             self.fusion_bias.requires_grad_(False)
-        self.fusion = None if direct else Head(out, hyper.fusion_head, hyper.head_dropout)
+        self.fusion = None if direct else self.head(out, hyper.fusion_head, hyper)
 
-    def factors(self) -> list[nn.Parameter]:
+    def apart(self) -> dict[str, list[nn.Parameter]]:
+        """Return the factors, which have a rate of their own as in the published code."""
+        return {"factor_rate": self._factors()} if "M" in self.tasks else {}
+
+    def _factors(self) -> list[nn.Parameter]:
         """Return W_a, W_v, W_t of the modalities that are fused."""
-        if "M" not in self.tasks:
-            return []
         return [self.get_parameter(f"{MODALITY_OF[task]}_factor") for task in self.fused]
 
     def fuse(self, representations: dict[str, Tensor]) -> Tensor:
         """Fuse and predict."""
         product = torch.ones(())
-        for task, factor in zip(self.fused, self.factors(), strict=True):
+        for task, factor in zip(self.fused, self._factors(), strict=True):
             mapped = nn.functional.pad(representations[task], (1, 0), value=1.0) @ factor
             product = mapped if product.ndim == 0 else product * mapped
         fused = torch.einsum("kr,rbo->bo", self.rank_weights, product) + self.fusion_bias

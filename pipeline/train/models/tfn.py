@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from pipeline.train.hyper import Hyper
 from pipeline.train.models.base import SubnetModel, subnet_hyper
-from pipeline.train.subnets import Head, keep_mask
+from pipeline.train.subnets import keep_mask
 
 _CELLS = 2**18  # of the product in one piece: 1 MB
 
@@ -28,7 +28,7 @@ class Tfn(SubnetModel):
         """Build the head on the product."""
         hyper = subnet_hyper(hyper)
         cells = math.prod(width + 1 for width in self.widths.values())
-        self.fusion = Head(cells, hyper.fusion_head, hyper.head_dropout)
+        self.fusion = self.head(cells, hyper.fusion_head, hyper)
 
     def fuse(self, representations: dict[str, Tensor]) -> Tensor:
         """Multiply out and predict."""
