@@ -93,8 +93,8 @@ def _hyper_lines() -> list[str]:
         "",
         "What `train.hyper` can change, as `{mlf_dnn: {learning_rate: 0.001, alpha: {A: 0.2}}}`;"
         " a grid uses dotted names (`alpha.A`). The values are those of the published code's"
-        " configuration; preset `paper` sets `decay.rest` to 0 for LF-DNN, LMF and MLMF, and"
-        " `alpha.A` to 0.4 for MTFN.",
+        " configuration; preset `paper` sets `decay.rest` to 0 for LF-DNN, LMF and MLMF,"
+        " `alpha.A` to 0.4 for MTFN, and `audio_head` to 16 for MLF-DNN, MLMF and MTFN.",
         "",
         "| key | meaning | values |",
         "|---|---|---|",

@@ -69,6 +69,8 @@ def _equal(beta: float) -> Decay:
     return Decay(text=beta, audio=beta, vision=beta, rest=beta)
 
 
+# in `paper` audio heads are as wide as text heads: 4 units learn nothing in some seeds
+_AUDIO_HEAD = {"audio_head": 16}
 # eq. 4 has L2 on the three subnets alone
 _NO_DECAY_OF_THE_REST = {"decay": {"rest": 0.0}}
 
@@ -104,6 +106,7 @@ MODELS: dict[str, ModelInfo] = {
             vision_hidden=64,
             text_out=32,
         ),
+        paper=_AUDIO_HEAD,
     ),
     "lmf": ModelInfo(
         title="LMF",
@@ -142,7 +145,7 @@ MODELS: dict[str, ModelInfo] = {
             text_head=8,
             rank=3,
         ),
-        paper=_NO_DECAY_OF_THE_REST,
+        paper={**_NO_DECAY_OF_THE_REST, **_AUDIO_HEAD},
     ),
     "tfn": ModelInfo(
         title="TFN",
@@ -176,7 +179,7 @@ MODELS: dict[str, ModelInfo] = {
             text_head=64,
             vision_head=8,
         ),
-        paper={"alpha": {"A": 0.4}},  # a task of weight 0 is not learned
+        paper={"alpha": {"A": 0.4}, **_AUDIO_HEAD},  # a task of weight 0 is not learned
         seed_mb=4500,
         weights_mb=564,
     ),
