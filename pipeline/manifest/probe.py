@@ -222,9 +222,10 @@ def _facts(container: Any) -> FileFacts:
     length = container.duration / 1e6 if container.duration and container.duration > 0 else 0.0
     # some formats count their length from 0, others from their first timestamp
     missing = max(length - max(reached, reached - start), 0.0)
+    anew = _starts_anew(container)  # such formats have no header that announces a length
     return FileFacts(
-        None if _starts_anew(container) else round(start, 6),
-        tuple(_video(v, missing) for v in videos),
+        None if anew else round(start, 6),
+        tuple(_video(v, None if anew else missing) for v in videos),
         tuple(_audio(a, number) for number, a in playing),
     )
 
@@ -259,7 +260,7 @@ def _continuous(container: Any, streams: list[Any]) -> Iterator[tuple[Any, float
         yield packet, shift
 
 
-def _video(seen: _Seen, missing: float) -> VideoFacts:
+def _video(seen: _Seen, missing: float | None) -> VideoFacts:
     import av
 
     stream, frame = seen.stream, seen.first
@@ -269,8 +270,8 @@ def _video(seen: _Seen, missing: float) -> VideoFacts:
     if turn in (90, 270):
         width, height = height, width
     start, end = seen.start(), seen.end()
-    announced = end - start + missing
-    if stream.duration and stream.time_base is not None:
+    announced = end - start + (missing or 0.0)
+    if missing is not None and stream.duration and stream.time_base is not None:
         announced = float(stream.duration * stream.time_base)
     rate: Fraction | None = stream.average_rate or stream.guessed_rate
     flags = av.stream.Disposition
