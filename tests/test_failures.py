@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def run(config: Config, deeds: dict[int, str]) -> dict[str, Any]:
     """Run the stage on eight clips, some with a deed, and return the record."""
     rows = [replace(clip, text=deeds.get(i, clip.text)) for i, clip in enumerate(CLIPS)]
     shard, record = config.processed / "shards/0000.json", config.processed / "records/audio"
-    write_json(shard, {"clips": [vars(row) for row in rows]})
+    write_json(shard, {"clips": [asdict(row) for row in rows]})
     run_stage(config, "audio", [shard], record / "0000.json", threads=2)
     found: dict[str, Any] = read_json(record / "0000.json")
     return found
