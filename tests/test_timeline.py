@@ -12,7 +12,7 @@ from pipeline.audio.extractor import AudioExtractor
 from pipeline.audio.settings import AudioSettings
 from pipeline.faces.extractor import FaceExtractor
 from pipeline.faces.settings import FacesSettings
-from tests.flashbeep import CASES, EVENTS, heard_at, master, seen_at
+from tests.flashbeep import CASES, EVENTS, encoded, heard_at, master, seen_at
 
 FRAME = 1 / 30
 SOUND = AudioSettings(f0="zcr")
@@ -50,3 +50,18 @@ def test_a_face_and_a_sound_of_one_moment_are_at_one_time_in_the_features(
     assert heard == pytest.approx(expected[-len(heard) :], abs=2 * FRAME)
     assert len(heard) == case.heard
     assert np.abs(np.subtract(seen[-len(heard) :], heard)).max() < FRAME
+
+
+def test_a_clock_that_starts_anew_within_the_file_goes_on(
+    extractors: tuple[FaceExtractor, AudioExtractor], masters: dict[str, Path], tmp_path: Path
+) -> None:
+    """Transport streams are often put together byte by byte."""
+    one, later, clip = (tmp_path / name for name in ("one.ts", "later.ts", "both.ts"))
+    encoded()(masters["25"], one)
+    encoded("-output_ts_offset", "1000")(masters["25"], later)
+    clip.write_bytes(one.read_bytes() + later.read_bytes())
+    faces, audio = extractors
+    seen = seen_at(faces.extract(frame_source(clip, tmp_path / "frames.mkv")))
+    heard = heard_at(audio.extract(sound_of(clip)), SOUND)
+    assert len(seen) == len(heard) == 2 * len(EVENTS)
+    assert np.abs(np.subtract(seen, heard)).max() < FRAME
