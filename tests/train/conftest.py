@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +12,6 @@ import torch
 
 from pipeline.config import Config, make_config
 
-ROOT = Path(__file__).resolve().parents[2]
 STEPS = {"text": 12, "audio": 30, "vision": 14}
 
 
@@ -23,11 +22,7 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def planted() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("planted", ROOT / "benchmarks" / "planted.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module("benchmarks.planted")
 
 
 @pytest.fixture(scope="session")
