@@ -23,9 +23,9 @@ include: "rules/report.smk"
 
 # every file to keep is named, because Snakemake does not notice missing intermediate files
 DATASET = [
-    rules.manifest.output,
+    FILES.made("manifest"),
     lasting_records(wanted(CONFIG)),
-    rules.dataset.output,
+    FILES.made("dataset"),
 ]
 TRAINING = [DATASET, [trained(experiment) for experiment in TRAINED], RESULTS]
 

@@ -1,15 +1,14 @@
-# Split, padding and the HDF5 file.
+# Split, padding and the HDF5 file. The record of a step is its output in place of its files:
+# Snakemake deletes outputs before a job runs, and the files of the last good build must stay.
 
 
 rule dataset:
     input:
-        manifest=FILES.manifest,
-        manifest_quarantine=FILES.manifest_quarantine,
+        manifest=FILES.made("manifest"),
         records=lasting_records(wanted(CONFIG)),
-        settings=settings_of("dataset"),
+        settings=settings_of("dataset", FILES.made("dataset")),
     output:
-        dataset=FILES.dataset,
-        quarantine=FILES.quarantine,
+        made=FILES.made("dataset"),
     log:
         FILES.logs / "dataset.log",
     resources:
@@ -22,8 +21,8 @@ rule dataset:
 
 rule verdict:
     input:
-        manifest=FILES.manifest,
-        quarantine=FILES.quarantine,
+        manifest=FILES.made("manifest"),
+        dataset=FILES.made("dataset"),
         report=FILES.report,
     output:
         touch(FILES.verdict),

@@ -6,11 +6,9 @@ from pipeline.manifest.sheet import sheet_files
 rule manifest:
     input:
         sheets=[str(path) for path in sheet_files(CONFIG)],
-        settings=settings_of("manifest"),
+        settings=settings_of("manifest", FILES.made("manifest")),
     output:
-        table=FILES.manifest,
-        quarantine=FILES.manifest_quarantine,
-        shards=[FILES.shard(shard) for shard in START.shards],
+        made=FILES.made("manifest"),
     log:
         FILES.logs / "manifest.log",
     threads: 4
@@ -24,8 +22,7 @@ rule manifest:
 
 rule selection:
     input:
-        shards=rules.manifest.output.shards,
-        quarantine=rules.manifest.output.quarantine,
+        manifest=FILES.made("manifest"),
     output:
         str(FILES.shard("clips-{digest}")),
     log:

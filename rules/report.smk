@@ -4,9 +4,8 @@
 
 rule report:
     input:
-        manifest=FILES.manifest,
-        dataset=FILES.dataset,
-        quarantine=FILES.quarantine,
+        manifest=FILES.made("manifest"),
+        dataset=FILES.made("dataset"),
         results=RESULTS,
         settings=settings_of("report"),
     output:

@@ -7,7 +7,7 @@ for stage in STAGES.values():
         name:
             stage.name
         input:
-            shards=shard_files(stage.name),
+            shards=shards_made,
             settings=settings_of(stage.name, FILES.record(stage.name, "{shard}")),
             records=records_read(stage.name),
         output:
@@ -20,5 +20,6 @@ for stage in STAGES.values():
             mem_mb=job_memory_of(stage),
         params:
             settings=settings_digest(stage.name),
+            shards=shard_files(stage.name),
         script:
             "scripts/stage.py"

@@ -2,11 +2,7 @@
 from pipeline.train.experiments import job_memory, results_of, trained_experiments
 
 TRAINED = trained_experiments(CONFIG.train)
-RESULTS = [
-    FILES.result(name, kind)
-    for name in results_of(CONFIG.train)
-    for kind in ("json", "csv")
-]
+RESULTS = [FILES.made_results(name) for name in results_of(CONFIG.train)]
 
 
 def trained(experiment):
@@ -20,7 +16,7 @@ def trained_for_results(wildcards):
 
 rule train:
     input:
-        dataset=FILES.dataset,
+        dataset=FILES.made("dataset"),
         settings=settings_of("train", FILES.trained("{experiment}", "{model}")),
     output:
         str(FILES.trained("{experiment}", "{model}")),
@@ -39,12 +35,11 @@ rule train:
 
 rule results:
     input:
-        dataset=FILES.dataset,
+        dataset=FILES.made("dataset"),
         trained=trained_for_results,
-        settings=settings_of("train"),
+        settings=settings_of("train", FILES.made_results("{experiment}")),
     output:
-        str(FILES.result("{experiment}")),
-        str(FILES.result("{experiment}", "csv")),
+        str(FILES.made_results("{experiment}")),
     log:
         str(FILES.logs / "results" / "{experiment}.log"),
     benchmark:

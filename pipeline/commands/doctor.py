@@ -110,11 +110,9 @@ def _disk(config: Config) -> Check:
     seconds = len(sheet_rows(config)) * MEAN_SECONDS
     table = config.layout.manifest
     if table.is_file():
-        import pyarrow.parquet
+        from pipeline.manifest.build import read_manifest
 
-        seconds = sum(
-            pyarrow.parquet.read_table(table, columns=["duration"])["duration"].to_pylist()
-        )
+        seconds = float(read_manifest(config.processed)["duration"].sum())
     needed = (seconds * MB_PER_SECOND + weights_mb(config.train)) / 1000
     folder = config.processed.resolve()
     while not folder.exists():

@@ -16,6 +16,7 @@ from pipeline.runner.run import run_stage
 from pipeline.stages import slots, wanted
 from pipeline.store.features import Store
 from pipeline.store.files import file_digest
+from pipeline.store.made import again
 from pipeline.store.records import read_record
 from pipeline.store.shards import shard_name, write_shard
 from pipeline.text.source import is_stored
@@ -100,9 +101,14 @@ def _check_settings(config: Config) -> None:
     path = config.layout.dataset
     if not path.is_file():
         raise BuildError(f"{path} does not exist", "build it first: chsims-build --stage train")
-    with h5py.File(path) as file:
-        stored = json.loads(file.attrs["config"])
-        models = json.loads(file.attrs.get("text_models", "[]"))
+    try:
+        with h5py.File(path) as file:
+            stored = json.loads(file.attrs["config"])
+            models = json.loads(file.attrs.get("text_models", "[]"))
+    except (OSError, KeyError, ValueError) as error:
+        raise BuildError(
+            f"{path} cannot be read ({error})", f"make it again: {again('dataset')}"
+        ) from error
     groups = ("features", *wanted(config))
     changed = [n for n in groups if stored.get(n) != getattr(config, n).defining()]
     if changed:

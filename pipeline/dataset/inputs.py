@@ -21,6 +21,7 @@ from pipeline.stage import Build, Stage
 from pipeline.stages import STAGES, slots, wanted
 from pipeline.store.features import Store
 from pipeline.store.layout import Layout
+from pipeline.store.made import check_made
 from pipeline.store.quarantine import QuarantineEntry, merged, nothing_left, read_entries
 from pipeline.store.records import read_finished
 from pipeline.store.shards import Clip, read_shard
@@ -87,11 +88,12 @@ def gather(config: Config) -> Gathered:
     Raises
     ------
     BuildError
-        If a stage is not finished, a feature was made with other settings or from other
-        inputs than the build's, no clip is left, or ``on_bad_clip`` is stop and the face rules
-        refuse a clip.
+        If a stage is not finished, a file that is read is damaged, a feature was made with
+        other settings or from other inputs than the build's, no clip is left, or
+        ``on_bad_clip`` is stop and the face rules refuse a clip.
     """
     build, layout = Build.of(config), config.layout
+    check_made(layout, "manifest")
     known = {clip.clip: clip for path in layout.numbered_shards for clip in read_shard(path)}
     manifest = read_manifest(config.processed)[list(_COLUMNS)].astype(object)
     rows: list[dict[str, Any]] = [
@@ -133,6 +135,13 @@ def _read_stages(config: Config) -> list[Stage]:
     features = list(slots(config).values())
     needed = [STAGES[name] for name in wanted(config)]
     return features + [s for s in needed if s not in features and not s.transient]
+
+
+def quality_names(config: Config) -> list[str]:
+    """Return the names of the quality figures of a clip, in the order in which they are written."""
+    read = {stage.name for stage in _read_stages(config)}
+    stages = [stage for stage in STAGES.values() if stage.name in read]
+    return ["duration", *(figure.name for stage in stages for figure in stage.figures)]
 
 
 def _finished(layout: Layout, stage: Stage) -> tuple[dict[str, str], list[QuarantineEntry]]:

@@ -23,6 +23,7 @@ from pipeline.manifest.build import sheet_notes
 from pipeline.stages import slots
 from pipeline.store.features import Store
 from pipeline.store.files import written_whole
+from pipeline.store.made import note_made
 from pipeline.store.quarantine import write_quarantine
 from pipeline.terminal import tracked
 
@@ -85,6 +86,7 @@ def build_dataset(config: Config, *, progress: bool = True) -> Split:
                 next(shown, None)
             file.attrs[f"digest_{part}"] = writer.digest.hexdigest()
     write_quarantine(config.layout.quarantine, gathered.quarantine)
+    note_made(config.layout, "dataset", [config.layout.dataset, config.layout.quarantine])
     return split
 
 

@@ -14,7 +14,7 @@ from pipeline.corpus import LABELS
 from pipeline.errors import BuildError, ClipError
 from pipeline.manifest.folders import MediaFolders
 from pipeline.manifest.media import Media, MediaReader, find_media
-from pipeline.manifest.parquet import STRINGS, manifest_schema, vote_schema, write_table
+from pipeline.manifest.parquet import STRINGS, manifest_schema, read_table, vote_schema, write_table
 from pipeline.manifest.row import SheetRow
 from pipeline.manifest.rules import judge, unusable
 from pipeline.manifest.sheet import Sheet, read_sheet
@@ -22,6 +22,7 @@ from pipeline.manifest.streams import streams_of
 from pipeline.stages import read_of_clips
 from pipeline.store.features import is_plain_name
 from pipeline.store.layout import Layout
+from pipeline.store.made import again, note_made
 from pipeline.store.quarantine import QuarantineEntry, write_entries
 from pipeline.store.shards import shard_name, write_shard
 from pipeline.terminal import tracked
@@ -117,7 +118,9 @@ def read_manifest(processed: Path) -> pd.DataFrame:
 
     path = Layout(processed).manifest
     try:
-        table = pd.read_parquet(path)
+        table = read_table(path)
+        if not {*manifest_schema().names} <= {*table.columns}:
+            raise ValueError("columns are missing")
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     table["warnings"] = pd.Series([list(w) for w in table["warnings"]], dtype=object)
@@ -125,7 +128,7 @@ def read_manifest(processed: Path) -> pd.DataFrame:
 
 
 def _unreadable(path: Path, error: Exception) -> BuildError:
-    return BuildError(f"{path} cannot be read ({error})", "build it: chsims-build --stage manifest")
+    return BuildError(f"{path} cannot be read ({error})", f"make it again: {again('manifest')}")
 
 
 def printable(name: str) -> str:
@@ -237,6 +240,8 @@ def _write(
     else:
         write_table(layout.votes, [asdict(vote) for vote in sheet.votes], vote_schema())
     write_manifest(config.processed, accepted, sheet.notes)
+    files = [layout.manifest, layout.manifest_quarantine, *layout.numbered_shards]
+    note_made(layout, "manifest", [*files, *([layout.votes] if sheet.votes is not None else [])])
 
 
 def write_manifest(processed: Path, rows: list[dict[str, Any]], notes: Sequence[str] = ()) -> None:
@@ -254,10 +259,11 @@ def sheet_notes(processed: Path) -> tuple[str, ...]:
         If the manifest has not been built.
     """
     import pyarrow.parquet as pq
+    from pyarrow import ArrowException
 
     path = Layout(processed).manifest
     try:
         metadata = pq.read_schema(path).metadata or {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ArrowException) as error:
         raise _unreadable(path, error) from error
     return tuple(json.loads(metadata.get(_NOTES.encode(), b"[]")))

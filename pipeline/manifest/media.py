@@ -25,7 +25,7 @@ from pipeline.errors import BuildError, ClipError
 from pipeline.manifest.folders import EXTENSIONS, MediaFolders
 from pipeline.manifest.probe import PROBE_VERSION, READY, FileFacts
 from pipeline.manifest.streams import Probe, choose
-from pipeline.store.files import file_digest, package_versions, read_json, write_json
+from pipeline.store.files import file_digest, package_versions, read_sealed, write_sealed
 from pipeline.store.layout import Layout
 
 PROBE_SECONDS = 120.0
@@ -127,7 +127,7 @@ class MediaReader:
         digests = {path: self._digests[path] for path in self._used if path in self._digests}
         kept = {digest for *_, digest in digests.values()}
         answers = {digest: a for digest, a in self._answers.items() if digest in kept}
-        write_json(
+        write_sealed(
             self._cache_path,
             {"version": self._version, "digests": digests, "answers": answers},
         )
@@ -247,8 +247,10 @@ def _line(process: subprocess.Popen[bytes], seconds: float) -> bytes | None:
 
 
 def _read_cache(path: Path) -> dict[str, Any]:
+    """Read what was remembered; a cache that is damaged is one that is not there."""
     try:
-        cache: Any = read_json(path)
+        cache = read_sealed(path)
     except (OSError, ValueError):
         return {}
-    return cache if isinstance(cache, dict) else {}
+    kinds = (cache.get("digests", {}), cache.get("answers", {}))
+    return cache if all(isinstance(kind, dict) for kind in kinds) else {}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.corpus import LABELS
 from pipeline.store.files import written_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STRINGS = ("mode", "speaker", "gender", "age", "english")
 """Optional columns of the label sheet."""
@@ -19,6 +22,23 @@ def write_table(path: Path, rows: list[dict[str, Any]], schema: Any) -> None:
 
     with written_whole(path) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a table, or some of its columns.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it cannot be read: whatever is wrong with it.
+    """
+    import pandas as pd
+    from pyarrow import ArrowException
+
+    try:
+        return pd.read_parquet(path, columns=columns)
+    except (ArrowException, KeyError, TypeError, NotImplementedError) as error:
+        raise ValueError(str(error)) from error
 
 
 def vote_schema() -> Any:

@@ -16,6 +16,7 @@ import pandas as pd
 from pipeline.config import Config, make_config, merge
 from pipeline.dataset.info import DatasetInfo
 from pipeline.errors import BuildError
+from pipeline.manifest.parquet import read_table
 from pipeline.stage import Stage
 from pipeline.stages import STAGES, STEPS, slots, wanted
 from pipeline.store.features import Store
@@ -186,13 +187,16 @@ def read_build(config: Config) -> Build:
     layout = config.layout
     gaps: dict[str, Gap] = {}
     manifest = _optional(
-        gaps, "manifest", layout.manifest, pd.read_parquet, "chsims-build --stage manifest"
+        gaps, "manifest", layout.manifest, read_table, "chsims-build --stage manifest"
     )
     dataset = _optional(
         gaps, "dataset", layout.dataset, DatasetInfo, "chsims-build --stage dataset"
     )
     runs = _optional(gaps, "runs", layout.runs, _read_lines, "snakemake --cores all all")
-    votes = pd.read_parquet(layout.votes) if layout.votes.is_file() else None
+    votes = None
+    if layout.votes.is_file():
+        command = "chsims-build --stage manifest"
+        votes = _optional(gaps, "votes", layout.votes, read_table, command)
     done, from_records = _read_records(config)
     outdated = is_outdated(layout, layout.dataset)
     for stage in wanted(config):

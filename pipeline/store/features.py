@@ -1,22 +1,25 @@
 """Feature files: one per clip and stage, written atomically, each with its key.
 
 A feature file is a safetensors file: a JSON header, which can be read without the data, and plain
-arrays. Reading it never executes code.
+arrays. Reading it never executes code. The header carries the digest of the arrays, and one of
+itself, so that a changed byte anywhere is noticed when it is read.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import BuildError
-from pipeline.store.files import read_json, write_json, written_whole
+from pipeline.store.files import file_digest, read_json, sealed, unsealed, write_json, written_whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,18 +86,27 @@ class Store:
         return f"{self.root}/{stage}/{clip}{suffix}"
 
     def header(self, stage: str, clip: str) -> dict[str, Any] | None:
-        """Return ``{"key", "stage", "clip", "info"}`` of a feature file; None if there is none."""
+        """Return what a feature file says about itself; None without a whole file.
+
+        Returns
+        -------
+        dict, optional
+            ``key``, ``stage``, ``clip``, ``info`` and, but for files of early versions,
+            ``digest`` (of the arrays) and ``file`` (suffix and digest of an attachment).
+        """
         try:
             path = self._place(stage, clip, ".safetensors")
             with open(path, "rb") as stream:  # noqa: PTH123 - a str is cheaper than a Path here
                 (length,) = struct.unpack("<Q", stream.read(8))
                 if length > _HEADER_LIMIT:
                     return None
-                meta: dict[str, Any] = json.loads(
-                    json.loads(stream.read(length))["__metadata__"]["clip"]
-                )
-                return meta
-        except (OSError, ValueError, KeyError, struct.error):
+                values = json.loads(stream.read(length))
+                size = os.fstat(stream.fileno()).st_size
+            meta = unsealed(json.loads(values.pop("__metadata__")["clip"]))
+            end = max((array["data_offsets"][1] for array in values.values()), default=0)
+            whole = 8 + length + end == size and {"key", "info"} <= meta.keys()
+            return meta if whole else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, struct.error):
             return None
 
     def key(self, stage: str, clip: str) -> str | None:
@@ -119,24 +131,52 @@ class Store:
             if header is None:
                 raise FileNotFoundError(path)
             arrays = load_file(path)
-        except (OSError, SafetensorError) as error:
+            if header.get("digest", found := _digest(arrays)) != found:
+                raise ValueError("its arrays do not have the digest that its header names")
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise BuildError(
-                f"{path} is missing or damaged ({error})",
-                f"recompute it: chsims-build --stage {stage} --clip {clip} --force",
+                f"{path} is missing or damaged ({error})", f"make it again: {again(stage, clip)}"
             ) from error
         return Features(arrays=arrays, info=header["info"])
+
+    def fault(self, stage: str, clip: str) -> str | None:
+        """Read a clip's files whole and say what is wrong with them.
+
+        Returns
+        -------
+        str, optional
+            What is wrong; empty if all is as it was written; None if nothing can be said, since
+            the file carries no digest.
+        """
+        try:
+            self.read(stage, clip)
+        except BuildError as error:
+            return error.problem
+        header = self.header(stage, clip) or {}
+        attached: Mapping[str, str] = header.get("file", {})
+        for suffix, expected in attached.items():
+            path = self.path(stage, clip, suffix)
+            if not path.is_file():
+                return f"{path} is missing"
+            if file_digest(path) != expected:
+                return f"{path} is damaged (its content has changed since it was written)"
+        return "" if "digest" in header else None
 
     def write(self, stage: str, clip: str, key: str, features: Features) -> None:
         """Store a clip's features under their key, and forget an earlier failure."""
         import numpy as np
         from safetensors.numpy import save
 
-        if features.file is not None:
-            features.file.replace(self.path(stage, clip, features.file.suffix))
-        meta = {"key": key, "stage": stage, "clip": clip, "info": features.info}
         arrays = {name: np.ascontiguousarray(array) for name, array in features.arrays.items()}
+        meta = {"key": key, "stage": stage, "clip": clip, "info": features.info}
+        meta["digest"] = _digest(arrays)
+        if features.file is not None:
+            suffix = features.file.suffix
+            meta["file"] = {suffix: file_digest(features.file)}
+            features.file.replace(self.path(stage, clip, suffix))
+        # a single entry: the order of several would change from process to process
         payload = save(
-            arrays, metadata={"clip": json.dumps(meta, sort_keys=True, ensure_ascii=False)}
+            arrays, metadata={"clip": json.dumps(sealed(meta), sort_keys=True, ensure_ascii=False)}
         )
         with written_whole(self.path(stage, clip)) as temporary:
             temporary.write_bytes(payload)
@@ -175,3 +215,18 @@ class Store:
         """Remove a clip's feature file, and the attachments with `suffixes`."""
         for suffix in (".safetensors", *suffixes):
             self.path(stage, clip, suffix).unlink(missing_ok=True)
+
+
+def again(stage: str, clip: str) -> str:
+    """Return the command that makes a clip's feature file again, whatever it looks like now."""
+    return f"chsims-build --stage {stage} --clip {clip} --force"
+
+
+def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Return the SHA-256 of arrays: their names, types, shapes and bytes."""
+    found = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        found.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        found.update(array.tobytes())
+    return found.hexdigest()

@@ -66,8 +66,56 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file that this project wrote."""
+    """Read a JSON file that this project wrote.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it cannot be read, or is no JSON.
+    """
     return json.loads(path.read_text("utf-8"))
+
+
+SEAL = "sha256"
+"""Key of a JSON object's own digest, over all its other keys."""
+
+
+def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a JSON object with the digest of its content."""
+    content = json.loads(json.dumps(value))  # as it will be read: no tuples, keys are words
+    return {**content, SEAL: digest(content)}
+
+
+def unsealed(value: Any) -> dict[str, Any]:
+    """Return a JSON object without its digest; one that never had a digest is returned as it is.
+
+    Raises
+    ------
+    ValueError
+        If it is no object, or its content does not have the digest that it carries.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(f"expected an object, found {type(value).__name__}")
+    content = {name: each for name, each in value.items() if name != SEAL}
+    if SEAL in value and value[SEAL] != digest(content):
+        raise ValueError("its content does not have the digest that it carries")
+    return content
+
+
+def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object atomically, with the digest of its content."""
+    write_json(path, sealed(value))
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """Read a JSON object that `write_sealed` wrote, now or before it had a digest.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it cannot be read, or its content has changed since it was written.
+    """
+    return unsealed(read_json(path))
 
 
 def package_versions(packages: tuple[str, ...]) -> Mapping[str, str]:

@@ -25,13 +25,21 @@ def note_inputs(layout: Layout, outputs: Iterable[str], inputs: Iterable[str]) -
     """
     read = [path for path in map(Path, inputs) if layout.holds(path)]
     noted = {path.relative_to(layout.root).as_posix(): _state(path) for path in read}
-    for product in {*map(Path, outputs)} & {*products(layout)}:
-        write_json(layout.read_by(product), noted)
+    written = {*map(Path, outputs)}
+    for product, record in _declared(layout).items():
+        if record in written:
+            write_json(layout.read_by(product), noted)
 
 
 def products(layout: Layout) -> tuple[Path, ...]:
     """Return the files that a build produces for the user."""
     return (layout.dataset, layout.result("table2"), layout.report)
+
+
+def _declared(layout: Layout) -> dict[Path, Path]:
+    """Return what a rule declares as its output, for each product."""
+    dataset, table, page = products(layout)
+    return {dataset: layout.made("dataset"), table: layout.made_results("table2"), page: page}
 
 
 def is_outdated(layout: Layout, product: Path) -> bool:
@@ -57,8 +65,9 @@ def is_outdated(layout: Layout, product: Path) -> bool:
         source = layout.root / name
         if not source.is_file() or _state(source) != before:
             return True
-        if source in products(layout) and is_outdated(layout, source):
-            return True
+        for other, record in _declared(layout).items():
+            if source in (other, record) and is_outdated(layout, other):
+                return True
     return False
 
 

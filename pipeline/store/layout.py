@@ -65,6 +65,19 @@ class Layout:
         """Return the path of a job's record."""
         return self.records(stage) / f"{job}.json"
 
+    def made(self, step: str) -> Path:
+        """Return the path of the record of what a step of the whole corpus made."""
+        return self.root / "records" / f"{step}.json"
+
+    def made_results(self, experiment: str) -> Path:
+        """Return the path of the record of an experiment's results."""
+        return self.made(f"results_{experiment}")
+
+    @property
+    def steps_made(self) -> list[str]:
+        """The steps that have left a record of what they made."""
+        return sorted(path.stem for path in self.made("x").parent.glob("*.json"))
+
     @property
     def scratch(self) -> Path:
         """Folder of files that exist only while a job runs."""

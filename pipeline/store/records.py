@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import BuildError
-from pipeline.store.files import read_json, write_json
+from pipeline.store.files import read_sealed, write_sealed
 from pipeline.store.quarantine import QuarantineEntry
 
 
@@ -30,7 +30,9 @@ class Record:
 def write_record(path: Path, clips: Mapping[str, str], bad: Iterable[QuarantineEntry]) -> None:
     """Write a job's record."""
     in_order = sorted(bad, key=lambda entry: entry.clip)
-    write_json(path, {"clips": dict(clips), "quarantine": [entry.as_dict() for entry in in_order]})
+    write_sealed(
+        path, {"clips": dict(clips), "quarantine": [entry.as_dict() for entry in in_order]}
+    )
 
 
 def read_record(path: Path) -> Record:
@@ -44,7 +46,7 @@ def read_record(path: Path) -> Record:
         If it is not a record.
     """
     try:
-        values = read_json(path)
+        values = read_sealed(path)
         entries = tuple(QuarantineEntry.of(row) for row in values["quarantine"])
         return Record(dict(values["clips"]), entries)
     except (KeyError, TypeError, AttributeError) as error:

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.store.files import read_json, write_json
+from pipeline.errors import BuildError
+from pipeline.store.files import read_sealed, write_sealed
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,22 @@ def shard_name(number: int) -> str:
 
 def write_shard(path: Path, clips: list[dict[str, Any]]) -> None:
     """Write a shard file; each clip is a mapping of the fields of `Clip`."""
-    write_json(path, {"clips": clips})
+    write_sealed(path, {"clips": clips})
 
 
 def read_shard(path: Path) -> list[Clip]:
-    """Return the clips of a shard file."""
-    return [
-        Clip(**{**row, "streams": Streams(**row["streams"])}) for row in read_json(path)["clips"]
-    ]
+    """Return the clips of a shard file.
+
+    Raises
+    ------
+    BuildError
+        If there is no such file, or it is damaged.
+    """
+    try:
+        rows = read_sealed(path)["clips"]
+        return [Clip(**{**row, "streams": Streams(**row["streams"])}) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BuildError(
+            f"{path} is missing or damaged ({error})",
+            "make it again: chsims-build --stage manifest --force",
+        ) from error

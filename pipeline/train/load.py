@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from pipeline.train.read import part_of_arrays
 from pipeline.train.recipe import Recipe
 from pipeline.train.registry import MODELS
 from pipeline.train.scaling import Scaling, split_tensors
+from pipeline.train.stored import METRICS_FILE, check_seed
 from pipeline.train.trainer import predict
 
 
@@ -70,6 +72,8 @@ def load_model(path: Path | str, device: str = "auto") -> LoadedModel:
     from safetensors.torch import load_file
 
     folder = Path(path)
+    if (folder / METRICS_FILE).is_file():  # weights may have been copied without it
+        check_seed(folder)
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
         recipe = Recipe.model_validate(config["recipe"])
@@ -80,7 +84,7 @@ def load_model(path: Path | str, device: str = "auto") -> LoadedModel:
         model.load_state_dict(state)
         if recipe.scaling == "train" and scaling.keys() != inputs.dims.keys():
             raise ValueError("its weights lack the scaling of its inputs")
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise BuildError(
             f"{folder} is not a trained model: {error}",
             "name a folder like processed/experiments/table2/mlf_dnn/seed_1",
@@ -104,7 +108,8 @@ def _listed_seeds(folder: Path) -> list[Path]:
     seeds = sorted(folder.glob("seed_*"))
     listed: dict[str, str] = {}
     for path in folder.parent.glob("*.json"):
-        listed |= json.loads(path.read_text("utf-8"))
+        with suppress(OSError, ValueError, TypeError):  # damaged: the next build renews it
+            listed |= json.loads(path.read_text("utf-8"))
     current = [s for s in seeds if f"{folder.name}/{s.name}" in listed]
     return current or seeds
 

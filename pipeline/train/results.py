@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from pipeline.config import Config
 from pipeline.corpus import MODALITIES
-from pipeline.errors import BuildError
 from pipeline.store.files import read_json, write_json, written_whole
+from pipeline.store.made import check_made, note_made
 from pipeline.train.experiments import (
     Variant,
     left_out,
@@ -24,6 +24,7 @@ from pipeline.train.metrics import METRICS, intervals, paired_test
 from pipeline.train.paper_tables import PAPER_RESULTS
 from pipeline.train.read import modalities_of
 from pipeline.train.registry import MODELS, kinships
+from pipeline.train.stored import METRICS_FILE, check_seed
 
 
 def write_results(config: Config, experiment: str) -> Path:
@@ -44,8 +45,9 @@ def write_results(config: Config, experiment: str) -> Path:
     Raises
     ------
     BuildError
-        If a seed that the table needs is not there.
+        If the dataset or a seed that the table needs is lost or damaged.
     """
+    check_made(config.layout, "dataset")
     if experiment == "figure2":
         from pipeline.train.figures import label_figure
 
@@ -59,10 +61,13 @@ def write_results(config: Config, experiment: str) -> Path:
     target = config.layout.result(experiment)
     write_json(target, value)
     _write_csv(target.with_suffix(".csv"), rows)
+    written = [target, target.with_suffix(".csv")]
     if experiment == "search":
         from pipeline.train.search import write_choice
 
-        write_choice(target.with_suffix(".yaml"), value)
+        written.append(target.with_suffix(".yaml"))
+        write_choice(written[-1], value)
+    note_made(config.layout, f"results_{experiment}", written)
     return target
 
 
@@ -169,12 +174,8 @@ def _dataset_of(folder: Path) -> str:
 
 
 def _seed_metrics(folder: Path) -> dict[str, Any]:
-    try:
-        metrics: dict[str, Any] = read_json(folder / "metrics.json")
-    except (OSError, ValueError) as error:
-        raise BuildError(
-            f"{folder} holds no finished training ({error})", "run: chsims-build --stage train"
-        ) from error
+    check_seed(folder)
+    metrics: dict[str, Any] = read_json(folder / METRICS_FILE)
     return metrics
 
 

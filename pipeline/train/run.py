@@ -23,6 +23,7 @@ from pipeline.config import Config
 from pipeline.extractor import pick_device
 from pipeline.runner.children import end_children, end_with_parent
 from pipeline.store.files import write_json
+from pipeline.store.made import check_made
 from pipeline.train.data import Corpus
 from pipeline.train.experiments import left_out, processes_for, variants
 from pipeline.train.lstm import load_kernel
@@ -30,7 +31,7 @@ from pipeline.train.models import build_model, network_of
 from pipeline.train.progress import EpochBars
 from pipeline.train.read import load_corpus
 from pipeline.train.seed import Seed, remove_parts, seed_of, write_seed
-from pipeline.train.stored import stored_key
+from pipeline.train.stored import seed_fault, stored_key
 from pipeline.train.trainer import Fit, fit, seed_everything
 from pipeline.train.turns import Turns
 
@@ -64,6 +65,7 @@ def train_model(config: Config, experiment: str, model: str, jobs: int = 1) -> d
     settings = config.train
     recipe = settings.resolved_recipe()
     form = network_of(model).form(recipe)
+    check_made(config.layout, "dataset")
     corpus = load_corpus(config.layout.dataset, form, recipe, settings.memory_gb)
     root = config.layout.experiments
     seeds = [
@@ -75,7 +77,7 @@ def train_model(config: Config, experiment: str, model: str, jobs: int = 1) -> d
         log.info("%s: %s is left out: %s", experiment, row["variant"], row["reason"])
     for labels in {tuple(seed.plan.labels.items()) for seed in seeds}:
         corpus.check_labels(dict(labels))
-    todo = [seed for seed in seeds if stored_key(seed.folder) != seed.key]
+    todo = [s for s in seeds if stored_key(s.folder) != s.key or seed_fault(s.folder)]
     log.info("%s %s: %d seeds, %d to train", experiment, model, len(seeds), len(todo))
     start = time.perf_counter()
     _train_all(todo, corpus, pick_device(settings.device, "train.device"), jobs)

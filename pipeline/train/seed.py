@@ -22,13 +22,13 @@ from safetensors.torch import save_file
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
-from pipeline.store.files import digest, package_versions, write_json
+from pipeline.store.files import digest, package_versions, write_json, write_sealed
 from pipeline.train.data import Corpus
 from pipeline.train.experiments import Variant
 from pipeline.train.metrics import EDGES, confusion, recalls, scores, warnings_of
 from pipeline.train.models.base import SentimentModel
 from pipeline.train.scaling import scaling_tensors
-from pipeline.train.stored import DECIDING, VERSION
+from pipeline.train.stored import DECIDING, METRICS_FILE, VERSION, file_digests
 from pipeline.train.trainer import Fit, Plan, predict
 
 
@@ -144,10 +144,11 @@ def _write(
     )
     _write_csv(folder / "curve.csv", fitted.curve)
     _write_csv(folder / "predictions.csv", list(_prediction_rows(predicted, corpus, plan)))
-    write_json(
-        folder / "metrics.json",
+    write_sealed(
+        folder / METRICS_FILE,
         {
             "key": seed.key,
+            "files": file_digests(folder),
             "experiment": variant.experiment,
             "variant": variant.name,
             "model": variant.model,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
+from pipeline.manifest.build import read_manifest
 from pipeline.store.quarantine import read_quarantine
 
 
@@ -15,12 +16,9 @@ def check_quarantine(config: Config) -> None:
     BuildError
         Names the share, the limit and the file with the reasons.
     """
-    import pyarrow.parquet
-
     path = config.layout.quarantine
     lost = {entry.clip for entry in read_quarantine(path)}
-    usable = pyarrow.parquet.read_table(config.layout.manifest, columns=["clip"])
-    known = set(usable["clip"].to_pylist()) | lost
+    known = set(read_manifest(config.processed)["clip"]) | lost
     share = len(lost) / max(len(known), 1)
     if share > config.max_quarantined:
         raise BuildError(

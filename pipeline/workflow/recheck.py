@@ -10,6 +10,8 @@ from pipeline.config import Config
 from pipeline.stages import STAGES
 from pipeline.store.features import Store
 from pipeline.store.files import read_json
+from pipeline.store.layout import Layout
+from pipeline.store.made import is_whole
 from pipeline.store.records import Record, read_record
 from pipeline.train.stored import stored_key
 
@@ -20,9 +22,10 @@ _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 def stale_records(config: Config) -> list[Path]:
     """Find the records that are out of date.
 
-    Snakemake sees one record per job, not the files of clips and seeds. A record is stale if a
-    file that it lists is missing or has a different key (``--clip`` with another setting), or if
-    a clip that it quarantined has since succeeded or had failed only transiently.
+    Snakemake sees one record per job, not the files of clips and seeds, nor those that a step
+    of the whole corpus made. A record is stale if a file that it lists is missing, has changed,
+    or has a different key (``--clip`` with another setting), or if a clip that it quarantined
+    has since succeeded or had failed only transiently.
 
     Returns
     -------
@@ -38,14 +41,15 @@ def stale_records(config: Config) -> list[Path]:
         if not _holds(store, name, path)
     ]
     trained = sorted(layout.experiments.glob("*/*.json"))
-    return stale + [path for path in trained if not _is_trained(path)]
+    made = [layout.made(step) for step in layout.steps_made if not _is_whole(layout, step)]
+    return made + stale + [path for path in trained if not _is_trained(path)]
 
 
 def delete_records(config: Config, records: Iterable[Path]) -> None:
     """Delete stale records, and the failures of those of their clips that are tried again."""
     store = Store(config.processed)
     for path in records:
-        with suppress(*_UNREADABLE):  # the record of a training lists no clips
+        with suppress(*_UNREADABLE):  # those of steps and trainings list no clips
             stage = path.parent.name
             for clip in _tried_again(store, stage, read_record(path)):
                 store.forget_failure(stage, clip)
@@ -58,6 +62,13 @@ def _holds(store: Store, stage: str, path: Path) -> bool:
         return not _tried_again(store, stage, record) and all(
             store.key(stage, clip) == key for clip, key in record.clips.items()
         )
+    except _UNREADABLE:
+        return False
+
+
+def _is_whole(layout: Layout, step: str) -> bool:
+    try:
+        return is_whole(layout, step)
     except _UNREADABLE:
         return False
 

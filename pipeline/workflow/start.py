@@ -169,5 +169,5 @@ def start(values: Mapping[str, Any], *, main: bool, dry_run: bool, say: Say) -> 
             say(f"{changed.step}: settings or input files changed since the last build")
     for record in begun.stale:
         if not record.stem.startswith("clips-"):  # of an earlier call with --clip
-            say(f"{record} is out of date; its clips will be checked again")
+            say(f"{record} is out of date; what it lists will be checked again")
     return begun
