@@ -11,7 +11,8 @@ from pipeline.commands.recompute import differences
 from pipeline.config import Config
 from pipeline.dataset.check import dataset_fault
 from pipeline.errors import BuildError
-from pipeline.stages import STAGES
+from pipeline.runner.jobs import job_names
+from pipeline.stages import STAGES, wanted
 from pipeline.store.features import Store
 from pipeline.store.features import again as again_clip
 from pipeline.store.files import read_json
@@ -140,16 +141,29 @@ def _records(config: Config) -> Verified:
     found, store = Verified("records"), Store(config.processed)
     for stage in (stage for stage in STAGES.values() if not stage.transient):
         remedy = f"make it again: chsims-build --stage {stage.name}"
-        for path in sorted(config.layout.records(stage.name).glob("*.json")):
+        for path in sorted({*_expected(config, stage.name), *_written(config, stage.name)}):
             try:
                 lost = [c for c in read_record(path).clips if not _is_there(store, stage.name, c)]
             except (OSError, ValueError) as error:
-                found.add(f"{path} is damaged ({error})", remedy)
+                found.add(f"{path} is missing or damaged ({error})", remedy)
                 continue
             found.add("", "")
             for clip in lost:
                 found.add(f"{store.path(stage.name, clip)} is missing", remedy)
     return found
+
+
+def _written(config: Config, stage: str) -> Iterator[Path]:
+    return config.layout.records(stage).glob("*.json")
+
+
+def _expected(config: Config, stage: str) -> list[Path]:
+    """Return the records that a stage must have left, since a dataset was made from them."""
+    layout = config.layout
+    if stage not in wanted(config) or not layout.made("dataset").is_file():
+        return []
+    shards = [path.stem for path in layout.numbered_shards]
+    return [layout.record(stage, job) for job in job_names(stage, shards)]
 
 
 def _is_there(store: Store, stage: str, clip: str) -> bool:
@@ -168,18 +182,18 @@ def _features(config: Config) -> Verified:
                 fault = store.fault(name, clip)
             except ValueError as error:
                 fault = f"{path} has the name of no clip ({error})"
-            found.add(fault, needed if clip in known else orphan)
+            found.add(fault, needed if known is None or clip in known else orphan)
     return found
 
 
-def _known_clips(config: Config) -> set[str]:
-    clips: set[str] = set()
-    for path in config.layout.numbered_shards:
-        try:
-            clips.update(clip.clip for clip in read_shard(path))
-        except BuildError:
-            continue  # the shards' line says so
-    return clips
+def _known_clips(config: Config) -> set[str] | None:
+    """Return the clips of the manifest; None if a shard is lost, which the shards' line says."""
+    try:
+        lost = [path for path, _ in damaged(config.layout, "manifest")]
+        clips = {c.clip for path in config.layout.numbered_shards for c in read_shard(path)}
+    except (OSError, ValueError, BuildError):
+        return None
+    return None if config.layout.shards in {path.parent for path in lost} else clips
 
 
 def _dataset(config: Config) -> Verified:
@@ -196,9 +210,19 @@ def _dataset(config: Config) -> Verified:
 
 def _seeds(config: Config) -> Verified:
     found = Verified("trained seeds")
-    for folder in sorted(config.layout.experiments.glob("*/*/seed_*")):
+    root = config.layout.experiments
+    listed = {path.parent / seed for path in root.glob("*/*.json") for seed in _listed(path)}
+    for folder in sorted({*listed, *root.glob("*/*/seed_*")}):
         found.add(seed_fault(folder), f"train this seed again: {again('train')}")
     return found
+
+
+def _listed(path: Path) -> list[str]:
+    """Return the seeds that a training's list names; a damaged one has a line of its own."""
+    try:
+        return list(dict(read_json(path)))
+    except (OSError, ValueError, TypeError):
+        return []
 
 
 def _results(config: Config) -> Verified:

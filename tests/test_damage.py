@@ -1,0 +1,222 @@
+"""Damaged files are named with a remedy that works; a wrong setting costs no product."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import pytest
+
+from pipeline.commands.verify import Fault, verify
+from pipeline.config import Config, load_config
+from pipeline.errors import BuildError
+from pipeline.store.features import Store
+from pipeline.store.made import check_made
+from pipeline.train.stored import check_seed
+from tests.corpora import Corpus, small_corpus
+from tests.media import face_clip
+
+TRAIN = {"models": ["mlf_dnn"], "seeds": [1], "max_epochs": 1, "experiments": ["table2"]}
+SEED = "experiments/table2/mlf_dnn/seed_1"
+CLIP = "video_1/0002"
+PRODUCTS = (
+    *("manifest.parquet", "manifest_quarantine.json", "shards/0000.json", "dataset.h5"),
+    *("records/audio/0000.json", "quarantine.csv", "results/table2.json", "results/table2.csv"),
+    *(f"{stage}/{CLIP}.safetensors" for stage in ("faces", "openface", "vision", "audio", "text")),
+    *(f"{SEED}/{name}" for name in ("weights.safetensors", "predictions.csv", "metrics.json")),
+)
+
+
+def flip(path: Path) -> None:
+    """Change one bit, and leave the file's times as they were: the disk did it."""
+    times, data = path.stat(), bytearray(path.read_bytes())
+    data[len(data) * 2 // 3] ^= 4
+    path.write_bytes(data)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+DAMAGES: tuple[Callable[[Path], None], ...] = (flip, cut, empty, Path.unlink)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    corpus = small_corpus(tmp_path_factory.mktemp("damage"), clips=8)
+    corpus.build(train=TRAIN)
+    return corpus
+
+
+@pytest.fixture(scope="module")
+def config(corpus: Corpus) -> Config:
+    return load_config((corpus.folder / "config.yaml",))
+
+
+def faults(config: Config) -> list[Fault]:
+    return [fault for kind in verify(config) for fault in kind.faults]
+
+
+def chsims(corpus: Corpus, *arguments: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "pipeline.commands.cli", "--config", "config.yaml"]
+    done = subprocess.run(
+        [*command, *arguments],
+        cwd=corpus.folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_build_that_nothing_happened_to_is_whole(config: Config) -> None:
+    kinds = {kind.kind: kind for kind in verify(config)}
+    assert all(kind.whole and not kind.faults for kind in kinds.values())
+    assert not any(kind.unsigned for kind in kinds.values())
+    assert kinds["feature files"].whole == 5 * 8
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_each_damaged_product_is_named_with_a_remedy(
+    config: Config, product: str, damage: Callable[[Path], None]
+) -> None:
+    path = config.processed / product
+    data, times = path.read_bytes(), path.stat()
+    damage(path)
+    try:
+        found = faults(config)
+    finally:
+        path.write_bytes(data)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert any(str(path) in fault.problem and "chsims-build" in fault.remedy for fault in found)
+
+
+@pytest.mark.parametrize("turn", range(2))
+def test_the_words_of_each_remedy_lead_back_to_the_same_bytes(
+    corpus: Corpus, config: Config, turn: int
+) -> None:
+    """Every product is damaged at once, each in another way in the next turn."""
+    before = {product: (config.processed / product).read_bytes() for product in PRODUCTS}
+    for number, product in enumerate(PRODUCTS):
+        DAMAGES[(number + 2 * turn) % 4](config.processed / product)
+    print(faults(config))
+    commands = dict.fromkeys(fault.remedy.partition("chsims-build ")[2] for fault in faults(config))
+    assert chsims(corpus, "verify")[0] == 1
+    for command in commands:
+        status, output = chsims(corpus, *shlex.split(command))
+        assert status == 0, f"{command}: {output}"
+    assert {p: (config.processed / p).read_bytes() == data for p, data in before.items()} == (
+        dict.fromkeys(PRODUCTS, True)
+    )
+    status, output = chsims(corpus, "verify", "--recompute", "2")
+    assert status == 0, output
+    assert "computed anew  10 whole" in output
+
+
+def test_what_a_step_reads_is_checked_before_it_is_read(config: Config) -> None:
+    checks: dict[str, Callable[[], object]] = {
+        "manifest.parquet": lambda: check_made(config.layout, "manifest"),
+        "dataset.h5": lambda: check_made(config.layout, "dataset"),
+        f"audio/{CLIP}.safetensors": lambda: Store(config.processed).read("audio", CLIP),
+        f"{SEED}/weights.safetensors": lambda: check_seed(config.processed / SEED),
+    }
+    for product, check in checks.items():
+        path = config.processed / product
+        flip(path)
+        with pytest.raises(BuildError, match=r"chsims-build --stage [a-z]+ .*--force"):
+            check()
+        flip(path)
+        check()
+
+
+def test_a_file_of_an_earlier_version_is_read_and_counted_as_without_digest(
+    config: Config, tmp_path: Path
+) -> None:
+    import json
+
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    meta = {"key": "k", "stage": "audio", "clip": "v/c", "info": {"a": 1}}
+    (tmp_path / "audio" / "v").mkdir(parents=True)
+    arrays = {"audio": np.zeros((3, 33), np.float32)}
+    save_file(arrays, tmp_path / "audio" / "v" / "c.safetensors", {"clip": json.dumps(meta)})
+    store = Store(tmp_path)
+    assert store.key("audio", "v/c") == "k"
+    assert store.read("audio", "v/c").info == {"a": 1}
+    assert store.fault("audio", "v/c") is None
+
+
+def test_the_datasets_own_digests_are_recomputed_where_no_record_is(config: Config) -> None:
+    record, path = config.layout.made("dataset"), config.layout.dataset
+    words, data = record.read_bytes(), path.read_bytes()
+    record.unlink()
+    try:
+        assert {k.kind: k.whole for k in verify(config)}["dataset"] == 1
+        with h5py.File(path, "r+") as file:
+            file["train/labels/M"][0] += 0.25
+        (fault,) = faults(config)
+        assert "the content of train has changed" in fault.problem
+    finally:
+        record.write_bytes(words)
+        path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"dataset": {"split": "given"}}, "dataset.split=given needs"),
+        ({"on_bad_clip": "stop"}, "on_bad_clip is stop"),
+        ({"train": {**TRAIN, "experiments": ["table2", "figure4"]}}, "figure4 compares"),
+    ],
+)
+def test_a_wrong_setting_costs_no_product_of_the_last_good_build(
+    corpus: Corpus, config: Config, settings: dict[str, object], words: str
+) -> None:
+    if "on_bad_clip" in settings:
+        corpus.add("video_1/bad").write_bytes(b"no video")
+    kept = [path for path in sorted(config.processed.rglob("*")) if _is_kept(config, path)]
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in kept}
+    status, output = corpus.run(**{"train": TRAIN, **settings})
+    corpus.rows.pop("video_1/bad", None)
+    assert status != 0
+    assert words in output
+    assert {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in kept if p.is_file()} == before
+    if "train" not in settings:
+        assert "dataset.h5 is of an earlier build" in output
+        assert "dataset.h5: " in (shown := chsims(corpus, "status")[1])
+        assert "earlier build" in shown or "other settings" in shown
+    corpus.build(train=TRAIN)
+    assert {path: path.read_bytes() for path in kept} == {
+        p: data for p, (data, _) in before.items()
+    }
+
+
+def _is_kept(config: Config, path: Path) -> bool:
+    first = path.relative_to(config.processed).parts[0]
+    named = ("dataset.h5", "quarantine.csv", "results", "manifest.parquet", "shards")
+    return path.is_file() and first in named
+
+
+def test_a_right_build_after_a_wrong_one_makes_new_products(corpus: Corpus, config: Config) -> None:
+    old = config.layout.dataset.read_bytes()
+    status, _ = corpus.run("dataset", dataset={"split": "given"})
+    assert status != 0
+    face_clip(corpus.add("video_2/more"), seconds=1.1)
+    corpus.build("dataset", train=TRAIN)
+    assert config.layout.dataset.read_bytes() != old
+    with h5py.File(config.layout.dataset) as file:
+        assert sum(len(file[part]["id"]) for part in ("train", "valid", "test")) == 9
