@@ -30,15 +30,17 @@ class MediaFolders:
 
     def __init__(self, raw: Path) -> None:
         self.raw = raw
-        self.root = raw.resolve()
+        self.root = Path(os.path.realpath(raw))  # unlike resolve(), it takes links in a circle
+        self._places = (self.root, self.root / "Raw", self.root / "raw")
         self._files: dict[str, dict[str, list[Path]]] = {}
+        self._refusals: dict[str, str] = {}
         self._ids: dict[tuple[str, str], tuple[str, str, str | None]] = {}
 
     @cached_property
     def videos(self) -> dict[str, Path]:
         """Video folders by name."""
         found: dict[str, Path] = {}
-        for place in (self.root, self.root / "Raw", self.root / "raw"):
+        for place in self._places:
             for path in _listed(place) if self.inside(place) else ():
                 if path.is_dir():
                     found.setdefault(_composed(path.name), path)
@@ -46,7 +48,28 @@ class MediaFolders:
 
     def inside(self, path: Path) -> bool:
         """Tell whether a path, links followed, lies in raw."""
-        return path.resolve().is_relative_to(self.root)
+        return Path(os.path.realpath(path)).is_relative_to(self.root)
+
+    def refusal(self, video_id: str) -> str:
+        """Say why a video's folder cannot be listed; empty if it can, or if there is none."""
+        if video_id not in self._refusals:
+            self._refusals[video_id] = self._refusal(video_id)
+        return self._refusals[video_id]
+
+    def _refusal(self, video_id: str) -> str:
+        places = [place / video_id for place in self._places if os.path.lexists(place / video_id)]
+        folder = self.videos.get(_composed(video_id), (*places, self.root / video_id)[0])
+        if folder.is_symlink() and not folder.exists():
+            return f"{video_id} is a broken link ({folder.readlink()}), expected a folder"
+        if folder.exists() and not folder.is_dir():
+            return f"{video_id} is a file, expected a folder"
+        try:
+            with os.scandir(folder):
+                return ""
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            return f"the folder {video_id} cannot be read ({error.strerror})"
 
     def files(self, video_id: str) -> dict[str, list[Path]]:
         """Return a video folder's media files by name without extension."""

@@ -55,6 +55,9 @@ def find_media(folders: MediaFolders, video_id: str, clip_id: str) -> Path:
     folder = folders.videos.get(video_id)
     if folder is not None and not folders.inside(folder):
         raise ClipError(f"the folder {video_id} is a link that leads out of raw", _COPY)
+    refusal = folders.refusal(video_id)
+    if refusal:
+        raise ClipError(refusal, "fix its permissions, or copy the folder into raw again")
     found = folders.candidates(video_id, clip_id)
     if not found:
         missing = (
@@ -68,6 +71,8 @@ def find_media(folders: MediaFolders, video_id: str, clip_id: str) -> Path:
         names = ", ".join(path.name for path in found)
         raise ClipError(f"more than one media file: {names}", "keep the right one")
     path = found[0]
+    if path.is_symlink() and not path.exists():
+        raise ClipError(f"{video_id}/{path.name} is a broken link ({path.readlink()})", _COPY)
     if not folders.inside(path):
         raise ClipError(f"{video_id}/{path.name} is a link that leads out of raw", _COPY)
     try:

@@ -165,8 +165,13 @@ def watched_fingerprint(config: Config, stage: Stage) -> str:
 
 def _fingerprint(root: Path, paths: Iterable[Path]) -> str:
     """Digest file names relative to `root`, so that the folder can be moved."""
-    files = []
+    files: list[list[Any]] = []
     for path in paths:
-        status = path.stat()
-        files.append([str(path.relative_to(root)), status.st_size, status.st_mtime_ns])
+        name = str(path.relative_to(root))
+        try:
+            status = path.stat()
+        except OSError as error:  # a broken link, for example: the clip's own step says so
+            files.append([name, error.strerror])
+            continue
+        files.append([name, status.st_size, status.st_mtime_ns])
     return digest(files)

@@ -1,0 +1,82 @@
+"""What must be right around a build before it is planned: its folders, and the clock."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from pipeline.config import Config
+from pipeline.errors import BuildError
+from pipeline.manifest.sheet import sheet_files
+from pipeline.stages import STAGES
+
+_FUTURE_SECONDS = 60
+"""Clocks of two machines may be so far apart."""
+
+_BRACES = re.compile(r"[{}]")
+
+
+def check_surroundings(config: Config) -> None:
+    """Check the build's folders and the dates of the label sheets.
+
+    Raises
+    ------
+    BuildError
+        Naming the path, what is wrong with it, and what to do.
+    """
+    link = f"lead a link to it: ln -s '{config.raw.absolute()}' corpus; then --set raw=corpus"
+    _refuse_braces("raw", config.raw, link)
+    _refuse_braces("processed", config.processed, "build elsewhere: --set processed=FOLDER")
+    _refuse_files(_folders(config))
+    for path in sheet_files(config):
+        _refuse_braces("the label sheet", path, "rename it")
+        if is_from_the_future(path):
+            date = datetime.fromtimestamp(path.stat().st_mtime).astimezone()
+            raise BuildError(
+                f"{path} is dated {date:%Y-%m-%d %H:%M}, in the future; what is up to date is "
+                "told by dates",
+                f"set this machine's clock right, or date the file anew: touch '{path}'",
+            )
+
+
+def is_from_the_future(path: Path) -> bool:
+    """Tell whether a file says that it was changed later than now."""
+    return path.stat().st_mtime > time.time() + _FUTURE_SECONDS
+
+
+def _refuse_braces(key: str, path: Path, remedy: str) -> None:
+    """Refuse braces: Snakemake sees a wildcard in them, and knows no way to escape them."""
+    if _BRACES.search(str(path)):
+        raise BuildError(
+            f"{key}: the path {path} holds a brace ({{ or }}), which Snakemake reads as a wildcard",
+            remedy,
+        )
+
+
+def _folders(config: Config) -> Iterator[Path]:
+    """Yield the folders that a build makes, those that hold others first."""
+    layout = config.layout
+    yield from reversed([config.processed, *config.processed.parents])
+    yield from (layout.shards, layout.settings("x").parent, layout.records("x").parent)
+    yield from (layout.logs, layout.scratch, layout.experiments, layout.results, layout.exhibits)
+    for stage in STAGES:
+        yield from (config.processed / stage, layout.records(stage), layout.logs / stage)
+    yield Path(".snakemake")
+
+
+def _refuse_files(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        if folder.is_symlink() and not folder.exists():
+            raise BuildError(
+                f"{folder} is a broken link ({folder.readlink()}), expected a folder",
+                f"remove it (rm '{folder}'), or make the folder that it leads to",
+            )
+        if folder.exists() and not folder.is_dir():
+            raise BuildError(
+                f"{folder} is a file, expected a folder",
+                f"move it away (mv '{folder}' '{folder}.old'), or build elsewhere: "
+                "--set processed=FOLDER",
+            )
