@@ -27,7 +27,7 @@ def note_inputs(layout: Layout, outputs: Iterable[str], inputs: Iterable[str]) -
     noted = {path.relative_to(layout.root).as_posix(): _state(path) for path in read}
     written = {*map(Path, outputs)}
     for product, record in _declared(layout).items():
-        if record in written:
+        if written & {product, record}:
             write_json(layout.read_by(product), noted)
 
 

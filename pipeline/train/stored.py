@@ -60,6 +60,8 @@ def seed_fault(folder: Path) -> str | None:
         What is wrong; empty if all is as it was written; None if nothing can be said, since
         the folder carries no digests.
     """
+    if not folder.is_dir():
+        return f"{folder} is missing: it holds no finished training"
     try:
         metrics = read_sealed(folder / METRICS_FILE)
         known: Mapping[str, Any] = metrics.get("files", {})
