@@ -23,7 +23,9 @@ def chsims(*arguments: str | Path, cwd: Path = ROOT) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("command", ["", "status", "verify", "doctor", "report", "predict", "config"])
+@pytest.mark.parametrize(
+    "command", ["", "status", "verify", "doctor", "report", "predict", "config"]
+)
 def test_every_command_has_help(command: str) -> None:
     status, words = chsims(*command.split(), "--help")
     assert status == 0
