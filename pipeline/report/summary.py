@@ -103,7 +103,7 @@ def _report(layout: Layout) -> str:
 def _built(build: Build) -> str:
     if build.dataset is None or build.outdated:
         features = ", ".join(f"{name} {count}" for name, count in build.features.items())
-        dataset = "dataset.h5 is of an earlier build" if build.outdated else "no dataset yet"
+        dataset = "dataset.h5 is from an earlier build" if build.outdated else "no dataset yet"
         return f"so far: {build.clips_in} clips; features: {features}; {dataset}"
     counts = build.dataset.clips["part"].value_counts(sort=False)
     parts = ", ".join(f"{part} {count}" for part, count in counts.items())

@@ -14,6 +14,7 @@ from pipeline.store.layout import Layout
 from pipeline.store.made import is_whole
 from pipeline.store.records import Record, read_record
 from pipeline.train.stored import stored_key
+from pipeline.workflow.surroundings import is_from_the_future
 
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 """What reading a file of ours can raise after another hand has changed it."""
@@ -25,7 +26,8 @@ def stale_records(config: Config) -> list[Path]:
     Snakemake sees one record per job, not the files of clips and seeds, nor those that a step
     of the whole corpus made. A record is stale if a file that it lists is missing, has changed,
     or has a different key (``--clip`` with another setting), or if a clip that it quarantined
-    has since succeeded or had failed only transiently.
+    has since succeeded or had failed only transiently. One that is dated in the future is
+    stale too: it would seem newer than whatever it is made from.
 
     Returns
     -------
@@ -38,7 +40,7 @@ def stale_records(config: Config) -> list[Path]:
         path
         for name in sorted(stages)
         for path in sorted(layout.records(name).glob("*.json"))
-        if not _holds(store, name, path)
+        if is_from_the_future(path) or not _holds(store, name, path)
     ]
     trained = sorted(layout.experiments.glob("*/*.json"))
     made = [layout.made(step) for step in layout.steps_made if not _is_whole(layout, step)]
@@ -68,13 +70,15 @@ def _holds(store: Store, stage: str, path: Path) -> bool:
 
 def _is_whole(layout: Layout, step: str) -> bool:
     try:
-        return is_whole(layout, step)
+        return is_whole(layout, step) and not is_from_the_future(layout.made(step))
     except _UNREADABLE:
         return False
 
 
 def _is_trained(path: Path) -> bool:
     try:
+        if is_from_the_future(path):
+            return False
         return all(stored_key(path.parent / seed) == key for seed, key in read_json(path).items())
     except _UNREADABLE:
         return False

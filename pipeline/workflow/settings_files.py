@@ -21,6 +21,7 @@ from pipeline.stages import STAGES, read_of_clips
 from pipeline.store.files import digest, package_versions, read_json, write_json
 from pipeline.train.registry import MODELS
 from pipeline.train.stored import DECIDING, VERSION
+from pipeline.workflow.surroundings import is_from_the_future
 
 Told = Callable[[Config], dict[str, Any]]
 
@@ -137,8 +138,9 @@ def new_file() -> Path:
 
 
 def _read(path: Path) -> Any:
+    """Read a settings file; one from the future would be newer than all that is made with it."""
     try:
-        return read_json(path)
+        return None if is_from_the_future(path) else read_json(path)
     except (OSError, ValueError):
         return None
 

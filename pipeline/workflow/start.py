@@ -24,6 +24,7 @@ from pipeline.workflow.settings_files import (
     new_file,
     write_settings,
 )
+from pipeline.workflow.surroundings import check_surroundings
 
 Say = Callable[[str], None]
 
@@ -153,6 +154,8 @@ def start(values: Mapping[str, Any], *, main: bool, dry_run: bool, say: Say) -> 
         build is still running.
     """
     config = make_config(values)
+    if main:
+        check_surroundings(config)
     begun = Start(config, shard_names(config), main, dry_run and main)
     if not main:
         return begun

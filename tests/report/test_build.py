@@ -207,7 +207,7 @@ def test_an_old_dataset_is_not_called_built(tmp_path: Path) -> None:
     for product in products(layout):
         assert is_outdated(layout, product)
     text = summary_text(config)
-    assert "features: text 3, audio 3, vision 3; dataset.h5 is of an earlier build" in text
+    assert "features: text 3, audio 3, vision 3; dataset.h5 is from an earlier build" in text
     assert "1 x audio: no sound (video_0001/0002)" in text
     assert "report.html (out of date)" in text
     assert "WARNING: the dataset is older than its features" in text
