@@ -18,6 +18,7 @@ from pipeline.errors import BuildError
 from pipeline.stages import STAGES
 from pipeline.store.files import digest, write_json
 from pipeline.terminal import tell
+from pipeline.workflow.surroundings import check_memory_limit
 
 _PATIENCE = 3
 """At this many Ctrl-C, jobs are killed instead of waited for."""
@@ -108,6 +109,8 @@ def run(call: Call, config: Config) -> int:
     Ctrl-C and other requests to end are passed on to Snakemake and its jobs, and this process
     waits for them.
     """
+    check_memory_limit()
+    _check_notes_can_be_written()
     if sys.stderr.isatty() and not call.dry_run:
         return _run_with_bars(call, config)
     process, stopper = _started(call)
@@ -115,6 +118,19 @@ def run(call: Call, config: Config) -> int:
     if call.dry_run and status == 0 and set(call.stages) != {"manifest"}:
         tell(clips_due(config, call.stages))
     return stopper.status(status)
+
+
+def _check_notes_can_be_written() -> None:
+    """Refuse a read-only folder, in which Snakemake fails with a traceback."""
+    notes = Path.cwd() / ".snakemake"
+    places = [path for path in (notes, notes / "log", notes / "iocache") if path.is_dir()]
+    for place in places or [Path.cwd()]:
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise BuildError(
+                f"cannot write into {place}, where Snakemake keeps notes, also of a dry run",
+                "see what is done with chsims-build status, which writes nothing; or call "
+                "chsims-build from another folder, with the full paths of raw and processed",
+            )
 
 
 class _Handover:

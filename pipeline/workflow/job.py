@@ -6,6 +6,7 @@ import errno
 import logging
 import signal
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from pipeline.store.freshness import note_inputs
 from pipeline.terminal import tell
 from pipeline.workflow.closing import note_stop
 from pipeline.workflow.locks import claim_job
+from pipeline.workflow.surroundings import memory_hint
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 
@@ -50,10 +52,11 @@ def job(snakemake: Any) -> Iterator[Config]:
         yield config
     except BuildError as error:
         _stop(config, snakemake.rule, error)
-    except OSError as error:
-        if error.errno not in _DISK_ERRORS:
+    except (MemoryError, ImportError, OSError) as error:
+        known = _machine_error(error)
+        if known is None:
             raise
-        _stop(config, snakemake.rule, _disk_error(error))
+        _stop(config, snakemake.rule, known)
     note_inputs(config.layout, snakemake.output, snakemake.input)
     if snakemake.rule not in STAGES:  # these report themselves how many clips they computed
         seconds = time.monotonic() - started
@@ -77,6 +80,8 @@ def _log_into(path: Path) -> None:
 
 
 def _stop(config: Config, rule: str, error: BuildError) -> NoReturn:
+    if memory_hint():
+        error = BuildError(error.problem, "; ".join(filter(None, (error.remedy, memory_hint()))))
     tell(f"\nERROR in {rule}: {error}\n")
     with suppress(OSError):  # on a full disk, both fail
         logging.getLogger(__name__).error("%s", error)
@@ -84,9 +89,29 @@ def _stop(config: Config, rule: str, error: BuildError) -> NoReturn:
     sys.exit(1)
 
 
+def _machine_error(error: MemoryError | ImportError | OSError) -> BuildError | None:
+    """Return what the user can do about an error of the machine; None for another error."""
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        return _disk_error(error)
+    out_of_memory = isinstance(error, MemoryError) or getattr(error, "errno", 0) == errno.ENOMEM
+    if out_of_memory or (isinstance(error, ImportError) and memory_hint()):
+        return BuildError(
+            f"out of memory ({str(error)[:200] or 'MemoryError'})",
+            "free memory, or build with fewer --cores; then run the same command again",
+        )
+    return None
+
+
 def _disk_error(error: OSError) -> BuildError:
+    if error.filename is None:
+        folder = tempfile.gettempdir()
+        return BuildError(
+            f"cannot write a file, probably a temporary one in {folder}: {error.strerror}",
+            "free disk space there and in the build's folder, or name another folder for "
+            "temporary files: export TMPDIR=FOLDER",
+        )
     return BuildError(
-        f"cannot write {error.filename or 'a file'}: {error.strerror}",
+        f"cannot write {error.filename}: {error.strerror}",
         "free disk space or fix the folder's permissions, then run the same command again",
     )
 
