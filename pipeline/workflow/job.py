@@ -53,7 +53,7 @@ def job(snakemake: Any) -> Iterator[Config]:
     except BuildError as error:
         _stop(config, snakemake.rule, error)
     except (MemoryError, ImportError, OSError) as error:
-        known = _machine_error(error)
+        known = _machine_error(config, error)
         if known is None:
             raise
         _stop(config, snakemake.rule, known)
@@ -89,10 +89,10 @@ def _stop(config: Config, rule: str, error: BuildError) -> NoReturn:
     sys.exit(1)
 
 
-def _machine_error(error: MemoryError | ImportError | OSError) -> BuildError | None:
+def _machine_error(config: Config, error: MemoryError | ImportError | OSError) -> BuildError | None:
     """Return what the user can do about an error of the machine; None for another error."""
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
-        return _disk_error(error)
+        return _disk_error(config, error)
     out_of_memory = isinstance(error, MemoryError) or getattr(error, "errno", 0) == errno.ENOMEM
     if out_of_memory or (isinstance(error, ImportError) and memory_hint()):
         return BuildError(
@@ -102,13 +102,14 @@ def _machine_error(error: MemoryError | ImportError | OSError) -> BuildError | N
     return None
 
 
-def _disk_error(error: OSError) -> BuildError:
+def _disk_error(config: Config, error: OSError) -> BuildError:
     if error.filename is None:
         folder = tempfile.gettempdir()
         return BuildError(
-            f"cannot write a file, probably a temporary one in {folder}: {error.strerror}",
-            "free disk space there and in the build's folder, or name another folder for "
-            "temporary files: export TMPDIR=FOLDER",
+            f"cannot write a file in {config.processed}, or a temporary one in {folder}: "
+            f"{error.strerror}",
+            "free disk space in both folders, or name another folder for temporary files: "
+            "export TMPDIR=FOLDER",
         )
     return BuildError(
         f"cannot write {error.filename}: {error.strerror}",
