@@ -49,9 +49,13 @@ _LINE = re.compile(
 )
 
 
-def measure(folder: Path, model: str, jobs: int, assignments: list[str]) -> dict[str, Any]:
-    """Train a model's seeds in a fresh process and return the figures."""
+def measure(
+    folder: Path, model: str, jobs: int, assignments: list[str], checkout: Path | None = None
+) -> dict[str, Any]:
+    """Train a model's seeds in a fresh process, by another checkout's code if given."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    if checkout is not None:
+        environment |= {"PYTHONPATH": str(checkout.resolve()), "PYTHONSAFEPATH": "1"}
     command = [sys.executable, "-c", _WORKER, json.dumps(assignments), model, str(jobs)]
     run = watch(command, environment)
     lines = [tuple(map(float, found)) for found in _LINE.findall(run.errors)]
