@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from pipeline.train.subnets import true_steps
+from pipeline.train.subnets import over_sequences, true_steps
 
 
 class CtcAlignment(nn.Module):
@@ -83,8 +82,4 @@ class CtcAlignment(nn.Module):
         middle = torch.arange(x.shape[1], device=x.device) + 0.5
         places = 2 * middle / lengths.to(x.device)[:, None] - 1
         inputs = torch.cat([self.scale * x, places[:, :, None]], dim=-1)
-        packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
-        states, _ = pad_packed_sequence(
-            self.rnn(packed)[0], batch_first=True, total_length=x.shape[1]
-        )
-        return states
+        return over_sequences(self.rnn, inputs, lengths)

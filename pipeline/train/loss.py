@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sized
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.train.adam import Adam, Group
 from pipeline.train.hyper import Hyper
 from pipeline.train.models.base import SentimentModel
 from pipeline.train.recipe import Recipe
@@ -85,10 +85,10 @@ def split_parameters(model: SentimentModel) -> dict[str, list[nn.Parameter]]:
     return {**parts, "rest": [p for p in model.parameters() if id(p) not in taken]}
 
 
-def make_optimizer(model: SentimentModel, hyper: Hyper, recipe: Recipe) -> Adam:
+def make_optimizer(model: SentimentModel, hyper: Hyper, recipe: Recipe) -> torch.optim.Adam:
     """Return Adam over the learned parameters, with its own decay in the published recipe."""
     named = {id(p): name for name, members in model.apart().items() for p in members}
-    groups = []
+    groups: list[dict[str, Any]] = []
     for part, parameters in split_parameters(model).items():
         decay = getattr(hyper.decay, part, 0.0) if recipe.decay == "adam" else 0.0
         for name in ("learning_rate", *model.apart()):
@@ -98,5 +98,6 @@ def make_optimizer(model: SentimentModel, hyper: Hyper, recipe: Recipe) -> Adam:
                 if p.requires_grad and named.get(id(p), "learning_rate") == name
             ]
             if members:
-                groups.append(Group(members, getattr(hyper, name), decay))
-    return Adam(groups)
+                rate = getattr(hyper, name)
+                groups.append({"params": members, "lr": rate, "weight_decay": decay})
+    return torch.optim.Adam(groups, fused=True)

@@ -26,7 +26,6 @@ from pipeline.store.files import write_json
 from pipeline.store.made import check_made
 from pipeline.train.data import Corpus
 from pipeline.train.experiments import left_out, processes_for, variants
-from pipeline.train.lstm import load_kernel
 from pipeline.train.models import build_model, network_of
 from pipeline.train.progress import EpochBars
 from pipeline.train.read import load_corpus
@@ -100,7 +99,7 @@ def _train_all(todo: list[Seed], corpus: Corpus, device: torch.device, jobs: int
     # forked, so that torch is imported once and all seeds share the features' memory
     context = multiprocessing.get_context("fork")
     torch.set_num_threads(1)
-    load_kernel()
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # its first use imports a compiler
     processes = min(len(todo), processes_for(todo[0].variant.model, jobs))
     with EpochBars([_title(seed) for seed in todo], context) as bars:
         turns = Turns(context, jobs, len(todo))

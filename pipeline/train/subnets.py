@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from pipeline.train.data import Packed
-from pipeline.train.lstm import run_lstm
 
 
 class Output(NamedTuple):
@@ -93,14 +93,18 @@ class TextSubnet(nn.Module):
 
     def _last_state(self, text: Packed) -> Tensor:
         """Run the LSTM over the tokens alone, or over the padding too."""
-        into, recurrence, *biases = self.rnn.all_weights[0]
-        bias = biases[0] + biases[1]
-        gates, sizes = nn.functional.linear(text.rows, into, bias), text.sizes
+        sizes = torch.tensor(text.sizes)
         if self.to_last_token:
-            states = run_lstm(gates, recurrence, sizes)
-        else:  # a row of padding is zeros, so its share of the gates is the bias
-            states = run_lstm(gates, recurrence, sizes, padding=bias, steps=self.steps)
-        return states.ends[text.order.argsort()]
+            inputs: Tensor | PackedSequence = PackedSequence(text.rows, sizes)
+        else:
+            clips = len(text.order)
+            inside = torch.arange(clips) < sizes[:, None]  # [L, B]: step after step
+            padded = text.rows.new_zeros(self.steps, clips, text.rows.shape[1])
+            padded[: len(sizes)][inside.to(padded.device)] = text.rows
+            inputs = padded.transpose(0, 1)
+        _, (ends, _) = self.rnn(inputs)
+        last: Tensor = ends[0][text.order.argsort()]
+        return last
 
 
 class Head(nn.Module):
@@ -164,3 +168,10 @@ def at_end(x: Tensor, lengths: Tensor) -> Tensor:
     """Pick ``[B, d]`` at the last true step of ``[B, L, d]``."""
     rows = torch.arange(len(x), device=x.device)
     return x[rows, lengths.to(x.device) - 1]
+
+
+def over_sequences(lstm: nn.LSTM, x: Tensor, lengths: Tensor) -> Tensor:
+    """Return the last layer's states ``[B, L, h]`` of ``[B, L, d]``; zeros beyond the lengths."""
+    packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    states, _ = pad_packed_sequence(lstm(packed)[0], batch_first=True, total_length=x.shape[1])
+    return states

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.errors import BuildError
-from pipeline.train.adam import Adam
 from pipeline.train.data import Batch, Corpus, Part, Ragged, chunks
 from pipeline.train.hyper import Hyper
 from pipeline.train.loss import make_optimizer, task_losses, total_loss, weight_of
@@ -157,7 +156,7 @@ def _train_epoch(
     model: SentimentModel,
     part: Part,
     plan: Plan,
-    optimizer: Adam,
+    optimizer: torch.optim.Adam,
     shuffle: torch.Generator,
     device: torch.device,
 ) -> tuple[float, float]:

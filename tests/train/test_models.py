@@ -336,8 +336,8 @@ def test_a_head_whose_units_are_all_below_zero_learns_in_the_paper_preset_only(
 @pytest.mark.parametrize("name", ["ef_lstm", "mfn"])
 def test_aligners_have_a_step_size_of_their_own_and_no_decay(name: str) -> None:
     model, hyper = make(name, PAPER), hyper_for(name, "paper")
-    groups = make_optimizer(model, hyper, PAPER).groups
-    rates = {id(p): group.rate for group in groups for p in group.parameters}
+    groups = make_optimizer(model, hyper, PAPER).param_groups
+    rates = {id(p): group["lr"] for group in groups for p in group["params"]}
     aligners = {n: p for n, p in model.named_parameters() if n.startswith("align_")}
     assert len(aligners) == 20
     assert {rates[id(p)] for p in aligners.values()} == {hyper.aligner_rate}

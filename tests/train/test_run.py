@@ -89,9 +89,7 @@ _NO_ROOM = """
 import json, resource, sys
 from pipeline.config import load_config
 from pipeline.errors import BuildError
-from pipeline.train.lstm import load_kernel
 from pipeline.train.run import train_model
-load_kernel()  # numba may have to write its cache first
 resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))  # a file ends where a disk would
 try:
     train_model(load_config(assignments=json.loads(sys.argv[1])), "table2", "lf_dnn", 2)

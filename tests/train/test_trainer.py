@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pipeline.config import Config
-from pipeline.train.adam import Adam
 from pipeline.train.data import Batch, Corpus, Inputs, Part, Ragged
 from pipeline.train.hyper import TASKS, Hyper
 from pipeline.train.metrics import intervals
@@ -116,9 +115,9 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
         def before_forward(module: nn.Module, inputs: tuple[Batch]) -> None:
             (seen.train if module.training else seen.valid)[-1].append(inputs[0])
 
-        real = Adam.step
+        real = torch.optim.Adam.step
 
-        def step(self: Adam) -> None:
+        def step(self: torch.optim.Adam) -> None:
             nonlocal taken
             weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
             gradients = gradients_of(model)
@@ -135,7 +134,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
         handle = model.register_forward_pre_hook(before_forward)
         plan = Plan({task: task for task in tasks}, chosen, recipe, seed, epochs, epochs)
         with monkeypatch.context() as patch:
-            patch.setattr(Adam, "step", step)
+            patch.setattr(torch.optim.Adam, "step", step)
             seen.fit = fit(model, corpus, plan, CPU, on_epoch)
         handle.remove()
         return seen

@@ -7,10 +7,9 @@ from torch import Tensor, nn
 
 from pipeline.train.data import Batch, Form, Inputs
 from pipeline.train.hyper import EfLstmHyper, Hyper
-from pipeline.train.lstm import over_sequences
 from pipeline.train.models.aligned import AlignedModel
 from pipeline.train.recipe import Recipe
-from pipeline.train.subnets import Output, at_end, true_steps
+from pipeline.train.subnets import Output, at_end, over_sequences, true_steps
 
 
 class EfLstm(AlignedModel):

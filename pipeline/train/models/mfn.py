@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from pipeline.train.data import Batch, Form, Inputs
 from pipeline.train.hyper import Hyper, MfnHyper
-from pipeline.train.lstm import run_lstm
 from pipeline.train.models.aligned import AlignedModel
 from pipeline.train.recipe import Recipe
 from pipeline.train.subnets import Output, at_end
@@ -68,27 +67,21 @@ class Mfn(AlignedModel):
         return Output({"M": self.out(end).squeeze(-1)}, {}, extra)
 
     def _run_cells(self, streams: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Step the LSTMs as one, with a block-diagonal recurrence."""
-        cells = [cast(nn.LSTMCell, self.get_submodule(f"{m}_cell")) for m in streams]
+        """Step the LSTMs in lockstep; a mean ``[B, d]`` is the same at each step.
+
+        `torch.nn.LSTM` gives no cell but the last, and the memory attends to all of them.
+        """
         steps = streams[self.anchor].shape[1]
-        by_gate: list[list[Tensor]] = [[], [], [], []]
-        for cell, x in zip(cells, streams.values(), strict=True):
-            into = nn.functional.linear(x, cell.weight_ih, cell.bias_ih + cell.bias_hh)
-            if into.ndim == 2:  # a mean, the same at each step
-                into = into[:, None].expand(-1, steps, -1)
-            for gate, part in zip(by_gate, into.chunk(4, dim=-1), strict=True):
-                gate.append(part)
-        inputs = torch.cat([part for gate in by_gate for part in gate], dim=-1)  # [B, L, 4 width]
-        chunks = [cell.weight_hh.chunk(4) for cell in cells]
-        recurrence = torch.cat(
-            [
-                torch.block_diag(*(c[g] for c in chunks))  # type: ignore[no-untyped-call]  # torch types it not
-                for g in range(4)
-            ]
-        )
-        clips = len(inputs)
-        found = run_lstm(inputs.transpose(0, 1).flatten(0, 1), recurrence, [clips] * steps)
-        h, c = (x.view(steps, clips, -1).transpose(0, 1) for x in (found.h, found.c))
+        by_modality = []
+        for modality, x in streams.items():
+            cell = cast(nn.LSTMCell, self.get_submodule(f"{modality}_cell"))
+            inputs = x.unbind(1) if x.ndim == 3 else [x] * steps
+            state, states = None, []
+            for row in inputs:
+                state = cell(row, state)
+                states.append(torch.stack(state))
+            by_modality.append(torch.stack(states, dim=2))  # [2, B, L, width]
+        h, c = torch.cat(by_modality, dim=-1)
         return h, c
 
     def _run_memory(self, attended: Tensor, proposed: Tensor) -> Tensor:
