@@ -14,6 +14,22 @@ if TYPE_CHECKING:
     import torch
 
 
+class EndedEarly(SystemExit):
+    """A process that has a batch in hand is told to end.
+
+    Parameters
+    ----------
+    code : int, str or None
+        Exit status, of the `SystemExit` that arrived.
+    results : list of Features or None
+        For each clip of the batch, its features if they were finished.
+    """
+
+    def __init__(self, code: int | str | None, results: list[Features | None]) -> None:
+        super().__init__(code)
+        self.results = results
+
+
 class Extractor(ABC):
     """The computation of one stage, unaware of workers, retries and progress.
 
@@ -64,7 +80,13 @@ class Extractor(ABC):
         """
 
     def extract_batch(self, batch: Sequence[Any]) -> list[Features | Exception]:
-        """Map several clips at once; a clip that fails returns its exception in its place."""
+        """Map several clips at once; a clip that fails returns its exception in its place.
+
+        Raises
+        ------
+        EndedEarly
+            If the process is told to end (SystemExit) and some clips are finished.
+        """
         results: list[Features | Exception] = []
         for inputs in batch:
             try:

@@ -121,6 +121,11 @@ class Stage:
         Maps settings and an `Overview` of all clips to warnings for the dataset.
     identity : callable
         What else identifies the extractor in a key: a model's weights, a program's version.
+    known_as : callable
+        Maps the settings, the build's folder and the identity to the identity under which this
+        folder knows the same thing, if it has several names.
+    begin : callable
+        Called at the start of a build, once its folder is claimed and before keys are computed.
     external : callable
         Digest of another user file on which the clip's result depends.
     watched : callable
@@ -157,6 +162,10 @@ class Stage:
     sources: Mapping[str, str] = field(default_factory=dict)
     remarks: Callable[[Any, Overview], Iterable[str]] = lambda settings, overview: ()
     identity: Callable[[Any], Mapping[str, Any]] = lambda settings: {}
+    known_as: Callable[[Any, Path, Mapping[str, Any]], Mapping[str, Any]] = (
+        lambda settings, folder, identity: identity
+    )
+    begin: Callable[[Config], None] = lambda config: None
     external: Callable[[Config, Clip], str] = lambda config, clip: ""
     watched: Callable[[Config], tuple[Path, Sequence[Path]] | None] = lambda config: None
     ready: Callable[[Config], None] | None = None
@@ -181,8 +190,11 @@ class Stage:
     def settings_digest(self, config: Config) -> str:
         """Return the digest of everything that is the same for all clips: a rule's parameter."""
         inputs = [stage.settings_digest(config) for stage in self.inputs]
-        common = _common(self, self.settings(config), _decoder(self, config))
+        common = self._common(config)
         return digest([self.name, common, inputs])
+
+    def _common(self, config: Config) -> str:
+        return _common(self, self.settings(config), _decoder(self, config), config.processed)
 
     def key(self, build: Build, clip: Clip) -> str:
         """Return the digest of everything on which this clip's feature file depends."""
@@ -190,7 +202,7 @@ class Stage:
         return digest(
             {
                 "stage": self.name,
-                "common": _common(self, self.settings(build.config), _decoder(self, build.config)),
+                "common": self._common(build.config),
                 "source": sources[self.source],
                 "external": self.external(build.config, clip),
                 "inputs": [build.key(stage, clip) for stage in self.inputs],
@@ -223,7 +235,7 @@ class Build:
 
 
 @lru_cache
-def _common(stage: Stage, settings: Any, decoder: str) -> str:
+def _common(stage: Stage, settings: Any, decoder: str, folder: Path) -> str:
     """Return the digest of what the keys of all clips share."""
     extractor = stage.extractor(settings)
     return digest(
@@ -231,7 +243,7 @@ def _common(stage: Stage, settings: Any, decoder: str) -> str:
             "settings": settings.defining(),
             "version": extractor.version,
             "packages": dict(package_versions(extractor.packages)),
-            "identity": dict(stage.identity(settings)),
+            "identity": dict(stage.known_as(settings, folder, stage.identity(settings))),
             "decoder": decoder,
         }
     )

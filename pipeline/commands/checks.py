@@ -19,9 +19,12 @@ class Check:
         What was found.
     remedy : str
         What to do about it; empty if nothing needs to be done.
+    tests_openface : bool
+        The check is a part of ``doctor --openface``, which has an exit status of its own.
     """
 
     name: str
     ok: bool | None
     found: str
     remedy: str = ""
+    tests_openface: bool = False

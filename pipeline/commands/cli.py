@@ -234,19 +234,31 @@ def verify(
 
 @main.command()
 @config_options
-@click.option("--openface", is_flag=True, help="Also run OpenFace on a packaged face clip.")
+@click.option(
+    "--openface",
+    is_flag=True,
+    help="Also run OpenFace on a packaged face clip (of runtime import: read the first CSV).",
+)
 @click.pass_context
 @friendly
 def doctor(
     context: click.Context, files: tuple[Path, ...], assignments: tuple[str, ...], openface: bool
 ) -> None:
-    """Check the machine, the models and the corpus before a long build."""
-    from pipeline.commands.doctor import examine, print_checks
+    """Check the machine, the models and the corpus before a long build.
+
+    \b
+    Exit status:
+      0  nothing is missing (notes do not count)
+      1  something is missing
+      2  the configuration or the command is wrong
+      3  with --openface: OpenFace does not work, whatever else is missing
+    """
+    from pipeline.commands.doctor import examine, exit_status, print_checks
 
     config = make_config(values_of(context, files, assignments))
     checks = examine(config, with_openface=openface)
     print_checks(checks)
-    sys.exit(1 if any(check.ok is False for check in checks) else 0)
+    sys.exit(exit_status(checks))
 
 
 @main.command()

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,6 +26,12 @@ MB_PER_SECOND = 0.85
 
 MEAN_SECONDS = 3.67
 """Mean length of a CH-SIMS clip (paper, Table 1), for the estimate before any clip is probed."""
+
+
+OPENFACE_FAILED = 3
+"""Exit status of ``doctor --openface`` if OpenFace does not work."""
+
+_NO_OPENFACE = Check("OpenFace", None, "not tested: features.vision is none, so nothing needs it")
 
 
 def examine(config: Config, *, with_openface: bool = False) -> list[Check]:
@@ -53,12 +60,31 @@ def examine(config: Config, *, with_openface: bool = False) -> list[Check]:
         checks += _guarded("openface", lambda: _openface_runtime(config))
     for name in (n for n in needed if n not in ("text", "openface")):
         checks += _guarded(name, partial(_ready, config, STAGES[name]))
-    # imported CSVs were checked above
-    if with_openface and "openface" in needed and config.openface.runtime != "import":
-        from pipeline.commands.doctor_openface import check_openface
-
-        checks += check_openface(config)
+    if with_openface:
+        checks += _test_openface(config) if "openface" in needed else [_NO_OPENFACE]
     return checks
+
+
+def exit_status(checks: Iterable[Check]) -> int:
+    """Return the exit status of ``chsims-build doctor``.
+
+    Returns
+    -------
+    int
+        0 if nothing is missing; 3 if OpenFace was run and does not work; else 1.
+    """
+    failed = [check for check in checks if check.ok is False]
+    if any(check.tests_openface for check in failed):
+        return OPENFACE_FAILED
+    return 1 if failed else 0
+
+
+def _test_openface(config: Config) -> list[Check]:
+    from pipeline.commands.doctor_openface import check_openface
+
+    checks = [replace(check, tests_openface=True) for check in check_openface(config)]
+    # of imported CSVs, the folder was checked already
+    return checks[1:] or checks if config.openface.runtime == "import" else checks
 
 
 def _guarded(name: str, check: Callable[[], Check | None]) -> Iterable[Check]:

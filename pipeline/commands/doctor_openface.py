@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import tempfile
 import time
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.commands.checks import Check
 from pipeline.errors import BuildError, ClipError
-from pipeline.openface.columns import CONFIDENCE, SUCCESS
+from pipeline.openface.call import Caller
+from pipeline.openface.columns import CONFIDENCE
 from pipeline.openface.csvs import LAYOUTS, all_csvs, import_folder
+from pipeline.openface.folders import faces_folder
 from pipeline.openface.form import MAX_BYTES
-from pipeline.openface.run import CropInputs, RunOpenFace
+from pipeline.openface.installation import Installation, rows_tracked
+from pipeline.openface.runtimes.base import Limits
 from pipeline.openface.runtimes.select import Selection, select_runtime
 from pipeline.openface.settings import OpenFaceSettings
 from pipeline.openface.table import parse_table
@@ -21,6 +26,7 @@ from pipeline.openface.table import parse_table
 if TYPE_CHECKING:
     from pipeline.config import Config
 
+_TMPDIR = "free disk space there, or set TMPDIR to a folder on another disk"
 _DOCS = "see docs/openface.md, 'When it does not work'"
 
 
@@ -35,7 +41,7 @@ def check_openface(config: Config) -> list[Check]:
     Returns
     -------
     list of Check
-        The runtime, the image's digest and the 714 columns, up to the first failure.
+        The runtime, whether the image is pinned, and the 714 columns, up to the first failure.
     """
     settings = config.openface
     if settings.runtime == "import":
@@ -48,16 +54,7 @@ def check_openface(config: Config) -> list[Check]:
     checks = [Check("OpenFace runtime", True, found)]
     if not selection.found.pinned:
         checks.append(_check_digest(selection))
-    with tempfile.TemporaryDirectory(prefix="chsims-doctor-") as work:
-        checks.append(_check_clip(settings, Path(work)))
-    return checks
-
-
-def packaged_faces() -> list[bytes]:
-    """Return the packaged face clip: six JPEGs of 224 px, made from the demo's portrait."""
-    folder = files("pipeline.openface") / "data"
-    faces = sorted((file for file in folder.iterdir()), key=lambda file: file.name)
-    return [file.read_bytes() for file in faces if file.name.endswith(".jpg")]
+    return [*checks, _check_clip(settings)]
 
 
 def _check_digest(selection: Selection) -> Check:
@@ -65,23 +62,24 @@ def _check_digest(selection: Selection) -> Check:
     return Check(
         "OpenFace image pinned",
         None,
-        "the configuration has no digest, so a different image of this name would go unnoticed",
+        "the configuration pins no image, so a different one of this name would go unnoticed",
         f"set openface.digest: {digest}",
     )
 
 
-def _check_clip(settings: OpenFaceSettings, work: Path) -> Check:
+def _check_clip(settings: OpenFaceSettings) -> Check:
     name = "OpenFace on a face clip"
     started = time.monotonic()
     try:
-        features = RunOpenFace(settings).extract(CropInputs("doctor", packaged_faces(), work))
+        with tempfile.TemporaryDirectory(prefix="chsims-doctor-") as work:
+            table = _run_on_packaged_faces(settings, Path(work))
     except BuildError as error:
         return Check(name, False, error.problem, error.remedy or _DOCS)
-    except ClipError as error:
-        return Check(name, False, error.reason, f"OpenFace fails on an ordinary face: {_DOCS}")
+    except OSError as error:
+        where = error.filename or "a temporary folder"
+        return Check(name, False, f"cannot write {where}: {error.strerror or error}", _TMPDIR)
     seconds = time.monotonic() - started
-    table = features.arrays["table"]
-    tracked = int(table[:, SUCCESS].sum())
+    tracked = rows_tracked(table)
     found = (
         f"{len(table)} rows of {table.shape[1]} columns with all action units, a face in {tracked} "
         f"of them, mean confidence {table[:, CONFIDENCE].mean():.2f}, {seconds:.1f} s"
@@ -94,6 +92,19 @@ def _check_clip(settings: OpenFaceSettings, work: Path) -> Check:
             f"OpenFace runs but tracks no face: are its models complete? {_DOCS}",
         )
     return Check(name, True, found)
+
+
+def _run_on_packaged_faces(settings: OpenFaceSettings, work: Path) -> NDArray[np.float32]:
+    with faces_folder(work) as scratch:
+        caller = Caller(
+            select_runtime(settings).runtime,
+            scratch,
+            Limits(1, settings.memory_mb),
+            settings.seconds_per_frame,
+        )
+        table = Installation(caller).run(lambda: False)
+        assert table is not None  # nothing cancels it
+        return table
 
 
 def _check_import(settings: OpenFaceSettings) -> list[Check]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,29 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BuildError, ClipError
+from pipeline.openface.disk import check_disk
+from pipeline.openface.folders import FaceFolder
 from pipeline.openface.form import MAX_BYTES
 from pipeline.openface.runtimes.base import Limits, Runtime
-from pipeline.openface.runtimes.process import run_guarded
+from pipeline.openface.runtimes.process import read_log, run_guarded
+from pipeline.openface.said import check_installation_lines, ending, last_words
 from pipeline.openface.table import MissingModelsError, parse_table
 
 START_SECONDS = 120.0
 """Time for a container to start and OpenFace to load its models, before frames are counted."""
 
-_PROBE_BYTES = 1 << 20
-_WORDS = 300
-_TELLING = re.compile(
-    r"error|fail|could not|couldn't|cannot|can't|not exist|no images|no such|exception|terminate|"
-    r"fatal|killed|denied|no space|unable|invalid",
-    re.IGNORECASE,
-)
-
-
-@dataclass(frozen=True)
-class FaceFolder:
-    """A clip's face images, laid out for OpenFace: a folder `name` with `images` files."""
-
-    name: str
-    images: int
+_FIRST_SIGNAL = 128
 
 
 @dataclass(frozen=True)
@@ -56,8 +45,6 @@ class CallResult:
         Its exit status.
     stopped : bool
         Whether it was stopped because a clip took too long.
-    silent : bool
-        Whether it left no file at all: it never began to work.
     """
 
     tables: dict[str, NDArray[np.float32]]
@@ -65,7 +52,6 @@ class CallResult:
     ending: str
     status: int
     stopped: bool
-    silent: bool
 
 
 class Caller:
@@ -90,6 +76,7 @@ class Caller:
         self.scratch = scratch
         self.limits = limits
         self.seconds_per_frame = seconds_per_frame
+        self._running: dict[Path, Sequence[FaceFolder]] = {}
 
     def call(self, clips: Sequence[FaceFolder], cancelled: Callable[[], bool]) -> CallResult:
         """Run OpenFace once over `clips`.
@@ -101,6 +88,27 @@ class Caller:
         """
         # every call has a folder of its own, so that a CSV in it is certainly new
         output = Path(tempfile.mkdtemp(prefix="out-", dir=self.scratch))
+        self._running[output] = clips
+        try:
+            return self._call(clips, output, cancelled)
+        finally:
+            del self._running[output]
+
+    def finished(self) -> dict[str, NDArray[np.float32]]:
+        """Return the tables of the clips that calls under way have finished so far.
+
+        For a process that is told to end. Thread-safe.
+        """
+        tables: dict[str, NDArray[np.float32]] = {}
+        for output, clips in list(self._running.items()):
+            with suppress(BuildError, OSError):  # of a broken installation, nothing is kept
+                self._check_lines(read_log(output.with_suffix(".log")))
+                tables |= _collect(output, clips, whole=False)[0]
+        return tables
+
+    def _call(
+        self, clips: Sequence[FaceFolder], output: Path, cancelled: Callable[[], bool]
+    ) -> CallResult:
         command = self.runtime.command(
             self.scratch / "faces",
             [clip.name for clip in clips],
@@ -118,29 +126,24 @@ class Caller:
         )
         words = last_words(ended.output.replace(f"{self.scratch}/", ""))
         if not ended.stopped:
-            self._raise_for_installation(ended.status, words, ended.output)
-        tables, problems = _collect(output, clips)
+            failure = self.runtime.explain(ended.status, words)
+            if failure is not None:
+                raise failure
+        self._check_lines(ended.output)
+        whole = not ended.stopped and ended.status < _FIRST_SIGNAL
+        tables, problems = _collect(output, clips, whole=whole)
         if problems:
-            _raise_for_disk(output)
+            check_disk(self.scratch)
         return CallResult(
             tables=tables,
             problems=problems,
-            ending=_ending(ended.status, ended.stopped, watch.limit, words),
+            ending=ending(ended.status, watch.limit if ended.stopped else None, words),
             status=ended.status,
             stopped=ended.stopped,
-            silent=not any(output.iterdir()),
         )
 
-    def _raise_for_installation(self, status: int, words: str, output: str) -> None:
-        failure = self.runtime.explain(status, words)
-        if failure is not None:
-            raise failure
-        if "Could not load the landmark detector" in output:
-            raise BuildError(
-                f"OpenFace ({self.runtime.name}) has no landmark models: {words}",
-                "put OpenFace's model folder next to its binary (its download_models.sh fetches "
-                "the large ones); see docs/openface.md",
-            )
+    def _check_lines(self, output: str) -> None:
+        check_installation_lines(output.replace(f"{self.scratch}/", ""), self.runtime.name)
 
 
 class _Watch:
@@ -160,12 +163,21 @@ class _Watch:
 
 
 def _collect(
-    output: Path, clips: Sequence[FaceFolder]
+    output: Path, clips: Sequence[FaceFolder], *, whole: bool
 ) -> tuple[dict[str, NDArray[np.float32]], dict[str, str]]:
+    """Read the CSVs of a call.
+
+    OpenFace goes over a clip's CSV once more at its end (the action units). Of a call that did
+    not end by itself, the clip in hand is therefore not trusted, even if no row is missing.
+    """
     tables, problems = {}, {}
+    in_hand = "" if whole else _last_begun(output, clips)
     for clip in clips:
         try:
-            tables[clip.name] = _read(output / f"{clip.name}.csv", clip)
+            table = _read(output / f"{clip.name}.csv", clip)
+            if clip.name == in_hand:
+                raise ClipError("OpenFace ended before it had finished this clip's CSV")
+            tables[clip.name] = table
         except MissingModelsError as error:
             raise BuildError(
                 f"OpenFace works without all of its action-unit models ({error.reason})",
@@ -174,6 +186,13 @@ def _collect(
         except ClipError as error:
             problems[clip.name] = error.reason
     return tables, problems
+
+
+def _last_begun(output: Path, clips: Sequence[FaceFolder]) -> str:
+    """Return the last clip, in OpenFace's order, of which there is any file."""
+    names = [path.name for path in output.iterdir()]
+    begun = [clip.name for clip in clips if any(name.startswith(clip.name) for name in names)]
+    return begun[-1] if begun else ""
 
 
 def _read(path: Path, clip: FaceFolder) -> NDArray[np.float32]:
@@ -190,37 +209,3 @@ def _read(path: Path, clip: FaceFolder) -> NDArray[np.float32]:
     if len(table) != clip.images:
         raise ClipError(f"OpenFace's CSV has {len(table)} rows for {clip.images} face images")
     return table
-
-
-def _raise_for_disk(output: Path) -> None:
-    # OpenFace exits 0 on a full disk; only trying tells, since quotas show in no free-space figure
-    probe = output.with_suffix(".probe")
-    try:
-        with probe.open("wb") as stream:
-            stream.write(bytes(_PROBE_BYTES))
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError as error:
-        raise BuildError(
-            f"OpenFace cannot write its CSVs in {output.parent}: {error.strerror}",
-            "free disk space there, or set TMPDIR to a folder on another disk",
-        ) from None
-    finally:
-        probe.unlink(missing_ok=True)
-
-
-def last_words(output: str) -> str:
-    """Return the lines of OpenFace's output that tell what went wrong, or its last line."""
-    lines = [" ".join(line.split()) for line in output.splitlines() if line.strip()]
-    lines = ["".join(filter(str.isprintable, line)) for line in lines]
-    telling = [line for line in lines if _TELLING.search(line)] or lines
-    return "; ".join(dict.fromkeys(telling[-2:]))[-_WORDS:] or "(it said nothing)"
-
-
-def _ending(status: int, stopped: bool, limit: float, words: str) -> str:
-    if stopped:
-        return f"stopped after {limit:.0f} s without finishing a clip; its last words: {words}"
-    how = {134: "aborted", 137: "was killed, most likely for lack of memory", 139: "crashed"}
-    if status == 143:
-        return f"OpenFace was stopped from outside (exit 143): {words}"
-    return f"OpenFace {how.get(status, 'ended')} (exit {status}): {words}"

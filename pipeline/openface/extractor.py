@@ -20,9 +20,10 @@ __all__ = [
 def identity(settings: OpenFaceSettings) -> dict[str, str]:
     """Return what identifies the OpenFace that is used, as a part of the key.
 
-    For a container the image's digest and the binary's path in it, for a native program its
-    SHA-256 and a fingerprint of the models next to it, and ``import`` for CSVs (whose own digests
-    are a part of the key of each clip). Asked once per process.
+    For a container the image's ID (the digest that is pinned, if one is) and the binary's path in
+    it, for a native program its SHA-256 and a fingerprint of the models next to it, and
+    ``import`` for CSVs (whose own digests are a part of the key of each clip). Asked once per
+    process. `pipeline.openface.known` maps the names of one image to each other.
 
     Raises
     ------

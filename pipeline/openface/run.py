@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import shutil
-import tempfile
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
@@ -15,10 +13,12 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import BuildError, ClipError
-from pipeline.extractor import Extractor
-from pipeline.openface.call import Caller, CallResult, FaceFolder
+from pipeline.errors import ClipError
+from pipeline.extractor import EndedEarly, Extractor
+from pipeline.openface.call import Caller, CallResult
 from pipeline.openface.columns import COLUMNS, FRAME
+from pipeline.openface.folders import FaceFolder, faces_folder, lay_out
+from pipeline.openface.installation import KILLED, Installation, rows_tracked
 from pipeline.openface.runtimes.base import Limits
 from pipeline.openface.runtimes.select import select_runtime
 from pipeline.openface.settings import OpenFaceSettings
@@ -29,9 +29,15 @@ _TOO_SLOW = (
     "look at the clip's face crops; if OpenFace is only slow, raise openface.seconds_per_frame and "
     "try it again: chsims-build --stage openface --clip VIDEO/CLIP --force"
 )
-_KILLED = 137
-_FROM_OUTSIDE = (_KILLED, 143)
+_FROM_OUTSIDE = (KILLED, 143)
 """Exit statuses of a process that something else ended: memory limit, batch system, a person."""
+
+_FAREWELL_SECONDS = 2.0
+"""How long a process that is told to end waits for its calls of OpenFace to be stopped; it is
+killed after `pipeline.runner.crew.PATIENCE`. What still runs then is ended by the guards."""
+
+_Table = NDArray[np.float32]
+_Tables = dict[str, _Table | ClipError]
 
 
 @dataclass(frozen=True)
@@ -70,13 +76,16 @@ class RunOpenFace(Extractor):
     its row again: those left out hold zeros, with ``success`` 0. OpenFace's exit status decides
     nothing: a clip counts when its CSV is new and whole and has one row for each image sent. What
     is good in a batch is kept; the first clip that is not (OpenFace works in order) is tried
-    once more alone and then given up; the rest go on as a batch.
+    once more alone and then given up; the rest go on as a batch. If no clip of a call is good,
+    the packaged face clip of the doctor is tried: if it fails too, OpenFace is broken, and the
+    build stops.
 
     Examples
     --------
     The emulator of this project's tests stands in for OpenFace. The second of three frames has
     no face.
 
+    >>> import tempfile
     >>> from pipeline.faces.crop import encode_jpeg
     >>> from pipeline.openface.columns import SUCCESS
     >>> program = "tests/openface/emulator/FeatureExtraction"
@@ -93,7 +102,6 @@ class RunOpenFace(Extractor):
     def __init__(self, settings: OpenFaceSettings, threads: int = 1) -> None:
         self.settings = settings
         self.threads = threads
-        self._has_worked = False
 
     @classmethod
     def make(cls, settings: OpenFaceSettings, threads: int) -> Self:
@@ -138,25 +146,30 @@ class RunOpenFace(Extractor):
         list of Features or Exception
             For each clip, its error or ``table [frames, 714]`` float32, row i for frame i
             (columns: `pipeline.openface.columns.COLUMNS`). ``info`` holds ``runtime``,
-            ``identity`` and ``pinned`` (of the image or program), ``rows``, ``grid``
-            (``frame``) and ``notes``.
+            ``identity`` and ``pinned`` (of the image or program), ``made_by`` (in words, with
+            every digest), ``rows``, ``grid`` (``frame``) and ``notes``.
 
         Raises
         ------
         BuildError
             If no clip caused the failure: no runtime, no image, no models, no disk space.
+        EndedEarly
+            If this process is told to end (SystemExit); holds the clips that were finished.
         """
         seen = [index for index, inputs in enumerate(batch) if _faces(inputs)]
-        tables: dict[str, NDArray[np.float32] | ClipError] = {}
-        if seen:
-            with _scratch(batch[seen[0]].work) as scratch:
-                folders = [_lay_out(scratch, _name(index), batch[index]) for index in seen]
-                tables = self._run_in_parallel(scratch, folders)
+        tables: _Tables = {}
+        try:
+            if seen:
+                with faces_folder(batch[seen[0]].work) as scratch:
+                    folders = [lay_out(scratch, _name(i), batch[i].crops) for i in seen]
+                    self._run_in_parallel(scratch, folders, tables)
+        except SystemExit as end:
+            kept = [self._kept(inputs, tables.get(_name(i))) for i, inputs in enumerate(batch)]
+            raise EndedEarly(end.code, kept) from end
         return [self._result(inputs, tables.get(_name(i))) for i, inputs in enumerate(batch)]
 
-    def _run_in_parallel(
-        self, scratch: Path, folders: list[FaceFolder]
-    ) -> dict[str, NDArray[np.float32] | ClipError]:
+    def _run_in_parallel(self, scratch: Path, folders: list[FaceFolder], tables: _Tables) -> None:
+        """Run OpenFace on all clips; fill `tables` as its calls end."""
         parts = _divide(folders, self.threads)
         threads = max(1, self.threads // len(parts))
         caller = Caller(
@@ -165,54 +178,29 @@ class RunOpenFace(Extractor):
             Limits(threads, self.settings.memory_mb),
             self.settings.seconds_per_frame,
         )
+        trial = Installation(caller)
         cancelled = threading.Event()
-        results: dict[str, NDArray[np.float32] | ClipError] = {}
-        with ThreadPoolExecutor(len(parts)) as pool:
-            try:
-                for done in pool.map(lambda part: self._run(caller, part, cancelled), parts):
-                    results.update(done)
-            finally:
-                cancelled.set()  # a failure of one part ends the calls of the others
-        return results
+        pool = ThreadPoolExecutor(len(parts))
+        calls = [pool.submit(_work_off, caller, trial, part, cancelled, tables) for part in parts]
+        patience = None
+        try:
+            for call in as_completed(calls):
+                call.result()
+        except SystemExit:
+            tables.update(caller.finished())
+            patience = _FAREWELL_SECONDS
+            raise
+        finally:
+            cancelled.set()  # a failure of one part ends the calls of the others
+            pool.shutdown(wait=False)
+            wait(calls, patience)
 
-    def _run(
-        self, caller: Caller, clips: list[FaceFolder], cancelled: threading.Event
-    ) -> dict[str, NDArray[np.float32] | ClipError]:
-        results: dict[str, NDArray[np.float32] | ClipError] = {}
-        waiting = [clips]
-        while waiting and not cancelled.is_set():
-            part = waiting.pop()
-            done = caller.call(part, cancelled.is_set)
-            results.update(done.tables)
-            self._has_worked = self._has_worked or bool(done.tables)
-            bad = [clip for clip in part if clip.name not in done.tables]
-            if bad and len(part) == 1:
-                results[bad[0].name] = self._give_up(caller, bad[0], done)
-            elif bad:
-                # the first may have kept OpenFace from the others: it alone, then they
-                waiting += [rest for rest in (bad[1:], bad[:1]) if rest]
-        return results
+    def _kept(self, inputs: CropInputs, table: _Table | ClipError | None) -> Features | None:
+        """Return a clip's result if it was finished before the process was told to end."""
+        result = self._result(inputs, table) if isinstance(table, np.ndarray) else None
+        return result if isinstance(result, Features) else None
 
-    def _give_up(self, caller: Caller, clip: FaceFolder, done: CallResult) -> ClipError:
-        problem = f"{done.problems[clip.name]}; {done.ending}"
-        if not self._has_worked and done.silent:
-            raise BuildError(
-                f"OpenFace ({caller.runtime.name}) does not work: {problem}",
-                "see docs/openface.md, 'When it does not work'",
-            )
-        if not self._has_worked and done.status == _KILLED and not done.stopped:
-            raise BuildError(
-                f"OpenFace was killed on its first clip; the memory limit is "
-                f"{self.settings.memory_mb} MiB ({problem})",
-                "raise openface.memory_mb, or the memory that the batch system gives the job",
-            )
-        if done.stopped:
-            return ClipError(problem, _TOO_SLOW)
-        return ClipError(problem, _REMEDY, passing=done.status in _FROM_OUTSIDE)
-
-    def _result(
-        self, inputs: CropInputs, table: NDArray[np.float32] | ClipError | None
-    ) -> Features | Exception:
+    def _result(self, inputs: CropInputs, table: _Table | ClipError | None) -> Features | Exception:
         if isinstance(table, ClipError):
             return table
         frames, faces = len(inputs.crops), _faces(inputs)
@@ -229,11 +217,44 @@ class RunOpenFace(Extractor):
                 "runtime": found.runtime.name,
                 "identity": found.found.identity,
                 "pinned": found.found.pinned,
+                "made_by": found.runtime.made_by(),
                 "rows": frames,
                 "grid": "frame",
                 "notes": _notes(frames, faces),
             },
         )
+
+
+def _work_off(
+    caller: Caller,
+    trial: Installation,
+    clips: list[FaceFolder],
+    cancelled: threading.Event,
+    tables: _Tables,
+) -> None:
+    """Call OpenFace on clips, and on the rest again, until each has a table or an error."""
+    waiting = [clips]
+    while waiting and not cancelled.is_set():
+        part = waiting.pop()
+        done = caller.call(part, cancelled.is_set)
+        tables.update(done.tables)
+        if cancelled.is_set():
+            return
+        if not any(rows_tracked(table) for table in done.tables.values()):
+            trial.check(cancelled.is_set)
+        bad = [clip for clip in part if clip.name not in done.tables]
+        if bad and len(part) == 1:
+            tables[bad[0].name] = _given_up(bad[0], done)
+        elif bad:
+            # the first may have kept OpenFace from the others: it alone, then they
+            waiting += [rest for rest in (bad[1:], bad[:1]) if rest]
+
+
+def _given_up(clip: FaceFolder, done: CallResult) -> ClipError:
+    problem = f"{done.problems[clip.name]}; {done.ending}"
+    if done.stopped:
+        return ClipError(problem, _TOO_SLOW)
+    return ClipError(problem, _REMEDY, passing=done.status in _FROM_OUTSIDE)
 
 
 def _faces(inputs: CropInputs) -> int:
@@ -256,42 +277,3 @@ def _divide(folders: list[FaceFolder], threads: int) -> list[list[FaceFolder]]:
 def _name(index: int) -> str:
     # no two alike (of two inputs of one name, OpenFace keeps one), and nothing of the clip's id
     return f"clip{index:05d}"
-
-
-class _scratch:  # noqa: N801 (used like a function)
-    """A scratch folder with an empty ``faces/`` in it, removed at the end."""
-
-    def __init__(self, work: Path) -> None:
-        self._work = work
-
-    def __enter__(self) -> Path:
-        try:
-            self._work.mkdir(parents=True, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(prefix="openface-", dir=self._work.resolve()))
-            (self._folder / "faces").mkdir()
-        except OSError as error:
-            raise _no_scratch(self._work, error) from error
-        return self._folder
-
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _lay_out(scratch: Path, name: str, inputs: CropInputs) -> FaceFolder:
-    folder = scratch / "faces" / name
-    try:
-        folder.mkdir()
-        for frame, crop in enumerate(inputs.crops, start=1):
-            if crop is not None:
-                # OpenFace reads images in the order of their names
-                (folder / f"frame{frame:06d}.jpg").write_bytes(crop)
-    except OSError as error:
-        raise _no_scratch(scratch, error) from error
-    return FaceFolder(name, _faces(inputs))
-
-
-def _no_scratch(folder: Path, error: OSError) -> BuildError:
-    return BuildError(
-        f"cannot write face crops for OpenFace in {folder}: {error.strerror or error}",
-        "free disk space or fix the folder's permissions, then run the same command again",
-    )

@@ -13,7 +13,7 @@ class OpenFaceSettings(Settings):
 
     How OpenFace is started is not part of a key, so moving a folder or changing from docker to
     podman recomputes nothing. What is started is part of it: `pipeline.openface.extractor`
-    identifies the image or the program by its digest (`identity`).
+    identifies the image by its ID and the program by its digest (`identity`).
     """
 
     runtime: Literal["auto", "apptainer", "podman", "docker", "native", "import"] = operational(
@@ -24,8 +24,9 @@ class OpenFaceSettings(Settings):
     image: str = operational("docker.io/algebr/openface:latest", min_length=1)
     """Container image; for apptainer the path of a .sif file."""
     digest: str | None = operational(None, pattern=r"^sha256:[0-9a-f]{64}$")
-    """Digest that pins the image, sha256:... (of a .sif file: its SHA-256). Without it, the build
-    records the digest that it finds, and the report warns."""
+    """Pins the image, sha256:...: its ID, which save and load keep, or the digest that a registry
+    gave; of a .sif file its SHA-256. Without it, the build records the ID that it finds, and the
+    report warns."""
     image_binary: str = operational(
         "/home/openface-build/build/bin/FeatureExtraction", pattern=r"^/."
     )

@@ -38,7 +38,10 @@ def _remarks(settings: OpenFaceSettings, overview: Overview) -> Iterable[str]:
     if "import" in overview.sources:
         yield "vision features come from imported OpenFace CSVs, not run by this build"
     if overview.sources & _CONTAINERS and settings.digest is None:
-        yield "the OpenFace image is not pinned by a digest (openface.digest)"
+        yield "the OpenFace image is not pinned (openface.digest)"
+    programs = {source for source in overview.sources if source.startswith(("image", "program"))}
+    if len(programs) > 1:
+        yield f"vision features come from {len(programs)} different OpenFaces (openface_programs)"
 
 
 def _memory_mb(config: Config, threads: int) -> int:
@@ -89,6 +92,20 @@ def _identity(settings: OpenFaceSettings) -> Mapping[str, Any]:
     return identity(settings)
 
 
+def _known_as(
+    settings: OpenFaceSettings, folder: Path, identity: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    from pipeline.openface.known import known_as
+
+    return known_as(settings, folder, identity)
+
+
+def _begin(config: Config) -> None:
+    from pipeline.openface.known import remember
+
+    remember(config)
+
+
 def _batch(settings: OpenFaceSettings) -> int:
     return 1 if settings.runtime == "import" else settings.batch_clips
 
@@ -101,7 +118,9 @@ OPENFACE = Stage(
     load=_load,
     extractor=_extractor,
     identity=_identity,
-    sources={"openface_runtimes": "runtime"},
+    known_as=_known_as,
+    begin=_begin,
+    sources={"openface_runtimes": "runtime", "openface_programs": "made_by"},
     remarks=_remarks,
     external=_external,
     watched=_watched,

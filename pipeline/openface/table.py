@@ -87,7 +87,8 @@ def _missing_columns(names: list[str], missing: list[str], name: str) -> ClipErr
     if units == missing:
         return MissingModelsError(
             f"{found}: the action-unit model of {_some(units)} is missing",
-            "put the missing file back into OpenFace's AU_predictors folder and run it again",
+            "put the missing file back into OpenFace's AU_predictors folder and run it again (see "
+            "docs/openface.md)",
         )
     return ClipError(f"{found}; missing: {_some(missing)}", AGAIN)
 

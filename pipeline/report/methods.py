@@ -112,13 +112,16 @@ def _faces(build: Build, versions: Mapping[str, str]) -> tuple[str, list[str]]:
 
 
 def _openface(build: Build, _: Mapping[str, str]) -> tuple[str, list[str]]:
-    runtime = build.made_with.openface.runtime
-    how = (
-        "Facial behaviour had been analysed beforehand with OpenFace (Baltrušaitis et al., "
-        "2018), whose output files were imported."
-        if runtime == "import"
-        else "Facial behaviour was analysed with OpenFace 2.0 (Baltrušaitis et al., 2018)."
-    )
+    if build.made_with.openface.runtime == "import":
+        how = (
+            "Facial behaviour had been analysed beforehand with OpenFace (Baltrušaitis et al., "
+            "2018), whose output files were imported."
+        )
+    else:
+        which = " and ".join(build.openface_programs) or "the features do not say which"
+        how = (
+            f"Facial behaviour was analysed with OpenFace 2.0 (Baltrušaitis et al., 2018; {which})."
+        )
     return how, ["baltrusaitis2018openface"]
 
 

@@ -157,12 +157,22 @@ class Build:
     @cached_property
     def text_models(self) -> list[str]:
         """What the features say of the text model that made them, whatever is configured now."""
-        stored = self.dataset.attributes.get("text_models") if self.dataset else None
+        return self._stored("text", "text_models")
+
+    @cached_property
+    def openface_programs(self) -> list[str]:
+        """What the features say of the OpenFace that made them, by image or program and models."""
+        return self._stored("openface", "openface_programs")
+
+    def _stored(self, stage: str, attribute: str) -> list[str]:
+        """Return a source of features (`Stage.sources`): from the dataset, else from the files."""
+        stored = self.dataset.attributes.get(attribute) if self.dataset else None
         if stored:
-            return [str(model) for model in stored]
-        headers = (self.store.header("text", clip) for clip in sorted(self.done["text"]))
-        models = {header["info"].get("model") for header in headers if header is not None}
-        return sorted(str(model) for model in models if model)
+            return [str(source) for source in stored]
+        key = STAGES[stage].sources[attribute]
+        headers = (self.store.header(stage, clip) for clip in sorted(self.done[stage]))
+        found = {header["info"].get(key) for header in headers if header is not None}
+        return sorted(str(source) for source in found if source)
 
     @cached_property
     def made_with(self) -> Config:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import signal
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pipeline.errors import BuildError, ClipError
-from pipeline.extractor import Extractor
+from pipeline.extractor import EndedEarly, Extractor
 from pipeline.runner.children import end_with_parent
 from pipeline.runner.numba_cache import claim_numba_cache
 from pipeline.runner.plan import Step
@@ -57,9 +58,18 @@ class Worker:
                 loaded.append(step)
             except Exception as error:
                 outcomes.append(self._failed(step, error))
-        for step, result in zip(loaded, self.extractor.extract_batch(inputs), strict=True):
-            outcomes.append(self._stored(step, result))
-            self._drop_inputs(step)
+        try:
+            results = self.extractor.extract_batch(inputs)
+        except EndedEarly as end:
+            with _LEAVING.postponed():
+                for step, kept in zip(loaded, end.results, strict=True):
+                    if kept is not None:
+                        self._stored(step, kept)
+            raise
+        with _LEAVING.postponed():
+            for step, result in zip(loaded, results, strict=True):
+                outcomes.append(self._stored(step, result))
+                self._drop_inputs(step)
         return outcomes
 
     def _stored(self, step: Step, result: Features | Exception) -> Outcome:
@@ -123,10 +133,35 @@ def start_worker(build: Build, stage: Stage, threads: int) -> Callable[[list[Ste
     """Prepare a new process that ends with its parent; return the function that runs batches."""
     claim_numba_cache()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # only its parent decides when it stops
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, _LEAVING)
     end_with_parent()
     return Worker(build, stage, threads).work
 
 
-def _leave(number: int, frame: object) -> None:
-    raise SystemExit(128 + number)
+class _Leaving:
+    """SIGTERM ends a worker; while it stores what it has computed, afterwards."""
+
+    def __init__(self) -> None:
+        self._storing = False
+        self._asked = 0
+
+    def __call__(self, number: int, frame: object) -> None:
+        if self._asked:  # a batch system signals every process, and so does the parent
+            return
+        self._asked = number
+        if not self._storing:
+            raise SystemExit(128 + number)
+
+    @contextmanager
+    def postponed(self) -> Iterator[None]:
+        """Let the block run to its end before the process leaves."""
+        self._storing = True
+        try:
+            yield
+        finally:
+            self._storing = False
+        if self._asked:
+            raise SystemExit(128 + self._asked)
+
+
+_LEAVING = _Leaving()

@@ -15,6 +15,7 @@ from pipeline.runner.children import note_builder
 from pipeline.runner.jobs import selection_name, shard_names
 from pipeline.stages import STAGES, wanted
 from pipeline.store.files import digest
+from pipeline.store.scratch import sweep
 from pipeline.workflow.locks import claim_build
 from pipeline.workflow.recheck import delete_records, stale_records
 from pipeline.workflow.settings_files import (
@@ -129,6 +130,14 @@ class Start:
                 ready(self.config)
 
 
+def _prepare(config: Config, say: Say) -> None:
+    """Remove what killed jobs left, and let the stages note what their keys need."""
+    for path in sweep(config.layout.scratch):
+        say(f"{path}, left by a killed job, could not be removed: remove it, it may hold faces")
+    for name in wanted(config):
+        STAGES[name].begin(config)
+
+
 def start(values: Mapping[str, Any], *, main: bool, dry_run: bool, say: Say) -> Start:
     """Check the configuration; in the main process, also prepare the build folder.
 
@@ -161,6 +170,8 @@ def start(values: Mapping[str, Any], *, main: bool, dry_run: bool, say: Say) -> 
         return begun
     note_builder()
     if dry_run or claim_build(config):
+        if not dry_run:
+            _prepare(config, say)
         steps = ("manifest", *wanted(config), "dataset", "train", "report")
         begun.changed = changed_settings(config, steps, begun.told)
         begun.stale = stale_records(config)

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.commands.doctor_openface import check_openface, packaged_faces
+from pipeline.commands.doctor_openface import check_openface
 from pipeline.config import Config, make_config
+from pipeline.openface.installation import packaged_faces
 from pipeline.openface.settings import OpenFaceSettings
 from tests.openface.csvs import DEMO, real_csv
 from tests.openface.harness import Harness
@@ -39,7 +40,11 @@ def test_a_working_openface_is_green(harness: Harness) -> None:
         ("one-au-model", "AU01_r", "AU_predictors"),
         ("no-landmark-models", "landmark models", "model folder"),
         ("crash", "crashed (exit 139)", "docs/openface.md"),
+        ("au-models-abort", "no Action Unit models found", "AU_predictors"),
+        ("no-mtcnn", "MTCNN model file not found", "model/mtcnn_detector"),
+        ("no-mtcnn-file", "defaulting to HOG-SVM", "model/mtcnn_detector"),
         ("no-face", "a face in 0 of them", "models"),
+        ("low-confidence", "a face in 0 of them", "models"),
     ],
 )
 def test_a_broken_openface_is_red_with_its_remedy(

@@ -8,12 +8,12 @@ import pytest
 
 from pipeline.errors import BuildError, ClipError
 from pipeline.openface.call import Caller, CallResult, FaceFolder
-from pipeline.openface.columns import SUCCESS
+from pipeline.openface.columns import CONFIDENCE, SUCCESS
 from pipeline.openface.run import CropInputs, RunOpenFace
 from pipeline.openface.settings import OpenFaceSettings
 from pipeline.store.features import Features
 from tests.openface.emulated import MARK, expected_table, face_images, marked
-from tests.openface.harness import Harness
+from tests.openface.harness import HARNESSES, Harness
 
 Crops = list[bytes | None]
 
@@ -108,7 +108,7 @@ def test_unreadable_images_quarantine_their_clips_alone(harness: Harness, work: 
     results = run(harness.settings(), clips, work)
     check(results[1], clips[1])
     check(results[3], clips[3])
-    assert "crashed (exit 139)" in str(results[0])
+    assert "crashed (SIGFPE) (exit 136)" in str(results[0])
     assert "1 rows for 3 face images" in str(results[2])
 
 
@@ -128,10 +128,23 @@ def test_a_clip_that_hangs_is_stopped_and_the_others_go_on(
 def test_a_clip_in_which_openface_finds_no_face_is_all_success_0(
     harness: Harness, work: Path
 ) -> None:
-    (result,) = run(harness.settings({"EMULATOR_FAIL": "no-face"}), [face_images(3, 0)], work)
+    (result,) = run(harness.settings(failing("no-face")), [list(marked(face_images(3, 0)))], work)
     assert isinstance(result, Features)
     assert result.arrays["table"].shape == (3, 714)
     assert not result.arrays["table"][:, SUCCESS].any()
+
+
+def test_a_first_row_of_success_1_is_kept_with_its_low_confidence(
+    harness: Harness, work: Path
+) -> None:
+    clips: list[Crops] = [list(marked(face_images(3, 0)))]
+    (result,) = run(harness.settings(failing("low-confidence")), clips, work)
+    assert isinstance(result, Features)
+    assert result.arrays["table"][:, [CONFIDENCE, SUCCESS]].round(2).tolist() == [
+        [pytest.approx(0.02), 1],
+        [pytest.approx(0.02), 0],
+        [pytest.approx(0.02), 0],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +153,16 @@ def test_a_clip_in_which_openface_finds_no_face_is_all_success_0(
         ("no-landmark-models", "has no landmark models"),
         ("no-au-models", "without its action-unit models"),
         ("one-au-model", "the action-unit model of AU01_r is missing"),
-        ("oom", "killed on its first clip; the memory limit is 2048 MiB"),
+        ("au-models-abort", "has no action-unit models: WARNING: no Action Unit models found"),
+        ("no-validation", "does not work: it fails even on the face clip of the doctor"),
+        ("no-cen-patches", "has no landmark models: Could not find CEN patch experts"),
+        ("no-mtcnn", "does not look for faces with MTCNN, the detector that was asked for"),
+        ("no-mtcnn-file", "INFO: defaulting to HOG-SVM face detector"),
+        ("no-face", "tracks no face, not even in the face clip of the doctor"),
+        ("low-confidence", "tracks no face, not even in the face clip of the doctor"),
+        ("crash", "crashed (exit 139): OpenCV: terminate called in cv::resize"),
+        ("no-csv", "does not work: it fails even on the face clip of the doctor"),
+        ("oom", "killed even on the face clip of the doctor; the memory limit is 2048 MiB"),
     ],
 )
 def test_a_broken_installation_stops_the_build(
@@ -149,7 +171,39 @@ def test_a_broken_installation_stops_the_build(
     clips: list[Crops] = [list(face_images(2, seed)) for seed in range(2)]
     with pytest.raises(BuildError) as caught:
         run(harness.settings({"EMULATOR_FAIL": failure}), clips, work)
-    assert words in caught.value.problem and caught.value.remedy
+    assert words in caught.value.problem
+    assert ("openface.memory_mb" if failure == "oom" else "docs/openface.md") in caught.value.remedy
+
+
+def test_clips_that_all_fail_are_to_blame_if_openface_itself_works(
+    harness: Harness, work: Path
+) -> None:
+    clips: list[Crops] = [list(marked(face_images(2, seed))) for seed in range(2)]
+    results = run(harness.settings(failing("crash")), clips, work)
+    assert [str(result).count("crashed (exit 139)") for result in results] == [1, 1]
+
+
+def test_the_detectors_line_is_found_among_many_others(work: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        native = HARNESSES["native"](work)
+        if native.absent():
+            pytest.skip(f"native: {native.absent()}")
+        native.use(patch)
+        settings = native.settings({"EMULATOR_FAIL": "no-mtcnn-file", "EMULATOR_TALK": "1"})
+        with pytest.raises(BuildError, match="defaulting to HOG-SVM"):
+            run(settings, [list(face_images(2, 0))], work)
+
+
+def test_a_clip_in_hand_when_openface_was_killed_is_not_trusted(
+    harness: Harness, work: Path
+) -> None:
+    clips: list[Crops] = [list(face_images(2, seed)) for seed in range(3)]
+    clips[1] = list(marked(face_images(2, 1)))
+    results = run(harness.settings(failing("killed-at-the-end")), clips, work)
+    check(results[0], clips[0])
+    check(results[2], clips[2])
+    assert "ended before it had finished this clip's CSV" in str(results[1])
+    assert isinstance(results[1], ClipError) and results[1].passing
 
 
 def test_a_clip_without_frames_is_an_error_of_that_clip(harness: Harness, work: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,6 +23,11 @@ from pipeline.openface.runtimes.base import (
 from pipeline.store.files import file_digest
 
 _FATAL = 255
+
+
+@lru_cache(maxsize=4)
+def _digest(image: Path) -> str:
+    return file_digest(image)
 
 
 class Apptainer(Runtime):
@@ -49,7 +55,7 @@ class Apptainer(Runtime):
         status, version, words = ask([self.name, "--version"])
         if status != 0:
             raise RuntimeUnavailableError(f"apptainer does not work here: {words}")
-        digest = "sha256:" + file_digest(image)
+        digest = "sha256:" + _digest(image)
         if self.settings.digest not in (None, digest):
             raise RuntimeUnavailableError(
                 f"{image} is {digest}, not the pinned {self.settings.digest}",
@@ -60,6 +66,10 @@ class Apptainer(Runtime):
             identity={"image": digest, "binary": self.settings.image_binary},
             pinned=self.settings.digest is not None,
         )
+
+    def made_by(self) -> str:
+        """Name the image file by its SHA-256, and the program in it."""
+        return f"image file sha256:{_digest(self._image())}, {self.settings.image_binary}"
 
     def command(
         self, faces: Path, clips: Sequence[str], output: Path, limits: Limits, unique: str

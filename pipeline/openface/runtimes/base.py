@@ -28,15 +28,18 @@ class Found:
     description : str
         What was found, for people: ``podman 4.3.1, docker.io/algebr/openface@sha256:...``.
     identity : dict of str to str
-        What the result depends on: the digest of the image or of the program. The same
-        image under two engines has the same identity.
+        What the result depends on: the image's ID (or the digest that the configuration pins),
+        or the program's digest. The same image under two engines has the same identity.
     pinned : bool
         Whether the configuration named the digest.
+    names : tuple of str
+        Everything that names this image: its ID, then the digests of registries.
     """
 
     description: str
     identity: dict[str, str]
     pinned: bool = True
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,10 @@ class Runtime(ABC):
         RuntimeUnavailableError
             Saying what is missing and how to get it.
         """
+
+    @abstractmethod
+    def made_by(self) -> str:
+        """Name this OpenFace by its content, for the dataset and the report."""
 
     @abstractmethod
     def command(

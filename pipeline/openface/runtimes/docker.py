@@ -38,6 +38,10 @@ class Docker(ContainerEngine):
         """Return the daemon's version."""
         return str(self._info.get("ServerVersion", "?"))
 
+    def storage(self) -> str:
+        """Return the daemon's root folder."""
+        return str(self._info.get("DockerRootDir", "docker's storage"))
+
     def user_options(self) -> list[str]:
         """Return ``--user`` with the caller, or root where root is the caller."""
         options = self._info.get("SecurityOptions") or ()

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pipeline.errors import BuildError
 from pipeline.openface.runtimes.base import (
@@ -48,17 +48,26 @@ class ContainerEngine(Runtime):
         RuntimeUnavailableError
             If the engine is not installed or does not answer, or the image is not there.
         """
-        image = self._image
-        digest = self.settings.digest or image["digests"][0]
+        names = self._image_names
+        identity = self.settings.digest or names[0]
         return Found(
-            description=f"{self.name} {self.version()}, {self.settings.image} ({digest})",
-            identity={"image": digest, "binary": self.settings.image_binary},
+            description=f"{self.name} {self.version()}, {self.settings.image} ({names[0]})",
+            identity={"image": identity, "binary": self.settings.image_binary},
             pinned=self.settings.digest is not None,
+            names=names,
         )
+
+    def made_by(self) -> str:
+        """Name the image by its ID, and the program in it."""
+        return f"image {self._image_names[0]}, {self.settings.image_binary}"
 
     @abstractmethod
     def version(self) -> str:
         """Return the engine's version."""
+
+    @abstractmethod
+    def storage(self) -> str:
+        """Return the folder in which the engine keeps images and containers."""
 
     @abstractmethod
     def user_options(self) -> list[str]:
@@ -88,13 +97,18 @@ class ContainerEngine(Runtime):
             *(part for item in environment.items() for part in ("--env", "=".join(item))),
             *("--mount", bind(faces, "/faces") + ",readonly"),
             *("--mount", bind(output, "/out")),
-            *("--entrypoint", self.settings.image_binary, self._image["id"]),
+            *("--entrypoint", self.settings.image_binary, self._image_names[0]),
             *arguments(clips, "/faces", "/out"),
         ]
         return Command(tuple(argv), (self.name, "rm", *self.stop_options, unique), {})
 
     def explain(self, status: int, words: str) -> BuildError | None:
         """Name failures of the engine itself: exit 125, 126 and 127."""
+        if status == _ENGINE_FAILED and "no space left" in words.lower():
+            return BuildError(
+                f"{self.name} could not start the OpenFace container: {words}",
+                f"free disk space in {self.storage()}, where {self.name} keeps its containers",
+            )
         if status == _ENGINE_FAILED:
             return BuildError(
                 f"{self.name} could not start the OpenFace container: {words}",
@@ -108,8 +122,8 @@ class ContainerEngine(Runtime):
         return None
 
     @cached_property
-    def _image(self) -> dict[str, Any]:
-        """Return the image's ``id`` and ``digests``, the most portable digest first."""
+    def _image_names(self) -> tuple[str, ...]:
+        """Return what names the image: its ID, which ``save`` and ``load`` keep, then digests."""
         if shutil.which(self.name) is None:
             raise RuntimeUnavailableError(
                 f"{self.name} is not installed", f"install {self.name}; see docs/openface.md"
@@ -117,15 +131,16 @@ class ContainerEngine(Runtime):
         name, pinned = self.settings.image, self.settings.digest
         by_digest = f"{re.sub(r'(:[^/:@]+)?(@.*)?$', '', name)}@{pinned}"
         words = ""
-        for reference in (by_digest, name) if pinned else (name,):
+        for reference in (by_digest, pinned, name) if pinned else (name,):
             status, output, words = ask([self.name, "image", "inspect", reference])
             if status == 0:
-                image = _read_image(output)
-                if pinned is None or pinned in image["digests"]:
-                    return image
+                names = _names(output)
+                if pinned is None or pinned in names:
+                    return names
                 raise RuntimeUnavailableError(
-                    f"{self.name} has {name} as {image['digests'][0]}, not as the pinned {pinned}",
-                    f"{self.name} pull {by_digest}, or correct openface.digest",
+                    f"{self.name} has {name} as {', '.join(names)}, not as the pinned {pinned}",
+                    f"fetch the pinned image ({self.name} pull {by_digest}, or {self.name} load), "
+                    "or correct openface.digest",
                 )
         # an engine that does not answer at all fails in the same way: ask which it is
         status, _, answer = ask([self.name, "info"])
@@ -139,12 +154,13 @@ class ContainerEngine(Runtime):
         )
 
 
-def _read_image(output: str) -> dict[str, Any]:
+def _names(output: str) -> tuple[str, ...]:
     image = json.loads(output)[0]
     identifier = "sha256:" + image["Id"].removeprefix("sha256:")
     digests = [digest.rpartition("@")[2] for digest in image.get("RepoDigests") or ()]
-    digests += [digest for digest in (image.get("Digest"), identifier) if digest]
-    return {"id": identifier, "digests": list(dict.fromkeys(digests))}
+    return tuple(
+        name for name in dict.fromkeys((identifier, *digests, image.get("Digest"))) if name
+    )
 
 
 def caller() -> str:

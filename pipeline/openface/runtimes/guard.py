@@ -26,10 +26,11 @@ _STOP_SECONDS = 60
 def main(request: str) -> int:
     """Run ``{"argv", "stop", "environment", "scratch"}``; return the status, 128 + n for signal n.
 
-    The command is stopped when the pipe closes. If nothing was written into it before, the
-    caller has died, and the scratch folder that it can no longer remove is removed as well.
+    The command is stopped when the pipe closes. If nothing was written into it before, or the
+    caller has died since, the scratch folder that it can no longer remove is removed as well.
     """
     wanted = json.loads(request)
+    caller = os.getppid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -49,7 +50,7 @@ def main(request: str) -> int:
         if _pipe_is_ready():
             orderly = bool(os.read(sys.stdin.fileno(), 1))
             _stop(child, wanted["stop"])
-            if not orderly:
+            if not orderly or os.getppid() != caller:
                 shutil.rmtree(wanted["scratch"], ignore_errors=True)
     status = child.wait()
     return 128 - status if status < 0 else status

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -41,6 +42,11 @@ class Native(Runtime):
         identity = {"program": "sha256:" + file_digest(program), "models": _models(program.parent)}
         return Found(f"{program} ({identity['program']})", identity)
 
+    def made_by(self) -> str:
+        """Name the program and the models next to it by their SHA-256."""
+        program = self._program()
+        return f"program sha256:{file_digest(program)}, models sha256:{_content(program.parent)}"
+
     def command(
         self, faces: Path, clips: Sequence[str], output: Path, limits: Limits, unique: str
     ) -> Command:
@@ -76,11 +82,22 @@ class Native(Runtime):
 
 
 def _models(folder: Path) -> str:
-    """Return a fingerprint of the models next to the program: their names and sizes."""
-    files = {
-        str(path.relative_to(folder / models)): path.stat().st_size
-        for models in _MODEL_FOLDERS
-        for path in sorted((folder / models).rglob("*"))
-        if path.is_file()
-    }
-    return "sha256:" + digest(files)
+    """Return a fingerprint of the models next to the program: their names and sizes.
+
+    It is a part of keys, so it must be quick: the models have some hundred megabytes.
+    """
+    sizes = {name: path.stat().st_size for name, path in _model_files(folder)}
+    return "sha256:" + digest(sizes)
+
+
+@lru_cache(maxsize=4)
+def _content(folder: Path) -> str:
+    """Return the SHA-256 over names and content of the models; read once per process."""
+    return digest({name: file_digest(path) for name, path in _model_files(folder)})
+
+
+def _model_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    for models in _MODEL_FOLDERS:
+        for path in sorted((folder / models).rglob("*")):
+            if path.is_file():
+                yield str(path.relative_to(folder / models)), path

@@ -25,6 +25,10 @@ class Podman(ContainerEngine):
         """Return podman's version."""
         return str(self._info.get("version", {}).get("Version", "?"))
 
+    def storage(self) -> str:
+        """Return podman's ``graphRoot``."""
+        return str(self._info.get("store", {}).get("graphRoot", "podman's storage"))
+
     def user_options(self) -> list[str]:
         """Return ``--user`` with the caller, mapped to itself when rootless."""
         rootless = self._info.get("host", {}).get("security", {}).get("rootless", False)

@@ -16,7 +16,7 @@ from pipeline.openface.runtimes.base import Command
 
 _POLL_SECONDS = 0.05
 _STOP_SECONDS = 90.0
-_LOG_TAIL = 64 * 1024
+_LOG_PART = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Ended:
     status : int
         Exit status; 128 + n for signal n.
     output : str
-        The end of its output and error output.
+        The beginning and the end of its output and error output.
     stopped : bool
         Whether it was stopped from here.
     """
@@ -76,7 +76,7 @@ def run_guarded(command: Command, log: Path, scratch: Path, must_stop: Callable[
                 time.sleep(_POLL_SECONDS)
         finally:
             _end(process, command)
-    return Ended(process.returncode, _tail(log), stopped)
+    return Ended(process.returncode, read_log(log), stopped)
 
 
 def _end(process: subprocess.Popen[bytes], command: Command) -> None:
@@ -95,7 +95,11 @@ def _end(process: subprocess.Popen[bytes], command: Command) -> None:
         subprocess.run(command.stop, stdin=subprocess.DEVNULL, capture_output=True, check=False)
 
 
-def _tail(log: Path) -> str:
+def read_log(log: Path) -> str:
+    """Return the beginning and the end of a log: models are loaded first, errors come last."""
     with log.open("rb") as stream:
-        stream.seek(max(0, log.stat().st_size - _LOG_TAIL))
-        return stream.read().decode("utf-8", "replace")
+        text = stream.read(_LOG_PART)
+        end = max(_LOG_PART, log.stat().st_size - _LOG_PART)
+        stream.seek(end)
+        text += (b"\n" if end > _LOG_PART else b"") + stream.read()
+    return text.decode("utf-8", "replace")
