@@ -7,18 +7,26 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
 import pytest
 
+from pipeline.commands.status import print_status
 from pipeline.commands.verify import Fault, verify
 from pipeline.config import Config, load_config
 from pipeline.dataset.info import DatasetInfo
 from pipeline.errors import BuildError
+from pipeline.manifest.folders import MediaFolders
+from pipeline.manifest.media import MediaReader
+from pipeline.report.summary import summary_text
 from pipeline.store.features import Store
 from pipeline.store.made import check_made
 from pipeline.train.stored import check_seed
+from pipeline.workflow.closing import check_quarantine
+from pipeline.workflow.recheck import stale_records
+from pipeline.workflow.settings_files import changed_settings
 from tests.corpora import Corpus, small_corpus
 from tests.media import face_clip
 
@@ -122,6 +130,40 @@ def test_the_words_of_each_remedy_lead_back_to_the_same_bytes(
     status, output = chsims(corpus, "verify", "--recompute", "2")
     assert status == 0, output
     assert "computed anew  10 whole" in output
+
+
+OWN_FILES = (
+    *(*PRODUCTS, "manifest_cache.json", "settings/audio.json", "settings/train.json"),
+    *("records/manifest.json", "records/dataset.json", "records/results_table2.json"),
+    *("experiments/table2/mlf_dnn.json", "logs/runs.jsonl", "logs/inputs/dataset.h5.json"),
+    *(f"{SEED}/config.json", f"{SEED}/curve.csv"),
+)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\x00\xfe", b"5", b'{"clips": 3, "files": [1]}'])
+@pytest.mark.parametrize("name", OWN_FILES)
+def test_a_broken_file_of_our_own_never_ends_in_a_traceback(
+    config: Config, name: str, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = config.processed / name
+    data, times = path.read_bytes(), path.stat()
+    path.write_bytes(content)
+    steps = ("manifest", "audio", "dataset", "train", "report")
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: print_status(config, with_quarantine=True),
+        lambda: summary_text(config),
+        lambda: stale_records(config),
+        lambda: changed_settings(config, steps),
+        lambda: check_quarantine(config),
+        lambda: MediaReader(MediaFolders(config.raw), config.processed, 1),
+    )
+    try:
+        for call in calls:
+            with suppress(BuildError):
+                call()
+    finally:
+        path.write_bytes(data)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def _content(path: Path) -> bytes | str | None:

@@ -298,9 +298,10 @@ def _quarantine(
     """Take quarantine.csv, else (or if newer) what the manifest and the records say so far."""
     entries: list[QuarantineEntry] = []
     if layout.quarantine.is_file() and not outdated:
-        entries += read_quarantine(layout.quarantine)
+        with suppress(BuildError):
+            entries += read_quarantine(layout.quarantine)
     else:
-        with suppress(OSError, ValueError, TypeError, AttributeError):
+        with suppress(BuildError):  # the first step left none, or it is damaged
             entries += read_entries(layout.manifest_quarantine)
         entries += from_records
     found: dict[str, QuarantineEntry] = {}

@@ -49,10 +49,16 @@ def read_entries(path: Path) -> list[QuarantineEntry]:
 
     Raises
     ------
-    OSError, ValueError
+    BuildError
         If there is no such file, or it is not such a list.
     """
-    return [QuarantineEntry.of(row) for row in read_json(path)]
+    try:
+        return [QuarantineEntry.of(row) for row in read_json(path)]
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise BuildError(
+            f"{path} is missing or damaged ({error})",
+            "make it again: chsims-build --stage manifest --force",
+        ) from error
 
 
 def write_entries(path: Path, entries: Iterable[QuarantineEntry]) -> None:
@@ -65,12 +71,18 @@ def read_quarantine(path: Path) -> list[QuarantineEntry]:
 
     Raises
     ------
-    OSError
-        If there is no such file.
+    BuildError
+        If there is no such file, or it cannot be read.
     """
-    with path.open(encoding="utf-8", errors="replace", newline="") as stream:
-        rows = csv.DictReader(line.replace("\0", "") for line in stream)
-        return [QuarantineEntry.of(row) for row in rows if row.get("clip")]
+    try:
+        with path.open(encoding="utf-8", errors="replace", newline="") as stream:
+            rows = csv.DictReader(line.replace("\0", "") for line in stream)
+            return [QuarantineEntry.of(row) for row in rows if row.get("clip")]
+    except (OSError, csv.Error) as error:
+        raise BuildError(
+            f"{path} cannot be read ({error})",
+            "make it again: chsims-build --stage dataset --force",
+        ) from error
 
 
 def write_quarantine(path: Path, entries: Iterable[QuarantineEntry]) -> None:
