@@ -16,6 +16,9 @@ from pipeline.store.features import Features, Store
 from pipeline.store.records import read_record
 from pipeline.store.shards import Clip, shard_name, write_shard
 
+_NAMES_OF_ORIGIN = ("identity", "pinned")
+"""Entries of OpenFace's ``info`` that name an image, which may have several names."""
+
 
 def differences(
     config: Config, count: int, cores: int, folder: Path
@@ -76,10 +79,12 @@ def _difference(stored: Build, anew: Store, name: str, clip: Clip, refused: str 
         return f"it cannot be computed now ({refused})"
     if header["key"] != stored.key(STAGES[name], clip):
         return "it was made with other settings, other versions or from other inputs"
-    return _unlike(stored.store.read(name, clip.clip), anew.read(name, clip.clip))
+    # the key says that the same program or model made it; its name may have changed
+    origin = {*_NAMES_OF_ORIGIN, *STAGES[name].sources.values()}
+    return _unlike(stored.store.read(name, clip.clip), anew.read(name, clip.clip), origin)
 
 
-def _unlike(before: Features, now: Features) -> str:
+def _unlike(before: Features, now: Features, origin: set[str]) -> str:
     import numpy as np
 
     if before.arrays.keys() != now.arrays.keys():
@@ -91,7 +96,7 @@ def _unlike(before: Features, now: Features) -> str:
         if old.tobytes() != new.tobytes():
             apart = np.nanmax(np.abs(old.astype(np.float64) - new.astype(np.float64)))
             return f"{name} differs by at most {apart:.3g} from what is computed now"
-    if before.info != now.info:
-        keys = [key for key in before.info if before.info[key] != now.info.get(key)]
+    keys = [k for k in before.info if k not in origin and before.info[k] != now.info.get(k)]
+    if keys or now.info.keys() - before.info.keys() - origin:
         return f"its figures differ from those computed now: {', '.join(keys)}"
     return ""

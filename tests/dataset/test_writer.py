@@ -206,6 +206,17 @@ def test_a_demo_text_model_and_imported_csvs_are_warned_of(tmp_path: Path) -> No
     assert any("imported OpenFace CSVs" in warning for warning in warnings)
 
 
+def test_the_dataset_says_which_openfaces_made_it(tmp_path: Path) -> None:
+    programs = ["image sha256:1f, /bin/FeatureExtraction", "program sha256:2e, models sha256:3d"]
+    clips = balanced(30, infos={"openface": {"made_by": programs[0]}})
+    clips[0].infos = {**clips[0].infos, "openface": {"made_by": programs[1]}}
+    build_dataset(build_folder(tmp_path, clips))
+    with h5py.File(tmp_path / "dataset.h5") as file:
+        assert json.loads(file.attrs["openface_programs"]) == programs
+        warnings = json.loads(file.attrs["warnings"])
+    assert any("come from 2 different OpenFaces" in warning for warning in warnings)
+
+
 @pytest.mark.parametrize("stage", ["faces", "openface", "text"])
 def test_no_dataset_is_made_where_a_file_is_gone(tmp_path: Path, stage: str) -> None:
     """Without its faces' figures, a clip without a face would pass."""

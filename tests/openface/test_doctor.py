@@ -5,7 +5,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from pipeline.commands.checks import Check
+from pipeline.commands.cli import main
+from pipeline.commands.doctor import OPENFACE_FAILED, examine, exit_status
 from pipeline.commands.doctor_openface import check_openface
 from pipeline.config import Config, make_config
 from pipeline.openface.installation import packaged_faces
@@ -57,6 +61,27 @@ def test_a_broken_openface_is_red_with_its_remedy(
 def test_a_program_that_is_no_openface_is_red() -> None:
     last = check_openface(config(OpenFaceSettings(runtime="native", native_binary="true")))[-1]
     assert last.ok is False and "wrote no CSV" in last.found
+
+
+def test_the_doctor_has_an_exit_status_for_openface(tmp_path: Path) -> None:
+    fine, note = Check("disk", True, ""), Check("gpu", None, "none")
+    missing, broken = Check("corpus", False, ""), Check("OpenFace", False, "", tests_openface=True)
+    assert exit_status([fine, note]) == 0
+    assert exit_status([fine, missing]) == 1
+    assert exit_status([missing, broken, fine]) == OPENFACE_FAILED == 3
+    assert "3  with --openface" in CliRunner().invoke(main, ["doctor", "--help"]).output
+
+
+@pytest.mark.parametrize(
+    ("openface", "status"),
+    [({"runtime": "native", "native_binary": "true"}, 3), ({"native_binary": "/no/such"}, 3)],
+)
+def test_a_broken_openface_decides_the_exit_status(
+    openface: dict[str, str], status: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where there is no corpus either
+    assert exit_status(examine(make_config({"openface": openface}), with_openface=True)) == status
+    assert exit_status(examine(make_config({"openface": openface}))) == 1
 
 
 def test_no_runtime_is_red() -> None:

@@ -1,10 +1,12 @@
 """What a container may do, and that nothing is left of it."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -12,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.commands.doctor_openface import check_openface
+from pipeline.config import make_config
 from pipeline.errors import BuildError
 from pipeline.openface.run import CropInputs, RunOpenFace
 from pipeline.openface.runtimes.base import Limits
@@ -149,7 +153,29 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_stops_the_build_and_blames_no_clip(harness: Harness, small_disk: Path) -> None:
     with pytest.raises(BuildError, match="No space left on device") as caught:
         one_clip(harness.settings(), small_disk / "work", images=150)
-    assert "free disk space" in caught.value.remedy
-    with pytest.raises(BuildError, match="cannot write face crops"):
+    # the disk that is full is named, and the folder that it holds
+    assert f"free disk space on {small_disk}, which holds {small_disk}" in caught.value.remedy
+    with pytest.raises(BuildError, match="cannot write face crops") as caught:
         crops = [bytes(2 << 20)]
         RunOpenFace(harness.settings()).extract(CropInputs("v/1", crops, small_disk / "work"))
+    assert f"free disk space on {small_disk}" in caught.value.remedy
+
+
+def test_the_doctor_names_a_full_temporary_folder(
+    harness: Harness, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    with contextlib.suppress(OSError), (small_disk / "filler").open("wb") as filler:
+        filler.write(bytes(2 << 20))
+    settings = harness.settings().model_dump(mode="json")
+    last = check_openface(make_config({"openface": settings}))[-1]
+    assert last.ok is False and "No space left on device" in last.found
+    assert str(small_disk) in last.found + last.remedy and "TMPDIR" in last.remedy
+
+
+def test_a_full_storage_of_the_engine_is_named(podman: Harness) -> None:
+    engine = Podman(podman.settings())
+    failure = engine.explain(125, "Error: writing blob: no space left on device")
+    assert failure is not None
+    assert f"free disk space in {engine.storage()}" in failure.remedy
+    assert Path(engine.storage()).is_dir()

@@ -10,11 +10,13 @@ from pipeline.errors import BuildError
 from pipeline.openface.extractor import identity
 from pipeline.openface.imported import ImportedOpenFace
 from pipeline.openface.run import RunOpenFace
+from pipeline.openface.runtimes import native
 from pipeline.openface.runtimes.base import RuntimeUnavailableError
 from pipeline.openface.runtimes.docker import Docker
 from pipeline.openface.runtimes.select import select_runtime
 from pipeline.openface.settings import OpenFaceSettings
 from pipeline.stages import STAGES
+from pipeline.store.files import file_digest
 from tests.openface.harness import EMULATOR, Harness
 
 
@@ -76,6 +78,26 @@ def test_what_identifies_a_native_program_is_its_bytes_and_its_models(tmp_path: 
     assert with_models["program"] == before["program"]
     program.write_bytes(program.read_bytes() + b"\n")
     assert now()["program"] != before["program"]
+
+
+def test_what_made_features_is_told_by_the_content_of_program_and_models(tmp_path: Path) -> None:
+    program = Path(shutil.copy(EMULATOR, tmp_path))
+    model = tmp_path / "model" / "main.txt"
+    model.parent.mkdir()
+    runtime = select_runtime(OpenFaceSettings(runtime="native", native_binary=str(program))).runtime
+    found = []
+    for content in ("one", "two"):  # of one size
+        model.write_text(content)
+        native._content.cache_clear()
+        found.append(runtime.made_by())
+    assert found[0] != found[1]
+    assert all(words.startswith(f"program sha256:{file_digest(program)}, ") for words in found)
+
+
+def test_what_made_features_is_told_by_the_images_id(container: Harness) -> None:
+    selection = select_runtime(container.settings())
+    assert selection.found.names[0] in selection.runtime.made_by()
+    assert selection.found.identity["image"] == selection.found.names[0]
 
 
 @pytest.mark.parametrize(

@@ -214,6 +214,15 @@ def test_the_methods_describe_only_what_ran(build: Config) -> None:
     assert bibtex.count("@") == len(set(bibtex.split("@")[1:]))
 
 
+def test_the_methods_name_the_openface_that_made_the_features(build: Config) -> None:
+    whole = read_build(build)
+    vars(whole)["openface_programs"] = ["image sha256:1f, /bin/FeatureExtraction"]
+    text, _ = methods(whole, {}, [])
+    assert "2018; image sha256:1f, /bin/FeatureExtraction)" in text
+    vars(whole)["openface_programs"] = []
+    assert "the features do not say which" in methods(whole, {}, [])[0]
+
+
 @pytest.mark.parametrize(
     ("vision", "expected", "not_said"),
     [
