@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pipeline.corpus import MODALITY_OF
 from pipeline.store.files import read_json
 from pipeline.store.layout import Layout
+from pipeline.store.made import damaged
 from pipeline.train.metrics import METRICS
 from pipeline.train.metrics import TITLES as METRIC_TITLES
 from pipeline.train.paper_tables import PAPER_RESULTS
@@ -145,16 +146,27 @@ def read_results(layout: Layout) -> Results:
     """Read what training wrote into a build's folder; a file that cannot be read is left out."""
     tables = {}
     for name in (*_TABLES, "figure4"):
-        try:
-            tables[name] = read_json(layout.result(name))
-        except (OSError, ValueError):
-            continue
+        table = _whole_table(layout, name)
+        if table is not None:
+            tables[name] = table
     results = Results(tables=tables)
     folder = layout.experiment("table2")
     for model, row in results.rows("table2").items():
         seeds = [item["seed"] for item in row["seeds"]]
         results.curves[model] = _curves([folder / model / f"seed_{s}" / "curve.csv" for s in seeds])
     return results
+
+
+def _whole_table(layout: Layout, name: str) -> dict[str, Any] | None:
+    """Read a results file; None if there is none, or it is damaged."""
+    try:
+        if layout.made_results(name).is_file() and any(damaged(layout, f"results_{name}")):
+            return None
+        value = read_json(layout.result(name))
+        shaped = all({"variant", "main", "test"} <= row.keys() for row in value.get("rows", []))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+    return value if shaped else None
 
 
 def _curves(paths: list[Path]) -> dict[str, list[list[float]]]:
