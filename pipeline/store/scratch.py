@@ -43,7 +43,11 @@ def scratch_folder(work: Path, prefix: str) -> Iterator[Path]:
             owner.flush()
             yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+        except BaseException:  # a signal in the middle of it: the files go all the same
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 def sweep(work: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -151,6 +152,23 @@ def test_the_folder_of_a_living_process_is_not_swept(tmp_path: Path) -> None:
         assert list(tmp_path.iterdir()) == [folder]
     assert not any(tmp_path.iterdir())
     assert (outside / "kept").exists()
+
+
+def test_a_signal_while_a_folder_is_removed_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = shutil.rmtree
+    signals = [SystemExit(143)]
+
+    def interrupted(path: Path, *, ignore_errors: bool) -> None:
+        if signals:
+            raise signals.pop()
+        remove(path, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(SystemExit), scratch_folder(tmp_path, "openface-") as folder:
+        (folder / "face.jpg").touch()
+    assert not any(tmp_path.iterdir())
 
 
 def test_without_a_scratch_folder_nothing_is_swept(tmp_path: Path) -> None:
