@@ -64,7 +64,7 @@ def as_markdown() -> str:
         "Generated from the settings by `python -m pipeline.commands.config_reference`; do not"
         " edit. Keys marked * set where files are, how much runs at once, on which device, and"
         " when a build stops. They are not part of a feature file's key (an OpenFace container is"
-        " identified by its image's digest). A GPU may change the last bits of a result.",
+        " identified by its image's ID). A GPU may change the last bits of a result.",
         "",
     ]
     for name, field in every_field():

@@ -146,11 +146,13 @@ class ContainerEngine(Runtime):
         status, _, answer = ask([self.name, "info"])
         if status != 0:
             raise self.not_answering(answer)
-        reference = by_digest if pinned else name
+        wanted = f"{name}, pinned to {pinned}" if pinned else name
+        pull = f"{self.name} pull {by_digest if pinned else name}"
+        if pinned:
+            pull += f" (if openface.digest is an image's ID: {self.name} pull {name})"
         raise RuntimeUnavailableError(
-            f"{self.name} does not have the image {reference} ({words})",
-            f"with network, once: {self.name} pull {reference}; without: {self.name} load -i FILE "
-            "(see docs/openface.md)",
+            f"{self.name} does not have the image {wanted} ({words})",
+            f"with network, once: {pull}; without: {self.name} load -i FILE (see docs/openface.md)",
         )
 
 
