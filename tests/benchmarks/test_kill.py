@@ -24,7 +24,7 @@ def test_the_comparison_names_what_differs_but_no_measured_time(tmp_path: Path) 
     built = tmp_path / "processed"
     (built / "logs").mkdir(parents=True)
     (built / "logs" / "x.log").write_text("now")
-    page = '<td data-name="Time">{} s</td><p>{}</p>'
+    page = "Summed over the jobs in logs/runs.jsonl<td>{} s</td></table><p>{}</p>"
     (built / "report.html").write_text(page.format(1, "a"))
     (built / "dataset.h5").write_text("a")
     good = products(tmp_path)
