@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -30,7 +31,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path that becomes `path` if the block succeeds.
 
     The file is flushed to disk before it is renamed, so a crash leaves either the old file or the
-    new one, never a part of it.
+    new one, never a part of it. What a killed process left of the same file is removed first.
 
     Raises
     ------
@@ -40,6 +41,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left_over(path)
         yield temporary
         descriptor = os.open(temporary, os.O_RDONLY)
         try:
@@ -55,6 +57,20 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # in a read-only folder there is none
             temporary.unlink(missing_ok=True)
+
+
+def _remove_left_over(path: Path) -> None:
+    """Remove the temporary files of this path whose processes are dead."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        number = left.name.removesuffix(".tmp").rpartition(".")[2]
+        if not number.isdigit():
+            continue
+        try:
+            os.kill(int(number), 0)
+        except ProcessLookupError:
+            left.unlink(missing_ok=True)
+        except (PermissionError, OverflowError):
+            continue  # another user's process lives, or this is no process number
 
 
 def write_json(path: Path, value: Any) -> None:
