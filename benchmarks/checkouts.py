@@ -1,6 +1,6 @@
 """Train by this checkout and by another one in turn, in one run, and compare time and scores.
 
-    git worktree add /tmp/before 2129d24
+    git worktree add /tmp/before 21ae2f4
     python benchmarks/checkouts.py /tmp/before --epochs 4 --rounds 2   # the paper's shape
     python benchmarks/checkouts.py /tmp/before --small                 # to convergence, scored
 

@@ -1,6 +1,6 @@
 """CPU seconds per epoch by this checkout and by another one in turn, for machines that are shared.
 
-    git worktree add /tmp/before 2129d24
+    git worktree add /tmp/before 21ae2f4
     python benchmarks/cpu_time.py /tmp/before
 
 Wall-clock times mean little next to other processes; the CPU time of one thread does. Each model
