@@ -13,12 +13,14 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
+from pipeline.store.files import read_sealed, write_sealed
 from pipeline.train.data import Ragged
 from pipeline.train.load import load_model
 from pipeline.train.read import load_corpus
 from pipeline.train.recipe import PAPER, PUBLISHED
 from pipeline.train.run import train_model
 from pipeline.train.scaling import measure
+from pipeline.train.stored import file_digests
 
 MakeConfig = Callable[..., Config]
 PARTS = ("train", "valid", "test")
@@ -122,5 +124,7 @@ def test_the_scaling_is_stored_with_the_weights(copied: Path, config_for: MakeCo
     tensors = load_file(folder / "weights.safetensors")
     bare = {name: t for name, t in tensors.items() if not name.startswith("scaling.")}
     save_file({name: torch.clone(t) for name, t in bare.items()}, folder / "weights.safetensors")
+    metrics = read_sealed(folder / "metrics.json")
+    write_sealed(folder / "metrics.json", {**metrics, "files": file_digests(folder)})
     with pytest.raises(BuildError, match="lack the scaling"):
         load_model(folder)
