@@ -41,7 +41,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_left_over(path)
+        remove_left_over(path.parent, glob.escape(path.name))
         yield temporary
         descriptor = os.open(temporary, os.O_RDONLY)
         try:
@@ -59,9 +59,17 @@ def written_whole(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def _remove_left_over(path: Path) -> None:
-    """Remove the temporary files of this path whose processes are dead."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+def remove_left_over(folder: Path, name: str = "*") -> None:
+    """Remove temporary files in a folder whose processes are dead.
+
+    Parameters
+    ----------
+    folder : Path
+        Folders below it are left alone.
+    name : str
+        Pattern of the names of the files that were to be written.
+    """
+    for left in folder.glob(f".{name}.*.tmp"):
         number = left.name.removesuffix(".tmp").rpartition(".")[2]
         if not number.isdigit():
             continue

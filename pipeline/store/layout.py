@@ -159,6 +159,13 @@ class Layout:
         name = product.relative_to(self.root).as_posix().replace("/", "_")
         return self.logs / "inputs" / f"{name}.json"
 
+    @property
+    def folders(self) -> list[Path]:
+        """The folders that hold files of the whole build, those of single clips left out."""
+        several = (self.records("x").parent, self.experiments)
+        single = (self.root, self.shards, self.settings("x").parent, self.results, self.logs)
+        return [*single, *(folder for parent in several for folder in sorted(parent.glob("*")))]
+
     def holds(self, path: Path) -> bool:
         """Tell whether a file belongs to this build, not to another one in a subfolder."""
         if not path.is_relative_to(self.root):

@@ -14,7 +14,7 @@ from pipeline.manifest.sheet import require_labels
 from pipeline.runner.children import note_builder
 from pipeline.runner.jobs import selection_name, shard_names
 from pipeline.stages import STAGES, wanted
-from pipeline.store.files import digest
+from pipeline.store.files import digest, remove_left_over
 from pipeline.store.scratch import sweep
 from pipeline.workflow.locks import claim_build
 from pipeline.workflow.recheck import delete_records, stale_records
@@ -132,6 +132,8 @@ class Start:
 
 def _prepare(config: Config, say: Say) -> None:
     """Remove what killed jobs left, and let the stages note what their keys need."""
+    for folder in config.layout.folders:
+        remove_left_over(folder)
     for path in sweep(config.layout.scratch):
         say(f"{path}, left by a killed job, could not be removed: remove it, it may hold faces")
     for name in wanted(config):

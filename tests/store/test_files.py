@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.store.files import read_json, write_json
+from pipeline.store.files import read_json, remove_left_over, write_json
+from pipeline.store.layout import Layout
 
 KILLED = """
 import sys, time
@@ -40,3 +41,18 @@ def test_other_files_temporary_names_are_left_alone(tmp_path: Path) -> None:
         other.touch()
     write_json(tmp_path / "mine.json", {})
     assert all(other.exists() for other in others)
+
+
+def test_a_build_begins_by_removing_what_killed_ones_left(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = [
+        folder / f".0002.json.{dead.pid}.tmp" for folder in (layout.root, layout.records("frames"))
+    ]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    for folder in layout.folders:
+        remove_left_over(folder)
+    assert [path for path in left if path.exists()] == []
