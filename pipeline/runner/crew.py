@@ -86,15 +86,12 @@ def work_off(
         while crew.members:
             for member in crew.ready():
                 task, result = crew.result_of(member)
-                if isinstance(result, Died):
+                died = isinstance(result, Died)
+                if died or not waiting:
                     crew.drop(member)
                 yield task, result
                 if waiting:
-                    crew.hand_out(
-                        crew.start() if isinstance(result, Died) else member, waiting.pop()
-                    )
-                elif not isinstance(result, Died):
-                    crew.dismiss(member)
+                    crew.hand_out(crew.start() if died else member, waiting.pop())
     finally:
         crew.stop()
 
@@ -151,14 +148,10 @@ class _Crew(Generic[Task, Result]):
         return task, result
 
     def drop(self, member: _Member[Task]) -> None:
-        """Forget a process that has died."""
+        """Let go of a process that has died, or that its pipe's end tells to leave."""
         self.members.remove(member)
         member.pipe.close()
         self.leaving.append(member.process)
-
-    def dismiss(self, member: _Member[Task]) -> None:
-        """Let a process go that has nothing left to do: the end of its pipe tells it."""
-        self.drop(member)
 
     def stop(self) -> None:
         """End all processes: ask those with a task in hand, then kill what is left."""
