@@ -7,11 +7,16 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+DYING_SECONDS = 3.0
+"""How long `sweep` waits for owners to end: a killed process keeps its locks for a moment."""
+
 _OWNER = ".owner"
+_POLL_SECONDS = 0.05
 
 
 @contextmanager
@@ -50,7 +55,7 @@ def scratch_folder(work: Path, prefix: str) -> Iterator[Path]:
             raise
 
 
-def sweep(work: Path) -> list[Path]:
+def sweep(work: Path, patience: float = DYING_SECONDS) -> list[Path]:
     """Remove what dead processes left in a folder of scratch folders.
 
     Only the process that has claimed the build may call this: no job may be starting.
@@ -59,6 +64,8 @@ def sweep(work: Path) -> list[Path]:
     ----------
     work : Path
         The folder; it need not exist.
+    patience : float
+        How many seconds to wait for owners that are still there, before their folders are kept.
 
     Returns
     -------
@@ -69,7 +76,10 @@ def sweep(work: Path) -> list[Path]:
         entries = sorted(work.iterdir())
     except OSError:
         return []
-    dead = [entry for entry in entries if not _is_owned(entry)]
+    deadline = time.monotonic() + patience
+    while (owned := set(filter(_is_owned, entries))) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    dead = [entry for entry in entries if entry not in owned]
     for entry in dead:
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry, ignore_errors=True)

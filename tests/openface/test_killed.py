@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -146,12 +147,35 @@ def test_the_folder_of_a_living_process_is_not_swept(tmp_path: Path) -> None:
     with scratch_folder(tmp_path, "openface-") as folder:
         (folder / "faces").mkdir()
         script = "import sys; from pathlib import Path; from pipeline.store.scratch import sweep; "
-        script += "assert not sweep(Path(sys.argv[1]))"
+        script += "assert not sweep(Path(sys.argv[1]), patience=0.2)"
         subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
         assert (folder / "faces").is_dir()
         assert list(tmp_path.iterdir()) == [folder]
     assert not any(tmp_path.iterdir())
     assert (outside / "kept").exists()
+
+
+def test_the_folder_of_a_dying_process_is_swept(tmp_path: Path) -> None:
+    script = """
+import sys, time
+from pathlib import Path
+from pipeline.store.scratch import scratch_folder
+with scratch_folder(Path(sys.argv[1]), "openface-") as folder:
+    (folder / "face.jpg").touch()
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+    owner = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert owner.stdout is not None
+    assert owner.stdout.readline() == "ready\n"
+    # as if the system took half a second to end a process that was killed
+    ending = threading.Timer(0.5, owner.kill)
+    ending.start()
+    assert sweep(tmp_path) == []
+    owner.wait(10)
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_signal_while_a_folder_is_removed_leaves_nothing(
