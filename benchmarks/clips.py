@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.audio.extractor import Sound
 from pipeline.frames.extractor import FrameExtractor, FrameInputs
 from pipeline.frames.settings import FramesSettings
 from pipeline.manifest.streams import probe
+from pipeline.media.clip_sound import Sound
 from pipeline.media.pictures import FrameSource
 from pipeline.media.sound import read_sound
 

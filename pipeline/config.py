@@ -100,7 +100,7 @@ class Config(Settings):
     openface: OpenFaceSettings = OpenFaceSettings()
     """OpenFace: container, program, or imported CSVs."""
     vision: VisionSettings = VisionSettings()
-    """The 709-d vision feature."""
+    """The vision feature: OpenFace's 709 values, or groups of them."""
     audio: AudioSettings = AudioSettings()
     """The 33-d audio feature."""
     text: TextSettings = TextSettings()

@@ -34,7 +34,8 @@ class Settings(BaseModel):
         """Return the values that affect the result, as plain JSON types.
 
         Settings declared with `operational` (batch sizes, devices, paths of caches) change how a
-        result is computed, not the result, so they are not part of a key.
+        result is computed, not the result, so they are not part of a key. A setting declared
+        with `added_later` is left out while it has its default.
         """
         kept = {}
         for name, field in type(self).model_fields.items():
@@ -42,6 +43,8 @@ class Settings(BaseModel):
             if isinstance(extra, dict) and extra.get("operational"):
                 continue
             value = getattr(self, name)
+            if isinstance(extra, dict) and extra.get("added_later") and value == field.default:
+                continue
             kept[name] = value.defining() if isinstance(value, Settings) else value
         return {k: v if isinstance(v, dict) else _plain(self, k) for k, v in kept.items()}
 
@@ -53,6 +56,15 @@ def _plain(settings: Settings, name: str) -> Any:
 def operational(default: Any, **constraints: Any) -> Any:
     """Declare a setting that affects where or how fast a result is computed, never the result."""
     return Field(default, json_schema_extra={"operational": True}, **constraints)
+
+
+def added_later(default: Any, **constraints: Any) -> Any:
+    """Declare a setting that is newer than features that users have stored.
+
+    With its default, the result is what it was before the setting existed. The default is
+    therefore no part of a key, and the stored features stay valid.
+    """
+    return Field(default, json_schema_extra={"added_later": True}, **constraints)
 
 
 def explain(error: Mapping[str, Any], known: Iterable[str]) -> str:

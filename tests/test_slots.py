@@ -75,3 +75,12 @@ def test_a_job_reads_the_records_of_all_its_shards() -> None:
                     for shard in shards_of_job(name, other, shards)
                 }
                 assert covered >= set(shards_of_job(stage, job, shards))
+
+
+def test_other_columns_of_openface_are_another_vision_feature_of_the_same_openface() -> None:
+    imported = {"openface": {"runtime": "import", "import_folder": "raw/demo/openface"}}
+    whole = make_config(imported)
+    some = make_config({**imported, "vision": {"columns": ["pose", "au_r"]}})
+    for name in ("frames", "faces", "openface"):
+        assert STAGES[name].settings_digest(whole) == STAGES[name].settings_digest(some)
+    assert STAGES["vision"].settings_digest(whole) != STAGES["vision"].settings_digest(some)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,31 +10,12 @@ from numpy.typing import NDArray
 from pipeline.audio.settings import PITCH_WINDOW, AudioSettings
 from pipeline.errors import ClipError
 from pipeline.extractor import Extractor
+from pipeline.media.clip_sound import Sound, level_db
 from pipeline.store.features import Features
 
 N_MFCC = 20
 N_CHROMA = 12
 PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-
-
-@dataclass(frozen=True)
-class Sound:
-    """The decoded sound of one clip.
-
-    Parameters
-    ----------
-    samples : ndarray, shape (channels, n), or None
-        Samples in [-1, 1]; sample n is heard at n / rate seconds on the clip's clock. None for
-        a clip without sound.
-    rate : int
-        Sampling rate, in Hz.
-    errors : int
-        How many errors ffmpeg reported while decoding.
-    """
-
-    samples: NDArray[np.float32] | None
-    rate: int
-    errors: int = 0
 
 
 def feature_names(settings: AudioSettings) -> tuple[str, ...]:
@@ -114,13 +94,12 @@ class AudioExtractor(Extractor):
         chroma = self._chroma(samples)
         frames = min(pitch.shape[-1], mfcc.shape[1], chroma.shape[1])
         audio = np.concatenate([pitch[None, :frames], mfcc[:, :frames], chroma[:, :frames]]).T
-        rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
         info = {
             "frames": frames,
             "rate": s.sample_rate / s.hop_length,
             "seconds": round(samples.size / s.sample_rate, 6),
             "voiced_share": voiced,
-            "loudness_db": round(20 * float(np.log10(max(rms, 1e-6))), 2),
+            "loudness_db": level_db(samples),
             "errors": inputs.errors,
         }
         return Features(arrays={"audio": audio.astype(np.float32)}, info=info)

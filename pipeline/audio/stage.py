@@ -15,21 +15,9 @@ if TYPE_CHECKING:
 
 
 def _load(build: Build, clip: Clip) -> Any:
-    from pipeline.audio.extractor import Sound
-    from pipeline.media.sound import read_sound
+    from pipeline.media.clip_sound import sound_of
 
-    if clip.streams.audio is None:
-        return Sound(None, 0)
-    return Sound(
-        *read_sound(
-            build.media(clip),
-            stream=clip.streams.audio,
-            other=clip.streams.video,
-            origin=clip.streams.origin,
-            seconds=clip.seconds,
-            ffmpeg=build.config.media.ffmpeg,
-        )
-    )
+    return sound_of(build, clip)
 
 
 def _extractor(settings: Any) -> type[Extractor]:

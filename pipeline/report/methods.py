@@ -10,8 +10,23 @@ from pipeline.report.sources import Build
 from pipeline.stage import Feature
 from pipeline.text.demo_model import LABEL
 from pipeline.train.registry import MODELS
+from pipeline.vision.extractor import feature_names
+from pipeline.vision.settings import VisionSettings
 
 _BIBLIOGRAPHY = Path(__file__).parent / "data" / "references.bib"
+
+_GROUPS = {
+    "gaze": "gaze",
+    "eye_landmarks_2d": "eye landmarks in the picture",
+    "eye_landmarks_3d": "eye landmarks in space",
+    "pose": "head pose",
+    "landmarks_2d": "face landmarks in the picture",
+    "landmarks_3d": "face landmarks in space",
+    "pdm": "shape parameters",
+    "au_r": "intensities of action units",
+    "au_c": "presences of action units",
+}
+"""OpenFace's groups of columns, in words."""
 
 _MODEL_REFERENCES = {
     "tfn": "zadeh2017tfn",
@@ -145,11 +160,15 @@ def _vision(build: Build, _: Mapping[str, str]) -> tuple[str, list[str]]:
             f"each vector is the mean of those among {s.pool} successive {rows} in which OpenFace "
             f"found a face; spans without any {fate}"
         )
-    return (
-        "The vision feature has 709 values per vector (gaze, eye and face landmarks, head pose, "
-        f"shape parameters, action units); {steps}.",
-        [],
-    )
+    values = len(feature_names(s))
+    return f"The vision feature has {values} values per vector ({_groups(s)}); {steps}.", []
+
+
+def _groups(settings: VisionSettings) -> str:
+    """Name the groups of OpenFace's columns that a vector holds."""
+    if settings.columns == "all":
+        return "gaze, eye and face landmarks, head pose, shape parameters, action units"
+    return ", ".join(_GROUPS[group] for group in settings.columns)
 
 
 def _audio(build: Build, versions: Mapping[str, str]) -> tuple[str, list[str]]:

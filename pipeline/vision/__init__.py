@@ -1,1 +1,1 @@
-"""vision: OpenFace's rows on the 30 Hz grid, invalid ones masked, as 709-d vectors."""
+"""vision: OpenFace's rows on the frame grid, invalid ones masked, all 709 columns or some."""

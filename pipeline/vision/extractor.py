@@ -1,4 +1,4 @@
-"""The vision feature: OpenFace's 709 values on the common frame grid, with a validity mask."""
+"""The vision feature: OpenFace's values on the common frame grid, with a validity mask."""
 
 from __future__ import annotations
 
@@ -10,15 +10,30 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ClipError
 from pipeline.extractor import Extractor
-from pipeline.openface.columns import COLUMNS, CONFIDENCE, FEATURE_NAMES, FIRST_FEATURE, SUCCESS
+from pipeline.openface.columns import (
+    COLUMNS,
+    CONFIDENCE,
+    FEATURE_GROUPS,
+    FEATURE_NAMES,
+    FIRST_FEATURE,
+    SUCCESS,
+)
 from pipeline.openface.grid import nearest_rows
 from pipeline.store.features import Features
 from pipeline.vision.settings import VisionSettings
 
 
-def feature_names() -> tuple[str, ...]:
-    """Return the names of the 709 dimensions, in order."""
-    return FEATURE_NAMES
+def feature_names(settings: VisionSettings | None = None) -> tuple[str, ...]:
+    """Return the names of the chosen dimensions, in order: by default, all 709."""
+    return tuple(FEATURE_NAMES[place] for place in _chosen(settings or VisionSettings()))
+
+
+def _chosen(settings: VisionSettings) -> NDArray[np.int64]:
+    """Return the places of the chosen columns among the 709."""
+    every = np.arange(len(FEATURE_NAMES))
+    if settings.columns == "all":
+        return every
+    return np.concatenate([every[FEATURE_GROUPS[group]] for group in settings.columns])
 
 
 @dataclass(frozen=True)
@@ -94,7 +109,8 @@ class VisionExtractor(Extractor):
         Returns
         -------
         Features
-            ``vision [T', 709]`` float32 (see `feature_names`) and ``valid [T']`` uint8.
+            ``vision [T', d]`` float32 (see `feature_names`; d = 709 for all columns) and
+            ``valid [T']`` uint8.
             ``info`` holds ``frames`` (rows before pooling), ``success_share`` (the share of them
             with success 1), ``mean_confidence`` (over these; 0 if there are none) and ``notes``.
 
@@ -111,12 +127,12 @@ class VisionExtractor(Extractor):
         if inputs.pictured is not None and self.settings.rows == "grid":
             there &= inputs.pictured
         success = there & (rows[:, SUCCESS] == 1)
-        used = success
+        values, used = rows[:, FIRST_FEATURE:], success
+        if self.settings.columns != "all":
+            values = values[:, _chosen(self.settings)]
         if self.settings.invalid == "keep":
-            used = there & np.isfinite(rows[:, FIRST_FEATURE:]).all(
-                1
-            )  # numbers that are none have no mean
-        vision, valid = _pool(rows[:, FIRST_FEATURE:], used, self.settings.pool)
+            used = there & np.isfinite(values).all(1)  # NaN and infinity have no mean
+        vision, valid = _pool(values, used, self.settings.pool)
         if self.settings.invalid == "drop":
             vision, valid = vision[valid], valid[valid]
         if not len(vision):

@@ -1,4 +1,4 @@
-"""The vision stage: OpenFace's table to the 709-d feature."""
+"""The vision stage: OpenFace's table to the vision feature."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def _extractor(settings: Any) -> type[Extractor]:
 
 
 def _names(settings: VisionSettings, width: int) -> Sequence[str]:
-    from pipeline.openface.columns import FEATURE_NAMES
+    from pipeline.vision.extractor import feature_names
 
-    return FEATURE_NAMES
+    return feature_names(settings)
 
 
 def _rate(config: Config) -> float:

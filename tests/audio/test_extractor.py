@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from benchmarks.clips import sound_of
-from pipeline.audio.extractor import AudioExtractor, Sound, feature_names
+from pipeline.audio.extractor import AudioExtractor, feature_names
 from pipeline.audio.settings import AudioSettings
+from pipeline.media.clip_sound import Sound
 from tests.media import FACE
 
 

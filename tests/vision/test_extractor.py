@@ -5,8 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.errors import ClipError
-from pipeline.openface.columns import COLUMNS, CONFIDENCE, FEATURE_NAMES, SUCCESS
+from pipeline.config import load_config
+from pipeline.errors import BuildError, ClipError
+from pipeline.openface.columns import (
+    COLUMNS,
+    CONFIDENCE,
+    FEATURE_GROUPS,
+    FEATURE_NAMES,
+    SUCCESS,
+)
 from pipeline.openface.table import parse_table
 from pipeline.store.features import Features
 from pipeline.vision.extractor import VisionExtractor, VisionInputs, feature_names
@@ -192,3 +199,60 @@ def test_a_table_that_is_none_is_an_error() -> None:
         extract(np.zeros((5, 713), np.float32), 5)
     with pytest.raises(ClipError, match="shape"):
         extract(np.zeros((0, 714), np.float32), 5)
+
+
+V2 = ["landmarks_2d", "pose", "au_r", "au_c"]
+
+
+def test_v2s_groups_are_177_columns_in_openfaces_order() -> None:
+    rows = parse_table(demo_csv().encode(), "a.csv")
+    whole, some = extract(rows, 64), extract(rows, 64, columns=V2)
+    names = feature_names(VisionSettings(columns=V2))
+    assert len(names) == 136 + 6 + 17 + 18 == 177
+    assert (names[0], names[6], names[-1]) == ("pose_Tx", "x_0", "AU45_c")
+    places = [FEATURE_NAMES.index(name) for name in names]
+    assert places == sorted(places)
+    np.testing.assert_array_equal(some.arrays["vision"], whole.arrays["vision"][:, places])
+    np.testing.assert_array_equal(some.arrays["valid"], whole.arrays["valid"])
+    assert some.info == whole.info
+
+
+@pytest.mark.parametrize("group", FEATURE_GROUPS)
+def test_each_group_holds_the_columns_of_openfaces_csv(group: str) -> None:
+    rows = parse_table(demo_csv().encode(), "a.csv")
+    features = extract(rows, 64, columns=[group])
+    columns = [COLUMNS.index(name) for name in feature_names(VisionSettings(columns=[group]))]
+    np.testing.assert_array_equal(features.arrays["vision"], rows[:, columns])
+
+
+def test_a_value_that_is_no_number_costs_only_rows_that_have_it_among_their_columns() -> None:
+    made = table(3)
+    made[1, COLUMNS.index("pose_Tx")] = np.nan
+    kept = extract(made, 3, columns=["au_r"], invalid="keep", rows="csv")
+    assert kept.arrays["valid"].tolist() == [1, 1, 1]
+    assert extract(made, 3, columns=["pose"], invalid="keep").arrays["valid"].tolist() == [1, 0, 1]
+
+
+def test_the_default_columns_leave_old_keys_valid() -> None:
+    assert "columns" not in VisionSettings().defining()
+    assert VisionSettings(columns=list(FEATURE_GROUPS)) == VisionSettings()
+    assert VisionSettings(columns=V2).defining()["columns"] == ["pose", *V2[:1], "au_r", "au_c"]
+    assert VisionSettings(columns=V2) == VisionSettings(columns=V2[::-1])
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("[pose, pose]", "pose stands twice"),
+        ("[]", "features.vision=none"),
+        ("pose", "give all, or a list"),
+        ("[pose, au]", "groups of columns are gaze.*found 'au'"),
+        ("[off]", "found 'off'"),
+        ("[[pose]]", r"found \['pose'\]"),
+        ("null", "give all, or a list"),
+        ("{pose: 1}", "give all, or a list"),
+    ],
+)
+def test_what_is_no_choice_of_columns_is_refused(written: str, words: str) -> None:
+    with pytest.raises(BuildError, match=words):
+        load_config((), (f"vision.columns={written}",))
