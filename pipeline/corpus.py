@@ -53,6 +53,9 @@ CLASS_TITLES = MappingProxyType(
 )
 """The classes in words."""
 
+NO_CLASS = -1
+"""What a dataset stores as the class of a clip without the label M."""
+
 EDGES = (-0.7, -0.1, 0.1, 0.7)
 """Halfway between the labels of neighbouring classes; a label on an edge is of the lower class."""
 
@@ -236,13 +239,13 @@ def table1(clips: pd.DataFrame) -> CorpusCounts:
     )
 
 
-def table3(members: Iterable[tuple[str, str]], parts: Sequence[str]) -> dict[str, list[int]]:
+def table3(members: Iterable[tuple[str, str | None]], parts: Sequence[str]) -> dict[str, list[int]]:
     """Count clips by part and class (paper, Table 3).
 
     Parameters
     ----------
-    members : iterable of (str, str)
-        The part and the class of each clip.
+    members : iterable of (str, str or None)
+        The part and the class of each clip. A clip without M has no class and is not counted.
     parts : sequence of str
         The rows of the table.
 
@@ -253,5 +256,6 @@ def table3(members: Iterable[tuple[str, str]], parts: Sequence[str]) -> dict[str
     """
     counts = {part: dict.fromkeys(CLASSES, 0) for part in parts}
     for part, name in members:
-        counts[part][name] += 1
+        if name is not None:
+            counts[part][name] += 1
     return {part: [sum(row.values()), *row.values()] for part, row in counts.items()}

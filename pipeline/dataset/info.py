@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import corpus
-from pipeline.corpus import CLASSES, GRID, LABELS, MODALITIES
+from pipeline.corpus import CLASSES, GRID, LABELS, MODALITIES, NO_CLASS
 from pipeline.dataset.split import PARTS
 from pipeline.errors import BuildError
 from pipeline.store.files import digest
@@ -44,8 +44,8 @@ class DatasetInfo:
         warnings, preset, git_revision, digests (docs/data-format.md).
     clips : DataFrame
         One row per clip, parts in order: id, part, video_id, raw_text, speaker, gender, age
-        (empty when unknown), M, T, A, V, class, the modalities' lengths, and the quality
-        figures.
+        (empty when unknown), M, T, A, V, class (None without M), the modalities' lengths,
+        and the quality figures.
 
     Raises
     ------
@@ -83,7 +83,10 @@ class DatasetInfo:
         return corpus.table1(self.clips.rename(columns={"raw_text": "text"}))
 
     def table3(self) -> pd.DataFrame:
-        """Return clips by part (rows) and class (columns, ``total`` first) (paper, Table 3)."""
+        """Return clips by part (rows) and class (columns, ``total`` first) (paper, Table 3).
+
+        Clips without M have no class and are not counted.
+        """
         import pandas as pd
 
         members = zip(self.clips["part"], self.clips["class"], strict=True)
@@ -117,7 +120,8 @@ def _clip_table(file: Any) -> pd.DataFrame:
         for name in ("raw_text", "speaker", "gender", "age"):
             columns[name] = _strings(group[name])
         columns |= {name: group["labels"][name][:].round(6) for name in LABELS}
-        columns["class"] = [CLASSES[i] for i in group["class"][:]]
+        names = [None if i == NO_CLASS else CLASSES[i] for i in group["class"][:]]
+        columns["class"] = pd.Series(names, dtype=object)
         for name in (f"{m}_lengths" for m in MODALITIES):
             if name in group:
                 columns[name] = group[name][:]

@@ -54,7 +54,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
     An item is a dict: ``text [Lt, 768]``, ``audio [La, 33]``, ``vision [Lv, 709]`` float32
     with zeros at the back (a modality whose slot is none is not there), ``vision_valid [Lv]``
     bool and other masks, ``lengths`` (steps of each modality),
-    ``labels`` (M, T, A, V; NaN where not labelled), ``class`` (0 to 4), ``id``, ``raw_text``.
+    ``labels`` (M, T, A, V; NaN where not labelled), ``class`` (0 to 4; -1 without M), ``id``,
+    ``raw_text``.
 
     Parameters
     ----------

@@ -27,8 +27,8 @@ class SplitClip:
     ----------
     clip : str
         Its id.
-    label_class : int
-        Index in `CLASSES`.
+    label_class : int or None
+        Index in `CLASSES`; None for a clip without M.
     mode, speaker : str or None
         The sheet's columns.
     video_id : str
@@ -36,7 +36,7 @@ class SplitClip:
     """
 
     clip: str
-    label_class: int
+    label_class: int | None
     mode: str | None
     speaker: str | None
     video_id: str
@@ -140,10 +140,12 @@ def part_sizes(n: int) -> tuple[int, int, int]:
 def _stratified(clips: Sequence[SplitClip], seed: int) -> tuple[dict[str, str], tuple[str, ...]]:
     by_class: list[list[str]] = [[] for _ in CLASSES]
     for clip in clips:
-        by_class[clip.label_class].append(clip.clip)
+        if clip.label_class is not None:
+            by_class[clip.label_class].append(clip.clip)
     orders = [shuffled(names, seed) for names in by_class]
     small = [order for order in orders if 0 < len(order) < SMALL_CLASS]
-    part_of: dict[str, str] = {}
+    # clips without M are cut on their own, so that they never move a clip with M
+    part_of = _cut(shuffled([clip.clip for clip in clips if clip.label_class is None], seed))
     for order in orders:
         if len(order) >= SMALL_CLASS:
             part_of |= _cut(order)
@@ -199,9 +201,10 @@ def _grouped(clips: Sequence[SplitClip], settings: DatasetSettings) -> dict[str,
             f"{settings.split[3:]}(s); three parts need at least three",
             "split clip by clip: --set dataset.split=stratified",
         )
-    rows = {name: [0] * len(CLASSES) for name in names}
+    rows = {name: [0] * (len(CLASSES) + 1) for name in names}  # the last: clips without M
     for clip in clips:
-        rows[group_of[clip.clip]][clip.label_class] += 1
+        place = len(CLASSES) if clip.label_class is None else clip.label_class
+        rows[group_of[clip.clip]][place] += 1
     chosen = dict(zip(names, assign_groups([rows[name] for name in names]), strict=True))
     return {clip: PARTS[chosen[group]] for clip, group in group_of.items()}
 

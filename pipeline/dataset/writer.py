@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import Config
-from pipeline.corpus import LABELS, class_of
+from pipeline.corpus import LABELS, NO_CLASS, class_of
 from pipeline.dataset.disk import new_hdf5
 from pipeline.dataset.inputs import ClipInput, gather
 from pipeline.dataset.lengths import LengthStatistics, length_statistics
@@ -182,7 +182,7 @@ class _PartWriter:
         for name in LABELS:
             values = [np.nan if c.row[name] is None else c.row[name] for c in clips]
             self._column(f"labels/{name}", np.asarray(values, np.float32))
-        classes = [class_of(clip.row["M"]) for clip in clips]
+        classes = [NO_CLASS if (k := _class_of(clip)) is None else k for clip in clips]
         self._column("class", np.asarray(classes, np.int8))
         for name in self.quality:
             figures = [clip.quality[name] for clip in clips]
@@ -204,19 +204,22 @@ class _PartWriter:
         self.group.create_dataset(name, data=values, track_times=False)
 
 
+def _class_of(clip: ClipInput) -> int | None:
+    return None if clip.row["M"] is None else class_of(clip.row["M"])
+
+
 def _split_clip(clip: ClipInput) -> SplitClip:
     row = clip.row
-    return SplitClip(clip.clip, class_of(row["M"]), row["mode"], row["speaker"], row["video_id"])
+    return SplitClip(clip.clip, _class_of(clip), row["mode"], row["speaker"], row["video_id"])
 
 
 def _check_labels(clips: Sequence[ClipInput]) -> None:
-    """Refuse clips without the label M, which only features can be built from."""
-    lacking = [clip.clip for clip in clips if clip.row["M"] is None]
+    """Refuse clips without any label, from which only features can be built."""
+    lacking = [clip.clip for clip in clips if all(clip.row[name] is None for name in LABELS)]
     if lacking:
         raise BuildError(
-            f"{len(lacking)} of {len(clips)} clips have no multimodal label (M), e.g. "
-            f"{lacking[0]}; a dataset needs one for every clip",
-            "add the column label to the label sheet, or build features alone: "
+            f"{len(lacking)} of {len(clips)} clips have no label (M, T, A or V), e.g. {lacking[0]}",
+            "add a label column to the label sheet, or build features alone: "
             "chsims-build --stage vision --stage audio --stage text",
         )
 

@@ -124,8 +124,10 @@ def notes(table: Table, rows: Sequence[SheetRow], labelled: bool) -> Iterator[st
 
 
 def has_labels(rows: Sequence[SheetRow]) -> bool:
-    """Tell whether any row has, or was meant to have, a multimodal label."""
-    return any(not math.isnan(row.M) or row.problems for row in rows)
+    """Tell whether any row has, or was meant to have, a label."""
+    return any(
+        row.problems or any(not math.isnan(getattr(row, name)) for name in LABELS) for row in rows
+    )
 
 
 def _misspelt_label(table: Table) -> str | None:

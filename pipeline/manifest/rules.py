@@ -176,10 +176,10 @@ def unusable(row: SheetRow, probe: Probe | None, *, labelled: bool = True) -> It
     labelled : bool
         Whether the sheet has labels at all; features can be built without.
     """
-    if labelled and math.isnan(row.M):
+    if labelled and all(math.isnan(getattr(row, name)) for name in LABELS):
         yield Finding(
             "label",
-            f"{row.column('M')}: it has no multimodal label (M)",
+            f"{row.column('M')}: it has no label (M, T, A or V)",
             "fill in the sheet's label column",
         )
     for name in LABELS:

@@ -40,7 +40,7 @@ class Sheet:
     votes : tuple of Vote or None
         The votes that count, where annotations.csv was read.
     labelled : bool
-        Whether it has multimodal labels; without them only features can be built.
+        Whether it has labels; without them only features can be built.
     notes : tuple of str
         What a person should know about how it was read.
     """
@@ -74,12 +74,12 @@ def require_labels(config: Config) -> None:
     Raises
     ------
     BuildError
-        If no clip of the sheet has a multimodal label.
+        If no clip of the sheet has a label.
     """
     sheet = read_sheet(config)
     if not sheet.labelled:
         raise BuildError(
-            f"{sheet.path} has no multimodal labels (M); a dataset needs one for every clip",
+            f"{sheet.path} has no labels; a dataset needs M, T, A or V for every clip",
             "add the column label, or build features alone: "
             "chsims-build --stage vision --stage audio --stage text",
         )
@@ -90,8 +90,9 @@ def read_sheet(config: Config, folders: MediaFolders | None = None) -> Sheet:
 
     A sheet with the columns modality, annotator and vote is averaged into labels; the
     transcripts come from its own ``text`` column, else from label.csv or transcripts.csv
-    next to it. A label.csv without a ``label`` column takes its labels from annotations.csv
-    next to it; with one, its labels stand and the votes are checked and kept.
+    next to it. A label.csv without label columns takes its labels from annotations.csv next
+    to it. With them, its labels stand, missing ones are taken from the votes, and the votes
+    are checked and kept.
     """
     folders = folders or MediaFolders(config.raw)
     path = find_sheet(config)
@@ -106,11 +107,12 @@ def read_sheet(config: Config, folders: MediaFolders | None = None) -> Sheet:
         vote_table = read_table(votes_path, encoding)
         require(vote_table, (*id_columns(vote_table), *sorted(_VOTE_COLUMNS)))
         votes, told = read_votes(vote_table, folders), vote_table.notes
-    faults = tuple(label_faults(table)) if votes is None or "M" in table.columns else ()
+    columns = [name for name in LABELS if name in table.columns]
+    faults = tuple(label_faults(table)) if votes is None or columns else ()
     require(table, (*id_columns(table), "text"), faults)
     rows = [row_of(i, r, folders, table.columns) for i, r in enumerate(table.records)]
     _require_rows(path, rows)
-    labelled = "M" in table.columns and has_labels(rows)
+    labelled = bool(columns) and has_labels(rows)
     if votes is not None:
         rows = [_with_votes(row, votes.get(row.clip), labelled) for row in rows]
         labelled = True
@@ -126,11 +128,6 @@ def read_sheet(config: Config, folders: MediaFolders | None = None) -> Sheet:
 def _sheet_of_votes(table: Table, encoding: str, folders: MediaFolders) -> Sheet:
     require(table, id_columns(table))
     votes = read_votes(table, folders)
-    if not any("M" in clip.by_label for clip in votes.values()):
-        raise BuildError(
-            f"{table.path} has no vote on modality M",
-            "add the votes on the whole clip; a label is their mean",
-        )
     transcripts, told = _transcripts(table, encoding, folders)
     rows = _rows_of_votes(votes, transcripts)
     _require_rows(table.path, rows)
@@ -230,23 +227,24 @@ def _rows_of_votes(votes: dict[str, ClipVotes], transcripts: list[SheetRow]) -> 
 
 
 def _with_votes(row: SheetRow, clip: ClipVotes | None, labelled: bool) -> SheetRow:
-    """Give a row its votes' means as labels, or compare them with the labels it has."""
+    """Give a row its votes' means as labels, except for the labels it has: compare those."""
     if clip is None:
         if labelled:
             return replace(row, vote_problems=("it has no votes",))
         return replace(row, problems=(*row.problems, "it has no votes"))
-    means = {name: clip.mean(name) for name in LABELS}
+    means = {name: mean for name in LABELS if (mean := clip.mean(name)) is not None}
+    missing: dict[str, Any] = {m: v for m, v in means.items() if math.isnan(getattr(row, m))}
+    differing = [
+        f"its label {name} is {getattr(row, name):g}, its votes' mean {mean:g}"
+        for name, mean in means.items()
+        if name not in missing and abs(getattr(row, name) - mean) > 1e-6
+    ]
     if labelled:
-        differing = [
-            f"its label {name} is {getattr(row, name):g}, its votes' mean {mean:g}"
-            for name, mean in means.items()
-            if mean is not None and abs(getattr(row, name) - mean) > 1e-6
-        ]
-        return replace(row, vote_problems=(*clip.unusable, *clip.doubtful, *differing))
-    labels: dict[str, Any] = {m: math.nan if v is None else v for m, v in means.items()}
+        doubts = (*clip.unusable, *clip.doubtful, *differing)
+        return replace(row, **missing, vote_problems=doubts)
     return replace(
         row,
-        **labels,
+        **missing,
         problems=(*row.problems, *clip.unusable),
         vote_problems=tuple(clip.doubtful),
     )

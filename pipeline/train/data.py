@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -183,6 +183,11 @@ class Part:
     def __len__(self) -> int:
         return len(self.clips)
 
+    def labelled(self, labels: Collection[str]) -> Tensor:
+        """Return the positions of the clips that have at least one of these labels."""
+        known = torch.stack([~self.labels[label].isnan() for label in labels]).any(0)
+        return known.nonzero()[:, 0]
+
     def batch(self, clips: Tensor) -> Batch:
         """Gather the clips at these positions."""
         streams: dict[str, Tensor | Packed] = {}
@@ -230,8 +235,8 @@ class Corpus:
     def check_labels(self, tasks: dict[str, str]) -> None:
         """Refuse to train tasks that cannot be learned or scored.
 
-        Every clip needs M where it is learned. Clips without T, A or V are left out of that
-        task's loss and scores, but some clips of each part must have the label.
+        A clip without a label is left out of that task's loss and scores, but some clips of
+        each part (of train at least two) must have it.
 
         Raises
         ------
@@ -240,16 +245,23 @@ class Corpus:
         """
         for label in sorted(set(tasks.values()), key=TASKS.index):
             for name, part in self.parts.items():
-                missing = part.labels[label].isnan()
-                if not bool(missing.any() if label == "M" else missing.all()):
+                labelled = len(part) - int(part.labels[label].isnan().sum())
+                if labelled >= (2 if name == "train" else 1):
                     continue
-                first = part.clips[int(missing.nonzero()[0, 0])]
                 raise BuildError(
-                    f"{int(missing.sum())} of {len(part)} {name} clips have no {label} label "
-                    f"(the first: {first}), but the tasks {', '.join(tasks)} are to be trained",
-                    f"add label_{label} to the label sheet, or train single-task models: "
-                    "train.models=[lf_dnn]",
+                    f"{labelled} of {len(part)} {name} clips have the label {label}, too few for "
+                    f"the tasks {', '.join(tasks)}",
+                    _remedy(label),
                 )
+
+
+def _remedy(label: str) -> str:
+    if label == "M":
+        return "fill in the column label of the label sheet"
+    return (
+        f"fill in the column label_{label} of the label sheet, or train single-task models: "
+        "train.models=[lf_dnn]"
+    )
 
 
 def chunks(order: Tensor, size: int) -> list[Tensor]:

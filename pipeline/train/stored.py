@@ -10,7 +10,7 @@ from pipeline.errors import BuildError
 from pipeline.store.files import file_digest, read_sealed
 from pipeline.store.made import again
 
-VERSION = 6
+VERSION = 7
 """Raised by hand whenever the same dataset and settings would train another model."""
 
 DECIDING = ("torch",)

@@ -163,7 +163,9 @@ def _train_epoch(
     """Run one epoch; return its mean loss and the moment of its first step."""
     model.train()
     hyper, recipe = plan.hyper, plan.recipe
-    batches = chunks(torch.randperm(len(part), generator=shuffle), hyper.batch_size)
+    clips = part.labelled(plan.labels.values())  # the others have nothing to teach
+    clips = clips[torch.randperm(len(clips), generator=shuffle)]
+    batches = chunks(clips, hyper.batch_size)
     groups = _groups(batches, hyper.accumulate, recipe)
     if model.free_batches and recipe.clipping == "norm":
         groups = [_by_length(group, part, hyper.batch_size) for group in groups]
@@ -171,12 +173,12 @@ def _train_epoch(
     total = torch.zeros((), device=device)
     for group in groups:
         optimizer.zero_grad()
-        clips = sum(len(chunk) for chunk in group)
-        seen += clips
+        size = sum(len(chunk) for chunk in group)
+        seen += size
         for chunk in group:
             batch = part.batch(chunk).to(device)
             loss = total_loss(model, model(batch), _targets(batch, plan), hyper, recipe)
-            share = len(chunk) / clips if recipe.clipping == "norm" else 1.0
+            share = len(chunk) / size if recipe.clipping == "norm" else 1.0
             (loss * share).backward()  # type: ignore[no-untyped-call]
             total += loss.detach() * len(chunk)
             _clip_by_value(model, hyper, recipe)

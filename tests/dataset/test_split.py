@@ -43,6 +43,17 @@ def test_the_papers_class_totals_give_table_3() -> None:
     assert split.warnings == ()
 
 
+@pytest.mark.parametrize("lacking", [1, 3, 10, 101])
+def test_clips_without_m_are_split_on_their_own_and_move_no_other(lacking: int) -> None:
+    clips = clips_of([754, 484, 345, 346, 3])
+    without = [SplitClip(f"u/{i:04d}", None, None, None, "u") for i in range(lacking)]
+    before = split_clips(clips, DatasetSettings())
+    split = split_clips([*clips, *without], DatasetSettings())
+    assert {clip: split.part_of[clip] for clip in before.part_of} == before.part_of
+    counts = Counter(split.part_of[clip.clip] for clip in without)
+    assert tuple(counts[part] for part in PARTS) == part_sizes(lacking)
+
+
 def test_auto_takes_the_sheets_parts_where_every_clip_has_one() -> None:
     clips = clips_of([754, 484, 345, 346, 352])
     part_of = split_clips(clips, DatasetSettings(seed=5)).part_of
@@ -163,6 +174,17 @@ def test_groups_stay_together_near_the_shares_of_every_class(split: str, attribu
         found = table(clips, part_of)[part]
         assert all(abs(f - w) <= 12 for f, w in zip(found, wanted, strict=True)), (part, found)
     assert split_clips(clips[::-1], settings).part_of == part_of
+
+
+def test_groups_share_out_clips_without_m() -> None:
+    clips = [
+        SplitClip(f"v{i}/{k}", None if k % 2 else 2, None, None, f"v{i}")
+        for i in range(30)
+        for k in range(6)
+    ]
+    part_of = split_clips(clips, DatasetSettings(split="by_video")).part_of
+    counts = Counter(part_of[clip.clip] for clip in clips if clip.label_class is None)
+    assert [counts[part] for part in PARTS] == [54, 18, 18]
 
 
 def test_three_videos_give_three_parts() -> None:

@@ -16,7 +16,8 @@ import pytest
 
 from pipeline.audio.extractor import feature_names
 from pipeline.config import Config
-from pipeline.corpus import MODALITIES
+from pipeline.corpus import MODALITIES, NO_CLASS
+from pipeline.dataset.info import DatasetInfo
 from pipeline.dataset.split import PARTS
 from pipeline.dataset.writer import build_dataset
 from pipeline.errors import BuildError
@@ -97,6 +98,29 @@ def test_a_sheet_in_another_order_gives_the_same_bytes(tmp_path: Path) -> None:
                 ids = list(file[part]["id"].asstr()[:])
                 assert ids == sorted(ids, key=lambda c: (c[:2], int(c[3:])))
     assert digests[0] == digests[1]
+
+
+def test_a_clip_without_m_has_no_class_and_is_not_in_table_3(tmp_path: Path) -> None:
+    clips = balanced(30)
+    clips[0].row = {"M": math.nan, "T": 0.4}
+    config = build_folder(tmp_path, clips)
+    build_dataset(config)
+    info = DatasetInfo(config.layout.dataset)
+    row = info.clips.set_index("id").loc[clips[0].clip]
+    assert math.isnan(row["M"])
+    assert row["T"] == 0.4
+    assert row["class"] is None
+    assert info.table3()["total"].sum() == 29
+    with h5py.File(config.layout.dataset) as file:
+        group, place = every_clip(file)[clips[0].clip]
+        assert group["class"][place] == NO_CLASS
+
+
+def test_a_clip_without_any_label_is_refused(tmp_path: Path) -> None:
+    clips = balanced(30)
+    clips[0].row = {"M": math.nan, "T": math.nan, "A": math.nan}
+    with pytest.raises(BuildError, match=f"1 of 30 clips have no label .*{clips[0].clip}"):
+        build_dataset(build_folder(tmp_path, clips))
 
 
 def test_labels_classes_and_quality_are_those_of_the_clip(built: Config) -> None:

@@ -69,7 +69,9 @@ def test_no_rule_lets_a_label_outside_its_range_in(modality: str, column: str) -
 
 
 def test_no_label_and_a_whole_film_are_unusable_whatever_the_rules() -> None:
-    found = list(unusable(replace(ROW, M=math.nan), replace(PROBE, duration=5400.0)))
+    found = list(
+        unusable(replace(ROW, **dict.fromkeys("MTAV", math.nan)), replace(PROBE, duration=5400.0))
+    )
     assert [finding.rule for finding in found] == ["label", "duration"]
 
 

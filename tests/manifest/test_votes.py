@@ -115,6 +115,22 @@ def test_labels_stand_where_a_sheet_has_both_and_a_difference_is_told(corpus: Co
     assert sheet.votes is not None
 
 
+def test_a_label_that_is_missing_is_taken_from_the_votes(corpus: Corpus) -> None:
+    config = corpus({}, "clip,text,label,label_T\nv1/0001,你好,,0.4\n")
+    (config.raw / "annotations.csv").write_text(HEADER + lines("v1/0001"), "utf-8")
+    (row,) = sheet_rows(config)
+    assert (row.M, row.T, row.A, row.V) == (-0.8, 0.4, 0.0, 1.0)
+    assert row.vote_problems == ()
+
+
+def test_votes_without_m_label_what_was_voted_on(corpus: Corpus) -> None:
+    votes = "clip,text,modality,annotator,vote\nv1/0001,你好,T,a1,1\n"
+    sheet = read_sheet(corpus({}, votes, name="annotations.csv"))
+    assert sheet.labelled
+    assert sheet.rows[0].T == 1
+    assert math.isnan(sheet.rows[0].M)
+
+
 def test_a_label_sheet_without_labels_takes_them_from_the_votes(corpus: Corpus) -> None:
     config = corpus({}, "clip,text,speaker\nv1/0001,你好,anna\n")
     (config.raw / "annotations.csv").write_text(HEADER + lines("v1/0001"), "utf-8")

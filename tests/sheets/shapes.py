@@ -163,7 +163,7 @@ SHAPES = [
     Case(
         "a label left out",
         sheet("v,0001,你好,", "v,0002,是,0").encode(),
-        faults={"v/0001": "column label: it has no multimodal label"},
+        faults={"v/0001": "column label: it has no label"},
     ),
     Case(
         "a part of another name",

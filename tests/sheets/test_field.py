@@ -82,7 +82,7 @@ def test_everything_that_is_wrong_with_a_clip_is_told_at_once(tmp_path: Path) ->
 def test_a_build_without_labels_stops_before_anything_is_computed(tmp_path: Path) -> None:
     sheet = "video_id,clip_id,text\nvideo_0001,0001,今天天气很好\nvideo_0001,0002,没有问题\n"
     config = with_demo_clips(tmp_path, sheet.encode())
-    with pytest.raises(BuildError, match="no multimodal labels"):
+    with pytest.raises(BuildError, match="has no labels"):
         require_labels(config)
     given = [f"raw={config.raw}", f"processed={config.processed}"]
     options = ["text={model: demo}", f"openface={{runtime: import, import_folder: {tmp_path}}}"]
