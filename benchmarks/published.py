@@ -22,7 +22,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import pickle
 import re
 import subprocess
 import sys
@@ -32,17 +31,17 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import h5py
 from page import MODELS as PAGE
 from page import measured_on, put_into_page
 from planted import write_planted
 from train import SEEDS, SLOW, measure, settings_of
 from tree import watch
 
+from pipeline.config import make_config
+from pipeline.exports.run import export
 from pipeline.train.registry import MODELS
 
 WHEELS = ("MMSA==2.2.1", "easydict==1.13")
@@ -76,24 +75,6 @@ def fetch(folder: Path) -> None:
     for kind, (old, new) in _PATCHES.items():
         for path in (folder / "MMSA" / "trains" / kind).glob("*.py"):
             path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
-
-
-def write_features(dataset: Path, target: Path) -> None:
-    """Write a dataset file as the pickle that the published code reads."""
-    parts: dict[str, dict[str, Any]] = {}
-    with h5py.File(dataset) as file:
-        for part, group in file.items():
-            labels = {f"regression_labels_{task}": group[f"labels/{task}"][:] for task in "TAV"}
-            parts[part] = {
-                **{stream: group[stream][:] for stream in ("text", "audio", "vision")},
-                **{f"{s}_lengths": group[f"{s}_lengths"][:].tolist() for s in ("audio", "vision")},
-                **labels,
-                "regression_labels": group["labels/M"][:],
-                "raw_text": group["raw_text"].asstr()[:],
-                "id": group["id"].asstr()[:],
-            }
-    with target.open("wb") as stream:
-        pickle.dump(parts, stream, protocol=4)
 
 
 def measure_published(
@@ -145,7 +126,7 @@ def main() -> None:
         folder = Path(scratch)
         fetch(folder / "code")
         write_planted(folder / "dataset.h5")
-        write_features(folder / "dataset.h5", folder / "features.pkl")
+        export(make_config({"processed": folder}), "mmsa", folder / "features.pkl")
         for model in options.models:
             lines.append(row_of(folder, model, SEEDS[: options.seeds]))
             print(lines[-1], flush=True)

@@ -31,6 +31,7 @@ Examples:
   chsims-build verify                                 read all files, find damaged ones
   chsims-build doctor                                 check the machine first
   chsims-build predict my.mp4 --text "太好了！"        predict the sentiment of one clip
+  chsims-build export --to mmsa                       the dataset for other people's tools
 """
 
 
@@ -312,6 +313,66 @@ def predict(
     if text is None and "text" in slots(config):
         raise click.UsageError("the models read the transcript: give it with --text")
     print_prediction(config, predict_clip(config, clip, text or "", model, openface_csv))
+
+
+@main.command()
+@config_options
+@click.option(
+    "--to",
+    "form",
+    required=True,
+    type=click.Choice(["mmsa", "huggingface", "webdataset", "csd", "csv"]),
+    help="The format.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="File or folder to write.  [default: exports/FORMAT in the build's folder]",
+)
+@click.option(
+    "--force",
+    is_flag=True,
+    help="If something else lies at --output, rename it to NAME.old instead of refusing.",
+)
+@click.pass_context
+@friendly
+def export(
+    context: click.Context,
+    files: tuple[Path, ...],
+    assignments: tuple[str, ...],
+    form: str,
+    output: Path | None,
+    force: bool,
+) -> None:
+    """Write the dataset in a format that other people's tools read.
+
+    \b
+    Formats:
+      mmsa         the pickle that MMSA and its forks train on (one file)
+      huggingface  parquet and a dataset card, for datasets.load_dataset (a folder)
+      webdataset   tar shards, one sample per clip (a folder)
+      csd          computational sequences of the CMU-MultimodalSDK (a folder)
+      csv          parts, labels, lengths and quality figures, no features (one file)
+
+    Values and ids are kept exactly; what a format cannot carry is printed. The same dataset gives
+    the same bytes. A call that was interrupted resumes when you repeat it. Only an earlier export
+    is ever overwritten.
+
+    \b
+    Examples:
+      chsims-build export --config config/demo.yaml --to mmsa
+      chsims-build export --to huggingface --output ../my-dataset
+    """
+    from pipeline.exports.run import export as exported
+    from pipeline.terminal import tell
+
+    config = make_config(values_of(context, files, assignments))
+    done = exported(config, form, output, force=force, say=tell)
+    for words in done.left_out:
+        tell(f"not in this format: {words}")
+    if done.was_there:
+        tell("up to date: nothing was written")
+    click.echo(done.path)
 
 
 @main.command(name="config")

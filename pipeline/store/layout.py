@@ -126,6 +126,11 @@ class Layout:
         return self.root / "report"
 
     @property
+    def exports(self) -> Path:
+        """Folder of exports to other formats, unless another place is named."""
+        return self.root / "exports"
+
+    @property
     def logs(self) -> Path:
         """Folder of logs, costs and locks."""
         return self.root / "logs"
@@ -181,7 +186,7 @@ OWN = {
         *(_HERE.manifest, _HERE.manifest_quarantine, _HERE.manifest_cache, _HERE.votes),
         *(_HERE.shards, _HERE.settings("x"), _HERE.record("x", "x"), _HERE.scratch, _HERE.dataset),
         *(_HERE.quarantine, _HERE.experiments, _HERE.results, _HERE.report, _HERE.exhibits),
-        _HERE.logs,
+        *(_HERE.exports, _HERE.logs),
     )
 }
 """Everything directly in a build's folder, except the stages' feature files."""

@@ -1,0 +1,128 @@
+"""The pickle that MMSA and its forks read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.dataset.split import PARTS
+from pipeline.exports.output import Output
+from pipeline.exports.pickled import Streamed, write_pickle
+from pipeline.exports.source import BLOCK, Source
+from pipeline.exports.tokens import Tokens
+from pipeline.terminal import tracked
+
+ANNOTATIONS = ("Negative", "Neutral", "Positive")
+"""By the sign of a label: below 0, 0, above 0. A clip's class in MMSA is the index here."""
+
+_KEYS = {"M": "", "T": "_T", "A": "_A", "V": "_V"}
+
+
+def options(source: Source) -> dict[str, Any]:
+    """Return what decides the file beyond the dataset: whether tokens can be written."""
+    return {"text_bert": not Tokens(source).absent}
+
+
+def left_out(source: Source) -> list[str]:
+    """Say what of a dataset the pickle has no place for."""
+    others = [f"{part} ({source.size(part):,} clips)" for part in source.parts if part not in PARTS]
+    missing = [m for m in ("text", "audio", "vision") if m not in source.modalities]
+    found = [
+        f"masks: invalid rows of {', '.join(source.masked())} are zeros like any other"
+        if source.masked()
+        else "",
+        f"parts other than train, valid and test: {', '.join(others)}" if others else "",
+        f"{', '.join(missing)}: the dataset has no such feature, and MMSA's loader reads all three"
+        if missing
+        else "",
+        *_lacking_labels(source),
+        "quality figures, speaker, gender, age, the names of the dimensions, the settings and "
+        "versions",
+    ]
+    why = Tokens(source).absent
+    if why and "text" in source.modalities:
+        found.append(f"text_bert: {why}; models with use_bert cannot be trained on this file")
+    return [words for words in found if words]
+
+
+def _lacking_labels(source: Source) -> Iterator[str]:
+    lacking = {task: source.unlabelled(task, list(PARTS)) for task in "TAV"}
+    lacking = {task: count for task, count in lacking.items() if count}
+    if lacking:
+        counts = ", ".join(f"{task} ({count:,})" for task, count in lacking.items())
+        yield (
+            f"the labels of tasks that clips lack, whole: {counts}; MMSA's corpus sims needs T, A "
+            "and V, its mosi only M"
+        )
+
+
+def write(source: Source, output: Output) -> None:
+    """Write the pickle; a few clips are in memory at a time."""
+    tokens = Tokens(source)
+    total = sum(source.size(part) for part in PARTS)
+    steps = len(source.modalities) + (not tokens.absent)
+    shown = iter(tracked(range(total * steps), "mmsa", total * steps))
+    lacking = {task for task in "TAV" if source.unlabelled(task, list(PARTS))}
+    content = {part: _part(source, part, tokens, lacking, shown) for part in PARTS}
+    with output.new() as temporary, temporary.open("wb") as stream:
+        write_pickle(stream, content)
+
+
+def _part(
+    source: Source, part: str, tokens: Tokens, lacking: set[str], shown: Iterator[int]
+) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "id": [clip.replace("/", "$_$", 1) for clip in source.strings(part, "id")],
+        "raw_text": source.strings(part, "raw_text"),
+    }
+    group, count = source[part], source.size(part)
+    for modality in source.modalities:
+        found[modality] = Streamed(group[modality].shape, _features(source, part, modality, shown))
+        if modality != "text":  # MMSA takes the length of texts from their tokens
+            lengths = group[f"{modality}_lengths"][:]
+            found[f"{modality}_lengths"] = [int(length) for length in lengths]
+    if not tokens.absent:
+        shape = (count, 3, int(group["text"].shape[1]))
+        found["text_bert"] = Streamed(shape, _tokens(source, part, tokens, shown))
+    for task, suffix in _KEYS.items():
+        if task not in lacking:
+            labels = source.labels(part, task)
+            found[f"regression_labels{suffix}"] = labels
+            found[f"classification_labels{suffix}"] = signs(labels)
+    found["annotations"] = [ANNOTATIONS[i] for i in signs(source.labels(part, "M"))]
+    return found
+
+
+def signs(labels: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return 0 for labels below 0, 1 for 0, and 2 for labels above 0."""
+    return np.sign(labels).astype(np.int64) + 1
+
+
+def _features(source: Source, part: str, modality: str, shown: Iterator[int]) -> Any:
+    def blocks() -> Iterator[NDArray[np.float32]]:
+        array = source[part][modality]
+        for start in range(0, len(array), BLOCK):
+            block = np.asarray(array[start : start + BLOCK], np.float32)
+            yield block
+            _advance(shown, len(block))
+
+    return blocks
+
+
+def _tokens(source: Source, part: str, tokens: Tokens, shown: Iterator[int]) -> Any:
+    def blocks() -> Iterator[NDArray[np.float32]]:
+        count = source.size(part)
+        for start in range(0, count, BLOCK):
+            stop = min(start + BLOCK, count)
+            yield tokens.of(part, start, stop)
+            _advance(shown, stop - start)
+
+    return blocks
+
+
+def _advance(shown: Iterator[int], clips: int) -> None:
+    for _ in range(clips):
+        next(shown, None)
