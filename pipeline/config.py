@@ -78,7 +78,8 @@ class Config(Settings):
     preset: str = "paper"
     """Name of the recipe, stored in the dataset: paper, release, or your own name."""
     raw: Path = operational(Path("raw"))
-    """Folder with the label sheet and VIDEO/CLIP.mp4 (or mov, mkv, avi, wmv, ts, mpg ... )."""
+    """Folder with the label sheet and VIDEO/CLIP.mp4 (or mov, mkv, avi, wmv, ts, mpg ... ). An
+    unpacked CH-SIMS or CH-SIMS v2, or a folder above one, will do."""
     processed: Path = operational(Path("processed"))
     """Folder for everything that is built."""
     shard_size: int = operational(32, ge=1, le=1000)

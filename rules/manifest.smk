@@ -1,6 +1,6 @@
 # From the label sheet and the media files to one table and the shards.
 
-from pipeline.manifest.sheet import sheet_files
+from pipeline.manifest.find import sheet_files
 
 
 rule manifest:

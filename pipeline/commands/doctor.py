@@ -116,10 +116,10 @@ def _ffmpeg(config: Config) -> Check:
 
 
 def _corpus(config: Config) -> Check:
-    from pipeline.manifest.folders import MediaFolders
+    from pipeline.manifest.find import media_folders
 
     rows = sheet_rows(config)
-    folders = MediaFolders(config.raw)
+    folders = media_folders(config)
     missing = [row.clip for row in rows if not folders.candidates(row.video_id, row.clip_id)]
     found = f"{len(rows)} clips in the sheet, media for {len(rows) - len(missing)}"
     if not missing:

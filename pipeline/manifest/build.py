@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.config import Config, available_cores
 from pipeline.corpus import LABELS
 from pipeline.errors import BuildError, ClipError
-from pipeline.manifest.folders import MediaFolders
+from pipeline.manifest.find import media_folders
 from pipeline.manifest.media import Media, MediaReader, find_media
 from pipeline.manifest.parquet import STRINGS, manifest_schema, read_table, vote_schema, write_table
 from pipeline.manifest.row import SheetRow
@@ -60,7 +60,7 @@ def build_manifest(config: Config, *, progress: bool = True) -> tuple[str, ...]:
         If there is no sheet, it lacks columns or rows, or a clip is bad and
         ``on_bad_clip`` is stop.
     """
-    folders = MediaFolders(config.raw)
+    folders = media_folders(config)
     sheet = read_sheet(config, folders)
     refused: dict[int, list[ClipError]] = {}
     paths: dict[int, Path] = {}

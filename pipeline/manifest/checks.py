@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from pipeline.corpus import LABELS
 from pipeline.errors import BuildError
 from pipeline.manifest.columns import CH_SIMS, MODES, SPELLINGS
-from pipeline.manifest.numbers import not_a_number, number
+from pipeline.manifest.numbers import is_missing, not_a_number, number
 from pipeline.manifest.plausible import is_han
-from pipeline.manifest.row import SheetRow, is_missing
+from pipeline.manifest.row import SheetRow
 from pipeline.manifest.table import Table
 
 PARTS = tuple(dict.fromkeys(MODES.values()))

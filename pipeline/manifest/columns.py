@@ -6,7 +6,8 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from pipeline.manifest.numbers import number
+from pipeline.manifest.numbers import is_missing, number
+from pipeline.manifest.plausible import is_han
 
 SPELLINGS: dict[str, tuple[str, ...]] = {
     "video_id": ("video_id", "video", "videoid", "视频", "视频id", "视频编号", "影片", "視頻"),
@@ -36,7 +37,8 @@ CH_SIMS = (
     *("video_id", "clip_id", "text", "label", "label_T", "label_A", "label_V"),
     *("annotation", "mode"),
 )
-"""The columns of CH-SIMS' label.csv by position; some copies of it have no header line."""
+"""The columns of CH-SIMS' label.csv by position; some copies of it have no header line. The sheet
+of the unlabelled half of CH-SIMS v2 lacks the last one."""
 
 MODES = {
     spelling: part
@@ -86,14 +88,17 @@ def disagreements(header: Sequence[str], where: dict[str, list[int]], lines: Fie
     return found
 
 
-def is_headerless(lines: Fields) -> bool:
-    """Tell whether the lines, the first included, are clips in CH-SIMS' order.
+def headerless(lines: Fields) -> tuple[str, ...]:
+    """Return the columns of a sheet whose first line is a clip in CH-SIMS' order; else nothing.
 
     The annotation of a clip names the sign of its label; that shows that the columns stand
-    where they are expected.
+    where they are expected. Clips without labels have neither, but a Chinese transcript.
     """
-    fits = [_is_ch_sims(fields) for _, fields in lines]
-    return bool(fits) and fits[0] and sum(fits) >= 0.9 * len(fits)
+    columns = CH_SIMS[: len(lines[0][1])] if lines else ()
+    if len(columns) < len(CH_SIMS) - 1:
+        return ()
+    fits = [_is_ch_sims(fields, len(columns)) for _, fields in lines]
+    return columns if fits[0] and sum(fits) >= 0.9 * len(fits) else ()
 
 
 def looks_like_a_clip(fields: Sequence[str]) -> bool:
@@ -110,12 +115,17 @@ def _field(fields: Sequence[str], place: int) -> str:
     return fields[place] if place < len(fields) else ""
 
 
-def _is_ch_sims(fields: Sequence[str]) -> bool:
-    if len(fields) != len(CH_SIMS) or fields[8].casefold() not in MODES:
+def _is_ch_sims(fields: Sequence[str], count: int) -> bool:
+    padded = [*fields, *[""] * (count - len(fields))]  # a workbook's line ends with its last value
+    if len(padded) != count or not (padded[0] and padded[1]):
         return False
-    labels = [number(field) for field in fields[3:7]]
-    sign = _SIGNS.get(fields[7].casefold())
-    if sign is None or labels[0] is None or any(x is None or abs(x) > 1 for x in labels):
+    written = [field for field in padded[3:7] if not is_missing(field)]
+    mode = padded[8].casefold() if count == len(CH_SIMS) else "train"
+    if not written:
+        return mode in ("", *MODES) and not padded[7] and any(map(is_han, padded[2]))
+    labels = [number(field) for field in padded[3:7]]
+    sign = _SIGNS.get(padded[7].casefold())
+    if mode not in MODES or labels[0] is None or any(x is None or abs(x) > 1 for x in labels):
         return False
     return bool((labels[0] > 0) - (labels[0] < 0) == sign)
 

@@ -24,14 +24,18 @@ class MediaFolders:
     Parameters
     ----------
     raw : Path
-        The corpus folder. Videos lie in ``raw/VIDEO/`` or, as in the CH-SIMS download, in
-        ``raw/Raw/VIDEO/``. A link that leads out of raw is never followed.
+        The folder that media files are named relative to. A link that leads out of it is never
+        followed.
+    corpus : Path, optional
+        The corpus folder, `raw` or a folder below it. Videos lie in ``corpus/VIDEO/`` or, as in
+        the CH-SIMS download, in ``corpus/Raw/VIDEO/``.
     """
 
-    def __init__(self, raw: Path) -> None:
+    def __init__(self, raw: Path, corpus: Path | None = None) -> None:
         self.raw = raw
         self.root = Path(os.path.realpath(raw))  # unlike resolve(), it takes links in a circle
-        self._places = (self.root, self.root / "Raw", self.root / "raw")
+        self.corpus = raw if corpus is None else corpus
+        self._places = _places(Path(os.path.realpath(self.corpus)))
         self._files: dict[str, dict[str, list[Path]]] = {}
         self._refusals: dict[str, str] = {}
         self._ids: dict[tuple[str, str], tuple[str, str, str | None]] = {}
@@ -50,6 +54,10 @@ class MediaFolders:
         """Tell whether a path, links followed, lies in raw."""
         return Path(os.path.realpath(path)).is_relative_to(self.root)
 
+    def shown(self, folder: Path) -> Path:
+        """Return a folder's path below raw as the user gave it, for messages."""
+        return self.raw / folder.relative_to(self.root)
+
     def refusal(self, video_id: str) -> str:
         """Say why a video's folder cannot be listed; empty if it can, or if there is none."""
         if video_id not in self._refusals:
@@ -58,7 +66,7 @@ class MediaFolders:
 
     def _refusal(self, video_id: str) -> str:
         places = [place / video_id for place in self._places if os.path.lexists(place / video_id)]
-        folder = self.videos.get(_composed(video_id), (*places, self.root / video_id)[0])
+        folder = self.videos.get(_composed(video_id), (*places, self._places[0] / video_id)[0])
         if folder.is_symlink() and not folder.exists():
             return f"{video_id} is a broken link ({folder.readlink()}), expected a folder"
         if folder.exists() and not folder.is_dir():
@@ -124,6 +132,12 @@ def _padded(name: str, names: Mapping[str, object]) -> tuple[str, str | None]:
     if len(same) > 1:
         return name, f"the number {name} may mean any of {', '.join(sorted(same))}"
     return (same[0], None) if same else (name, None)
+
+
+def _places(corpus: Path) -> tuple[Path, ...]:
+    """Return the folders that video folders lie in: the corpus, and Raw in it."""
+    inner = (path for path in _listed(corpus) if path.name.casefold() == "raw")
+    return (corpus, *inner)
 
 
 def _listed(folder: Path) -> list[Path]:

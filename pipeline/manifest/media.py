@@ -61,9 +61,9 @@ def find_media(folders: MediaFolders, video_id: str, clip_id: str) -> Path:
     found = folders.candidates(video_id, clip_id)
     if not found:
         missing = (
-            f"no media file {folders.raw}/{video_id}/{clip_id}.*"
+            f"no media file {folders.shown(folder)}/{clip_id}.*"
             if folder
-            else (f"no folder {folders.raw}/{video_id}")
+            else f"no folder {folders.corpus}/{video_id}"
         )
         kinds = " ".join(extension[1:] for extension in EXTENSIONS)
         raise ClipError(f"{missing} ({kinds})", "add the file or take the line out of the sheet")

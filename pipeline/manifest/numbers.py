@@ -29,3 +29,8 @@ def not_a_number(text: str) -> str:
     if text.rstrip().endswith(("%", "％", "‰")):
         return f"{text!r} is a percentage; expected a number from -1 to 1"
     return f"{text!r} is not a number"
+
+
+def is_missing(text: str) -> bool:
+    """Tell whether a label was left out."""
+    return text.casefold() in ("", "nan", "na", "n/a", "none", "null")

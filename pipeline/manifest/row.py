@@ -12,7 +12,7 @@ from pipeline.corpus import LABELS
 from pipeline.manifest.columns import MODES, SPELLINGS
 from pipeline.manifest.folders import MediaFolders
 from pipeline.manifest.misread import misread
-from pipeline.manifest.numbers import not_a_number, number
+from pipeline.manifest.numbers import is_missing, not_a_number, number
 from pipeline.manifest.plausible import is_lost
 from pipeline.manifest.table import Record
 from pipeline.manifest.votes import identity
@@ -178,8 +178,3 @@ def is_visible(text: str) -> bool:
 
 def _is_blank(c: str) -> bool:
     return unicodedata.category(c) in ("Cf", "Cc") or c in _FILLERS
-
-
-def is_missing(text: str) -> bool:
-    """Tell whether a label was left out."""
-    return text.casefold() in ("", "nan", "na", "n/a", "none", "null")

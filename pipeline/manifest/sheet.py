@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.corpus import LABELS
 from pipeline.errors import BuildError
 from pipeline.manifest.checks import has_labels, id_columns, label_faults, notes, require
+from pipeline.manifest.find import find_corpus, find_table
 from pipeline.manifest.folders import MediaFolders
 from pipeline.manifest.row import SheetRow, row_of
 from pipeline.manifest.table import Table, read_table
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from pipeline.config import Config
 
 _VOTE_COLUMNS = frozenset(("modality", "annotator", "vote"))
-_STEMS = ("annotations", "label", "transcripts")
-_SUFFIXES = (".csv", ".tsv", ".xlsx")
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def require_labels(config: Config) -> None:
 
 
 def read_sheet(config: Config, folders: MediaFolders | None = None) -> Sheet:
-    """Read the label sheet that `config` names, or label.csv, or annotations.csv.
+    """Read the label sheet that `find_corpus` finds.
 
     A sheet with the columns modality, annotator and vote is averaged into labels; the
     transcripts come from its own ``text`` column, else from label.csv or transcripts.csv
@@ -94,13 +93,18 @@ def read_sheet(config: Config, folders: MediaFolders | None = None) -> Sheet:
     to it. With them, its labels stand, missing ones are taken from the votes, and the votes
     are checked and kept.
     """
-    folders = folders or MediaFolders(config.raw)
-    path = find_sheet(config)
+    found = find_corpus(config)
+    folders = folders or MediaFolders(config.raw, found.folder)
+    sheet = _read(found.sheet, config, folders)
+    return replace(sheet, notes=(*found.notes, *sheet.notes))
+
+
+def _read(path: Path, config: Config, folders: MediaFolders) -> Sheet:
     encoding = config.manifest.encoding
     table = read_table(path, encoding)
     if table.columns.keys() >= _VOTE_COLUMNS:
         return _sheet_of_votes(table, encoding, folders)
-    votes_path = _find_table(path.parent, "annotations", (".csv",))
+    votes_path = find_table(path.parent, "annotations", (".csv",))
     votes: dict[str, ClipVotes] | None = None
     told: tuple[str, ...] = ()
     if votes_path is not None and votes_path != path:
@@ -141,47 +145,6 @@ def _require_rows(path: Path, rows: Sequence[SheetRow]) -> None:
         )
 
 
-def find_sheet(config: Config) -> Path:
-    """Return the path of the label sheet."""
-    raw = config.raw
-    if not raw.is_dir():
-        raise BuildError(
-            f"the folder {raw} does not exist; expected raw clips and their label sheet there",
-            "set raw to the corpus folder: --set raw=/path/to/CH-SIMS",
-        )
-    if config.manifest.sheet is not None:
-        path = raw / config.manifest.sheet
-        if path.is_file():
-            return path
-        wanted = f"the label sheet {path} (manifest.sheet)"
-    else:
-        for stem in ("label", "annotations"):
-            if (found := _find_table(raw, stem)) is not None:
-                return found
-        wanted = f"label.csv or annotations.csv in {raw}"
-    tables = sorted(p.name for p in raw.glob("*") if p.suffix.lower() in _SUFFIXES)
-    remedy = "put label.csv there (columns video_id, clip_id, text, label; docs/data-format.md)"
-    if tables:
-        remedy = f"found {', '.join(tables[:5])}: name the sheet with --set manifest.sheet=NAME"
-    elif (above := _find_table(raw.resolve().parent, "label")) is not None:
-        remedy = f"{above.name} lies one folder up: --set raw={raw.resolve().parent}"
-    raise BuildError(f"no label sheet: expected {wanted}", remedy)
-
-
-def sheet_files(config: Config) -> list[Path]:
-    """Return every file that `read_sheet` may read, the sheet first: what a build depends on."""
-    sheet = find_sheet(config)
-    found = [_find_table(sheet.parent, stem, (".csv",)) for stem in _STEMS]
-    return [sheet, *(path for path in found if path is not None and path != sheet)]
-
-
-def _find_table(folder: Path, stem: str, suffixes: Sequence[str] = _SUFFIXES) -> Path | None:
-    """Find a table by name, whatever the case of its letters; the first suffix wins."""
-    names = [f"{stem}{suffix}" for suffix in suffixes]
-    same = [p for p in sorted(folder.glob("*.*")) if p.name.casefold() in names]
-    return min(same, key=lambda p: names.index(p.name.casefold()), default=None)
-
-
 def _transcripts(
     table: Table, encoding: str, folders: MediaFolders
 ) -> tuple[list[SheetRow], tuple[str, ...]]:
@@ -194,7 +157,7 @@ def _transcripts(
                 first[key] = row_of(0, record, folders, table.columns, labelled=False)
         return list(first.values()), ()
     for stem in ("label", "transcripts"):
-        path = _find_table(table.path.parent, stem, (".csv",))
+        path = find_table(table.path.parent, stem, (".csv",))
         if path is not None:
             found = read_table(path, encoding)
             require(found, (*id_columns(found), "text"))

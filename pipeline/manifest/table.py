@@ -8,9 +8,8 @@ from pathlib import Path
 
 from pipeline.errors import BuildError
 from pipeline.manifest.columns import (
-    CH_SIMS,
     disagreements,
-    is_headerless,
+    headerless,
     locate,
     looks_like_a_clip,
     value,
@@ -72,12 +71,12 @@ def read_table(path: Path, encoding: str) -> Table:
     header = tuple(grid.lines[0][1]) if grid.lines else ()
     where, lines = locate(header), grid.lines[1:]
     is_named = _names_clips(header)
-    if not is_named and is_headerless(grid.lines):
+    if not is_named and (columns := headerless(grid.lines)):
         is_named = True
-        header, where, lines = CH_SIMS, locate(CH_SIMS), grid.lines
+        header, where, lines = columns, locate(columns), grid.lines
         grid.notes.append(
             f"{path.name} has no header line; its columns were read by position as "
-            f"{', '.join(CH_SIMS)}"
+            f"{', '.join(columns)}"
         )
     faults = [*grid.faults, *_cell_faults(grid, header, where)]
     faults += disagreements(header, where, lines)

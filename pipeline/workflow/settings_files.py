@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
-from pipeline.manifest.folders import MediaFolders
+from pipeline.manifest.find import media_folders
 from pipeline.stage import Stage
 from pipeline.stages import STAGES, read_of_clips
 from pipeline.store.files import digest, package_versions, read_json, write_json
@@ -147,7 +147,7 @@ def _read(path: Path) -> Any:
 
 def media_fingerprint(config: Config) -> str:
     """Return a digest of the media files' names, sizes and times."""
-    folders = MediaFolders(config.raw)
+    folders = media_folders(config)
     return _fingerprint(
         folders.root,
         (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
-from pipeline.manifest.sheet import sheet_files
+from pipeline.manifest.find import sheet_files
 from pipeline.stages import STAGES
 
 _FUTURE_SECONDS = 60

@@ -104,8 +104,8 @@ def test_a_sheet_that_cannot_be_used_says_why(
 
 
 def test_a_missing_sheet_names_the_tables_that_are_there(corpus: Corpus) -> None:
-    with pytest.raises(BuildError, match=r"meta\.csv: name the sheet"):
-        sheet_rows(corpus({}, HEADER + ROW, name="meta.csv"))
+    with pytest.raises(BuildError, match=r"clips\.csv: name the sheet"):
+        sheet_rows(corpus({}, HEADER + ROW, name="clips.csv"))
 
 
 def test_a_sheet_one_folder_up_is_pointed_out(tmp_path: Path) -> None:

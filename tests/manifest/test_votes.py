@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
-from pipeline.manifest.sheet import read_sheet, sheet_files, sheet_rows
+from pipeline.manifest.find import sheet_files
+from pipeline.manifest.sheet import read_sheet, sheet_rows
 
 Corpus = Callable[..., Config]
 FIVE = ("a1", "a2", "a3", "a4", "a5")
