@@ -1,95 +1,95 @@
-"""Corpora laid out like the downloads of CH-SIMS, CH-SIMS v2(s) and v2(u)."""
+"""Small corpora of real clips, laid out like the CH-SIMS download."""
 
 from __future__ import annotations
 
 import csv
-import io
-import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import json
+from collections import Counter
 from pathlib import Path
 
-import pytest
+from tests.conftest import EMULATOR, snakemake
+from tests.media import face_clip
 
-from tests.conftest import SHARED
-
-CH_SIMS = (
-    *("video_id", "clip_id", "text", "label", "label_T", "label_A", "label_V"),
-    *("annotation", "mode"),
-)
+HEADER = ("video_id", "clip_id", "text", "label", "label_T", "label_A", "label_V", "annotation")
+TEXTS = ("今天很好。", "我不喜欢。", "还可以吧。", "太糟了！", "真高兴！", "好的。")
+GRID = (1.0, -0.4, 0.0, -1.0, 0.6, 0.2)
 
 
-@dataclass(frozen=True)
-class Row:
-    """One clip of a published sheet; without a label it is one of v2(u)."""
+class Corpus:
+    """A corpus in a temporary folder, and its build.
 
-    video_id: str
-    clip_id: str
-    text: str
-    label: str = ""
-    mode: str = ""
-
-    @property
-    def annotation(self) -> str:
-        """What the published sheets call the label's sign."""
-        if not self.label:
-            return ""
-        value = float(self.label)
-        return "Positive" if value > 0 else "Negative" if value < 0 else "Neutral"
-
-
-def published(name: str) -> list[Row]:
-    """Return the rows of a real sheet; skip where it is not."""
-    path = SHARED / "corpus" / name
-    if not path.is_file():
-        pytest.skip(f"{path} is not here: it is no part of the project")
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return [
-            Row(line["video_id"], line["clip_id"], line["text"], line["label"], line["mode"])
-            for line in csv.DictReader(file)
-        ]
-
-
-def unlabelled(rows: Iterable[Row]) -> list[Row]:
-    """Return the rows as v2(u) would have them."""
-    return [Row(row.video_id, row.clip_id, row.text) for row in rows]
-
-
-def sheet(rows: Sequence[Row], *, header: bool, columns: Sequence[str] = CH_SIMS) -> str:
-    """Write a sheet with the columns of CH-SIMS."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    if header:
-        writer.writerow(columns)
-    for row in rows:
-        values = (row.video_id, row.clip_id, row.text, *[row.label] * 4, row.annotation, row.mode)
-        writer.writerow(values[: len(columns)])
-    return text.getvalue()
-
-
-def lay_out(
-    folder: Path, name: str, content: str, rows: Iterable[Row], clips: Sequence[Path]
-) -> Path:
-    """Lay out ``folder/name`` and ``folder/Raw/VIDEO/CLIP.mp4``, hard links to a few clips.
-
-    Returns
-    -------
-    Path
-        The folder.
+    OpenFace is the test suite's emulator; the text model is the demo's.
     """
-    folder.mkdir(parents=True)
-    (folder / name).write_text(content, "utf-8")
-    for number, row in enumerate(rows):
-        target = folder / "Raw" / row.video_id / f"{row.clip_id}.mp4"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.link(clips[number % len(clips)], target)
-    return folder
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.raw = folder / "raw"
+        self.processed = folder / "processed"
+        self.rows: dict[str, tuple[str, float]] = {}
+
+    def add(self, clip: str, text: str | None = None, label: float | None = None) -> Path:
+        """Add a clip to the sheet and return the path its media file should have."""
+        number = len(self.rows)
+        self.rows[clip] = (
+            TEXTS[number % 6] if text is None else text,
+            GRID[number % 6] if label is None else label,
+        )
+        path = self.raw / f"{clip}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def write_sheet(self) -> None:
+        """Write label.csv from the rows."""
+        with (self.raw / "label.csv").open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(HEADER)
+            for clip, (text, label) in self.rows.items():
+                writer.writerow([*clip.split("/"), text, *[label] * 4, ""])
+
+    def build(self, *targets: str, cores: int = 2, **settings: object) -> str:
+        """Build with Snakemake and return what it printed."""
+        done = self.run(*targets, cores=cores, **settings)
+        assert done[0] == 0, done[1]
+        return done[1]
+
+    def run(self, *targets: str, cores: int = 2, **settings: object) -> tuple[int, str]:
+        """Build with Snakemake; return its exit status and what it printed."""
+        self.write_sheet()
+        config = {
+            "raw": str(self.raw),
+            "processed": str(self.processed),
+            "text": {"model": "demo"},
+            "openface": {"runtime": "native", "native_binary": str(EMULATOR)},
+            "train": {"models": ["mlf_dnn"], "seeds": [1], "max_epochs": 3},
+            **settings,
+        }
+        path = self.folder / "config.yaml"
+        path.write_text(json.dumps(config), "utf-8")
+        arguments = ["--configfile", str(path), "--quiet", "host", "--", *(targets or ("all",))]
+        done = snakemake(*arguments, cwd=self.folder, cores=cores)
+        return done.returncode, done.stdout + done.stderr
+
+    def computed(self) -> Counter[str]:
+        """Return how many clips each stage has computed since the last call."""
+        log = self.processed / "logs" / "runs.jsonl"
+        counts: Counter[str] = Counter()
+        if log.is_file():
+            for line in log.read_text("utf-8").splitlines():
+                run = json.loads(line)
+                counts[run["stage"]] += run["computed"]
+            log.unlink()
+        return +counts
+
+    def quarantine(self) -> dict[str, str]:
+        """Return the reason of every clip in quarantine."""
+        with (self.processed / "quarantine.csv").open(encoding="utf-8", newline="") as stream:
+            return {row["clip"]: row["reason"] for row in csv.DictReader(stream)}
 
 
-V2_SHAPE = [
-    Row("aqgy3_0001", "00000", "好男人就是我，我就是曾小贤。", "0.6", "train"),
-    Row("aqgy3_0001", "0001", "大叔你喜欢吃油条吗。", "0", "valid"),
-    Row("aqgy3_0001", "00008_0", "没有问题", "-0.1", "test"),
-    Row("aqgy3_0012", "00000", "今天天气很好", "-1", "train"),
-]
-"""Clips with the kinds of ids that v2 has, for tests that run everywhere."""
+def small_corpus(folder: Path, clips: int = 3) -> Corpus:
+    """Lay out clips of a talking face of 1.1 s each."""
+    corpus = Corpus(folder)
+    for number in range(clips):
+        clip = corpus.add(f"video_{number % 2 + 1}/{number:04d}")
+        face_clip(clip, "-crf", str(20 + number), seconds=1.1)
+    return corpus

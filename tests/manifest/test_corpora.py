@@ -14,7 +14,7 @@ from pipeline.errors import BuildError
 from pipeline.manifest.build import build_manifest, read_manifest
 from pipeline.manifest.find import find_corpus
 from pipeline.manifest.sheet import read_sheet
-from tests.corpora import CH_SIMS, V2_SHAPE, lay_out, published, sheet, unlabelled
+from tests.downloads import CH_SIMS, V2_SHAPE, lay_out, published, sheet, unlabelled
 
 V2S, V2U = "CH-SIMS v2(s)", "CH-SIMS v2(u)"
 
