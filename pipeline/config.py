@@ -26,6 +26,7 @@ from pipeline.frames.settings import FramesSettings
 from pipeline.manifest.settings import ManifestSettings
 from pipeline.media.settings import MediaSettings
 from pipeline.openface.settings import OpenFaceSettings
+from pipeline.opensmile.settings import OpenSmileSettings
 from pipeline.report.settings import ReportSettings
 from pipeline.settings import Settings, explain, operational
 from pipeline.stages import NONE, STAGES, extractors
@@ -51,7 +52,7 @@ class FeaturesSettings(Settings):
     text: str = "bert"
     """Feature of the transcript: bert, or none."""
     audio: str = "librosa"
-    """Feature of the sound: librosa, or none."""
+    """Feature of the sound: librosa, opensmile, or none."""
     vision: str = "openface"
     """Feature of the speaker's face: openface, or none (then neither faces nor OpenFace run)."""
 
@@ -103,7 +104,9 @@ class Config(Settings):
     vision: VisionSettings = VisionSettings()
     """The vision feature: OpenFace's 709 values, or groups of them."""
     audio: AudioSettings = AudioSettings()
-    """The 33-d audio feature."""
+    """The 33-d audio feature of librosa."""
+    opensmile: OpenSmileSettings = OpenSmileSettings()
+    """The audio feature of openSMILE (features.audio: opensmile)."""
     text: TextSettings = TextSettings()
     """The 768-d text feature."""
     dataset: DatasetSettings = DatasetSettings()

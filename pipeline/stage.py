@@ -54,8 +54,8 @@ class Feature:
         Maps the stage's settings and the feature's width to the name of each dimension.
     rate : callable
         Maps the configuration to steps per second; None if a step is not a span of time.
-    step : str
-        What a step is: ``token``, ``frame``.
+    step : str or callable
+        What a step is: ``token``, ``frame``, ``clip``; a callable maps the settings to it.
     array : str
         Name of the array ``[steps, width]`` in the feature file.
     mask : str
@@ -66,9 +66,13 @@ class Feature:
     extractor: str
     names: Callable[[Any, int], Sequence[str]]
     rate: Callable[[Config], float | None]
-    step: str
+    step: str | Callable[[Any], str]
     array: str
     mask: str = ""
+
+    def step_of(self, settings: Any) -> str:
+        """Return what a step is with these settings of the stage."""
+        return self.step if isinstance(self.step, str) else self.step(settings)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The per-clip stages, in the order of the data.
 
 To add one: a folder with ``settings.py``, ``extractor.py`` and ``stage.py`` (read
-``pipeline/audio``), its settings in ``config.py``, its name here, one rule in ``rules/``.
+``pipeline/audio``), its settings in ``config.py``, its name here (docs/extending.md).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pipeline.errors import BuildError
 from pipeline.faces.stage import FACES
 from pipeline.frames.stage import FRAMES
 from pipeline.openface.stage import OPENFACE
+from pipeline.opensmile.stage import OPENSMILE
 from pipeline.stage import Stage
 from pipeline.text.stage import TEXT
 from pipeline.vision.stage import VISION
@@ -23,7 +24,7 @@ from pipeline.vision.stage import VISION
 if TYPE_CHECKING:
     from pipeline.config import Config
 
-_OWN = (FRAMES, FACES, OPENFACE, VISION, AUDIO, TEXT)
+_OWN = (FRAMES, FACES, OPENFACE, VISION, AUDIO, OPENSMILE, TEXT)
 
 ENTRY_POINTS = "chsims_build.extractors"
 """Group of entry points through which other packages add stages; each names a `Stage`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from pipeline.config import make_config
@@ -42,7 +44,9 @@ def test_null_is_none_and_no_slot_at_all_is_refused() -> None:
 
 
 def test_an_unknown_extractor_is_refused_with_those_there_are() -> None:
-    with pytest.raises(BuildError, match=r"features\.audio: use one of librosa.*none.*'hubert'"):
+    with pytest.raises(
+        BuildError, match=r"features\.audio: use one of librosa, opensmile.*none.*'hubert'"
+    ):
         make_config({"features": {"audio": "hubert"}})
 
 
@@ -52,14 +56,17 @@ def test_every_extractor_says_what_it_gives(slot: str) -> None:
     for name, stage in extractors(slot).items():
         assert stage.feature is not None
         assert (stage.feature.slot, stage.feature.extractor) == (slot, name)
-        width = {"text": 768, "audio": 33, "vision": 709}[slot]
+        width = {"bert": 768, "librosa": 33, "opensmile": 25, "openface": 709}[name]
         names = stage.feature.names(stage.settings(config), width)
         assert len(set(names)) == len(names) == width
 
 
-def test_figures_have_names_of_their_own() -> None:
-    names = [figure.name for stage in STAGES.values() for figure in stage.figures]
-    assert len(set(names)) == len(names)
+def test_figures_of_one_dataset_have_names_of_their_own() -> None:
+    """Extractors of one slot may share a figure: a dataset has one of them."""
+    for chosen in itertools.product(*(extractors(slot) for slot in MODALITIES)):
+        config = make_config({"features": dict(zip(MODALITIES, chosen, strict=True))})
+        names = [figure.name for stage in wanted(config) for figure in STAGES[stage].figures]
+        assert len(set(names)) == len(names)
 
 
 def test_a_job_reads_the_records_of_all_its_shards() -> None:

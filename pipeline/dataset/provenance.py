@@ -56,13 +56,13 @@ def root_attributes(
         "modalities": {
             slot: {
                 "extractor": _feature(stage).extractor,
-                "step": _feature(stage).step,
+                "step": _feature(stage).step_of(stage.settings(config)),
                 "steps_per_second": _feature(stage).rate(config),
             }
             for slot, stage in stages.items()
         },
         "config": {k: v for k, v in config.defining().items() if k not in _NOT_THE_DATASETS},
-        "versions": versions(config.media.ffmpeg),
+        "versions": {**versions(config.media.ffmpeg), **_extractors_packages(config)},
         "warnings": [*_source_warnings(config, clips), *warnings],
         **_sources(config, clips),
     }
@@ -82,6 +82,13 @@ def versions(ffmpeg: str = "wheel") -> dict[str, str]:
         "ffmpeg": ffmpeg_version(ffmpeg),
         **package_versions(_PACKAGES),
     }
+
+
+def _extractors_packages(config: Config) -> Mapping[str, str]:
+    """Return the versions of the libraries that the features' keys name."""
+    stages = [STAGES[name] for name in wanted(config)]
+    named = {p for stage in stages for p in stage.extractor(stage.settings(config)).packages}
+    return package_versions(tuple(sorted(named)))
 
 
 @cache

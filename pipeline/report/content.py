@@ -134,7 +134,8 @@ def _lengths(build: Build, rows: list[ClipRow]) -> list[tuple[corpus.Lengths, st
     for slot, stage in build.slots.items():
         steps = [row.steps[slot] for row in rows if slot in row.steps]
         if steps and stage.feature is not None:
-            unit, limit = f"{stage.feature.step}s", build.padded.get(slot)
+            unit = f"{stage.feature.step_of(stage.settings(build.made_with))}s"
+            limit = build.padded.get(slot)
             lengths = corpus.lengths(slot, unit, steps, build.made_with.dataset.sigmas, limit)
             found.append((lengths, LABEL_OF[slot].lower()))
     return found

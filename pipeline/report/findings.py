@@ -49,41 +49,45 @@ KINDS = {
 }
 """The kinds of findings, as the filter above the table names them."""
 
-_OF_STAGES = {
-    "faces": ("face", "second"),
-    "vision": ("openface", "confidence"),
-    "audio": ("voice", "quiet"),
-    "text": ("unknown",),
+_OF_FIGURES = {
+    "face_share": "face",
+    "second_face_share": "second",
+    "success_share": "openface",
+    "mean_confidence": "confidence",
+    "voiced_share": "voice",
+    "loudness_db": "quiet",
+    "unknown": "unknown",
 }
+"""The kind of finding that a figure can lead to, by its key in a stage's info."""
 
 Infos = Mapping[str, Mapping[str, Any] | None]
 
 
 def kinds(stages: Mapping[str, Any]) -> dict[str, str]:
     """Return the kinds of findings that a build with these stages can have, in words."""
-    others = {kind for stage, own in _OF_STAGES.items() if stage not in stages for kind in own}
+    others = {*_OF_FIGURES.values()} - {
+        _OF_FIGURES[figure.key]
+        for stage in stages
+        for figure in STAGES[stage].figures
+        if figure.key in _OF_FIGURES
+    }
     return {kind: words for kind, words in KINDS.items() if kind not in others}
 
 
 def limits(config: Config, stages: Mapping[str, Any]) -> list[str]:
     """Say from which values on a clip has a finding, for the stages that a build has."""
     s, rules = config.report, config.manifest.rules
-    by_stage = {
-        "faces": [
-            f"a face in less than {s.face_share:.0%} of the frames",
-            f"a second face in more than {rules.second_face_share:.0%}",
-        ],
-        "vision": [
-            f"OpenFace successful in less than {s.success_share:.0%}",
-            f"OpenFace's mean confidence below {s.confidence:g}",
-        ],
-        "audio": [
-            f"less than {s.voiced_share:.0%} of the sound voiced",
-            f"a level below {s.loudness_db:g} dB".replace("-", "−"),
-        ],
-        "text": ["unknown tokens"],
+    found = kinds(stages)
+    by_kind = {
+        "face": f"a face in less than {s.face_share:.0%} of the frames",
+        "second": f"a second face in more than {rules.second_face_share:.0%}",
+        "openface": f"OpenFace successful in less than {s.success_share:.0%}",
+        "confidence": f"OpenFace's mean confidence below {s.confidence:g}",
+        "voice": f"less than {s.voiced_share:.0%} of the sound voiced",
+        "quiet": f"a level below {s.loudness_db:g} dB".replace("-", "−"),
+        "unknown": "unknown tokens",
     }
-    named = [words for stage in stages for words in by_stage.get(stage, ())]
+    named = [words for kind, words in by_kind.items() if kind in found]
     return [*named, "sequences that were cut", "notes of a stage"]
 
 
@@ -104,7 +108,7 @@ def findings(config: Config, infos: Infos, warnings: list[str], cut: list[str]) 
     found = [*_missing(infos), *(Finding("damaged", words, 9.0) for words in damage(infos))]
     found += [*_vision(config, infos), *_sound(config, infos)]
     found += [Finding("cut", f"{name} cut to the common length", 1.0, "cut") for name in cut]
-    unknown = int(_number(infos, "text", "unknown") or 0)
+    unknown = int(_number(infos, "unknown") or 0)
     if unknown:
         text = f"{unknown} unknown token{'s' if unknown > 1 else ''}"
         found.append(Finding("unknown", text, 0.5 + 0.1 * unknown, "unknown_tokens"))
@@ -125,18 +129,18 @@ def _missing(infos: Infos) -> Iterator[Finding]:
 
 def _vision(config: Config, infos: Infos) -> Iterator[Finding]:
     limits = config.report
-    share = _number(infos, "faces", "face_share")
+    share = _number(infos, "face_share")
     if share is not None and share < limits.face_share:
         yield Finding("face", f"face in {share:.0%} of the frames", 10 * (1 - share), "face_share")
-    second = _number(infos, "faces", "second_face_share")
+    second = _number(infos, "second_face_share")
     if second is not None and second > config.manifest.rules.second_face_share:
         text = f"a second face in {second:.0%} of the frames"
         yield Finding("second", text, 4 + 4 * second, "second_face_share")
-    success = _number(infos, "vision", "success_share")
+    success = _number(infos, "success_share")
     if success is not None and success < limits.success_share:
         text = f"OpenFace successful in {success:.0%} of the frames"
         yield Finding("openface", text, 10 * (1 - success), "success_share")
-    confidence = _number(infos, "vision", "mean_confidence")
+    confidence = _number(infos, "mean_confidence")
     if confidence is not None and 0 < confidence < limits.confidence:
         text = f"OpenFace's mean confidence is {confidence:.2f}"
         yield Finding("confidence", text, 5 * (1 - confidence), "mean_confidence")
@@ -144,16 +148,19 @@ def _vision(config: Config, infos: Infos) -> Iterator[Finding]:
 
 def _sound(config: Config, infos: Infos) -> Iterator[Finding]:
     limits = config.report
-    voiced = _number(infos, "audio", "voiced_share")
+    voiced = _number(infos, "voiced_share")
     if voiced is not None and voiced < limits.voiced_share:
         text = f"{voiced:.0%} of the sound is voiced"
         yield Finding("voice", text, 4 * (1 - voiced), "voiced_share")
-    loudness = _number(infos, "audio", "loudness_db")
+    loudness = _number(infos, "loudness_db")
     if loudness is not None and loudness < limits.loudness_db:
         text = f"the sound is very quiet ({loudness:.0f} dB)"
         yield Finding("quiet", text, 3.0, "loudness_db")
 
 
-def _number(infos: Infos, stage: str, name: str) -> float | None:
-    value = (infos.get(stage) or {}).get(name)
-    return float(value) if isinstance(value, int | float) else None
+def _number(infos: Infos, name: str) -> float | None:
+    """Return a figure of whichever of the stages has it."""
+    for info in infos.values():
+        if isinstance(value := (info or {}).get(name), int | float):
+            return float(value)
+    return None

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.report.sources import Build
-from pipeline.stage import Feature
 from pipeline.text.demo_model import LABEL
 from pipeline.train.registry import MODELS
 from pipeline.vision.extractor import feature_names
@@ -65,7 +64,8 @@ def methods(build: Build, versions: Mapping[str, str], trained: list[str]) -> tu
             sentences.append(sentence)
             cited += keys
         elif stage.feature is not None:
-            sentences.append(_other(build, stage.name, stage.feature))
+            step = stage.feature.step_of(stage.settings(build.made_with))
+            sentences.append(_other(build, stage.name, stage.feature.slot, step))
     if build.dataset is not None:
         sentences.append(_dataset(build))
     if trained and "table2" not in build.older_results:
@@ -209,11 +209,38 @@ def _text(build: Build, versions: Mapping[str, str]) -> tuple[str, list[str]]:
     )
 
 
-def _other(build: Build, name: str, feature: Feature) -> str:
+def _opensmile(build: Build, versions: Mapping[str, str]) -> tuple[str, list[str]]:
+    s = build.made_with.opensmile
+    reference = next(item for part, item in _FEATURE_SETS.items() if part in s.set)
+    tool = _named("opensmile", "opensmile", versions)
+    what = "low-level descriptors" if s.level == "lld" else "functionals"
+    if s.deltas:
+        what += " and their deltas"
+    width = len(build.feature_names.get("audio", ()))
+    values = f"{width:,} {what}" if width else what
+    per = " per 10 ms" if s.level == "lld" else " of each clip"
+    cited = f"; {reference[0]}" if reference else ""
+    return (
+        f"The audio feature has the {values}{per} of {s.set} (openSMILE, Eyben et al., 2010; "
+        f"{tool}{cited}), from sound at 16 kHz. openSMILE is free for research and other "
+        "non-commercial use.",
+        ["eyben2010opensmile", *reference[1:]],
+    )
+
+
+_FEATURE_SETS = {
+    "GeMAPS": ("Eyben et al., 2016", "eyben2016gemaps"),
+    "ComParE": ("Schuller et al., 2016", "schuller2016compare"),
+    "": (),
+}
+"""The papers of feature sets, by a part of their name."""
+
+
+def _other(build: Build, name: str, slot: str, step: str) -> str:
     """Name an extractor of another package, of which nothing else is known here."""
-    width = len(build.feature_names.get(feature.slot, ()))
-    values = f" ({width} values per {feature.step})" if width else ""
-    return f"The {feature.slot} feature was computed by the extractor {name}{values}."
+    width = len(build.feature_names.get(slot, ()))
+    values = f" ({width} values per {step})" if width else ""
+    return f"The {slot} feature was computed by the extractor {name}{values}."
 
 
 _SENTENCES: dict[str, Callable[[Build, Mapping[str, str]], tuple[str, list[str]]]] = {
@@ -222,6 +249,7 @@ _SENTENCES: dict[str, Callable[[Build, Mapping[str, str]], tuple[str, list[str]]
     "openface": _openface,
     "vision": _vision,
     "audio": _audio,
+    "opensmile": _opensmile,
     "text": _text,
 }
 

@@ -6,6 +6,7 @@ import glob
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -143,7 +144,19 @@ def read_sealed(path: Path) -> dict[str, Any]:
 
 
 def package_versions(packages: tuple[str, ...]) -> Mapping[str, str]:
-    """Return the installed version of each distribution, without importing it."""
-    from importlib.metadata import version
+    """Return the installed version of each distribution, without importing it.
 
-    return {package: version(package) for package in packages}
+    Raises
+    ------
+    BuildError
+        If one is not installed, with the command that installs it.
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return {package: version(package) for package in packages}
+    except PackageNotFoundError as error:
+        raise BuildError(
+            f"the library {error.name} is not installed in this environment ({sys.prefix})",
+            f"install it: {sys.executable} -m pip install {error.name}",
+        ) from None
