@@ -94,6 +94,31 @@ class Overview:
     totals: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class Account:
+    """What a report knows of a stage that ran.
+
+    Parameters
+    ----------
+    settings : Settings
+        The stage's settings that made the dataset.
+    models : sequence of str
+        What the features say of the models that made them; empty if they do not.
+    width : int
+        Values per step; 0 without a dataset.
+    rate : float or None
+        Steps per second; None if a step is not a span of time, or without a dataset.
+    tool : str
+        The library that ran the model, with its version: ``transformers 5.18.0``.
+    """
+
+    settings: Any
+    models: Sequence[str]
+    width: int
+    rate: float | None
+    tool: str
+
+
 @dataclass(frozen=True, eq=False)
 class Stage:
     """One per-clip step of the DAG.
@@ -121,6 +146,11 @@ class Stage:
     sources : mapping of str to str
         Attributes of the dataset that list the origin of features, each with the key of the
         clips' ``info`` that holds it (``{"text_models": "model"}``).
+    model : callable, optional
+        Maps the settings to the words that identify the stage's model, which its clips' ``info``
+        holds as ``model`` and the dataset lists as ``STAGE_models``. `predict` compares them.
+    account : callable, optional
+        Maps an `Account` to the sentence that the report's methods paragraph has of the stage.
     remarks : callable
         Maps settings and an `Overview` of all clips to warnings for the dataset.
     identity : callable
@@ -164,6 +194,8 @@ class Stage:
     figures: tuple[Figure, ...] = ()
     decodes: Literal["", "video", "sound"] = ""
     sources: Mapping[str, str] = field(default_factory=dict)
+    model: Callable[[Any], str] | None = None
+    account: Callable[[Account], str] | None = None
     remarks: Callable[[Any, Overview], Iterable[str]] = lambda settings, overview: ()
     identity: Callable[[Any], Mapping[str, Any]] = lambda settings: {}
     known_as: Callable[[Any, Path, Mapping[str, Any]], Mapping[str, Any]] = (

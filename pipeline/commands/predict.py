@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Config
+from pipeline.encoders.files import is_stored
 from pipeline.errors import BuildError, ClipError
 from pipeline.openface.stage import OPENFACE
 from pipeline.runner.run import run_stage
-from pipeline.stages import slots, wanted
+from pipeline.stages import STAGES, slots, wanted
 from pipeline.store.features import Store
 from pipeline.store.files import file_digest
 from pipeline.store.made import again
 from pipeline.store.records import read_record
 from pipeline.store.shards import shard_name, write_shard
-from pipeline.text.source import is_stored
-from pipeline.text.stage import TEXT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,7 +103,7 @@ def _check_settings(config: Config) -> None:
     try:
         with h5py.File(path) as file:
             stored = json.loads(file.attrs["config"])
-            models = json.loads(file.attrs.get("text_models", "[]"))
+            models = {n: json.loads(file.attrs.get(f"{n}_models", "[]")) for n in wanted(config)}
     except (OSError, KeyError, ValueError) as error:
         raise BuildError(
             f"{path} cannot be read ({error})", f"make it again: {again('dataset')}"
@@ -116,11 +115,14 @@ def _check_settings(config: Config) -> None:
             f"the settings of {', '.join(changed)} differ from those that made {path}",
             "use the --config and --set options of that build",
         )
-    if TEXT.name in groups and not is_stored(config.text, models):
-        raise BuildError(
-            f"text.model is another model than that of {path}, which was {' and '.join(models)}",
-            "give the same model: --set text.model=NAME_OR_FOLDER",
-        )
+    for name in wanted(config):
+        label = STAGES[name].model
+        if label is not None and not is_stored(label(getattr(config, name)), models[name]):
+            raise BuildError(
+                f"{name}.model is another model than that of {path}, which was "
+                f"{' and '.join(models[name])}",
+                f"give the same model: --set {name}.model=NAME_OR_FOLDER",
+            )
 
 
 def _extract(

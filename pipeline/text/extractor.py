@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
 from typing import Any, ClassVar
 
+from pipeline.encoders.hidden import Encoder
 from pipeline.extractor import Extractor, pick_device
 from pipeline.store.features import Features
-from pipeline.text.loading import load_text_model, takes_attention
+from pipeline.text.loading import is_packed, load_text_model
 from pipeline.text.settings import TextSettings
 from pipeline.text.source import label
 
@@ -16,18 +17,19 @@ ATTENTION = "by_transcript"
 
 
 class TextExtractor(Extractor):
-    """Token vectors of the last hidden layer, start and end token kept (paper, section 3.2).
+    """Token vectors of the chosen layers, start and end token kept (paper, section 3.2).
 
     Parameters
     ----------
     settings : TextSettings
-        Which model; how long a transcript may be, in tokens; where it runs.
+        Which model and which of its layers (the paper: the last); how long a transcript may be,
+        in tokens; where it runs.
 
     Raises
     ------
     BuildError
-        If the model is not available, is not what it says (`pipeline.text.loading`), or
-        ``text.device`` names a GPU that is not here.
+        If the model is not available, is not what it says (`pipeline.text.loading`), has no
+        such layer, or ``text.device`` names a GPU that is not here.
 
     Examples
     --------
@@ -51,11 +53,13 @@ class TextExtractor(Extractor):
         self.device = pick_device(settings.device, "text.device")
         self.tokenizer, model = load_text_model(settings, ATTENTION)
         self.model = model.to(self.device)
+        self.encoder = Encoder(self.model, settings.layers, "text")
         self.label = label(settings)
         self.first_position = _first_position(model)
-        self.max_tokens = min(
-            settings.max_tokens, model.config.max_position_embeddings - self.first_position
-        )
+        self.max_tokens = settings.max_tokens
+        positions = getattr(model.config, "max_position_embeddings", None)
+        if positions:
+            self.max_tokens = min(self.max_tokens, positions - self.first_position)
 
     def extract(self, inputs: str) -> Features:
         """Map one transcript to its token vectors.
@@ -80,8 +84,8 @@ class TextExtractor(Extractor):
 
         No token is spent on padding except at a pack's end. The packs of a transcript have the
         same shape whatever else is in them, and each transcript attends to itself alone, so
-        that on a CPU its vectors are the same to the bit in any company. A DeBERTa, whose
-        attention cannot be replaced, takes one transcript at a time.
+        that on a CPU its vectors are the same to the bit in any company. A model whose attention
+        cannot be replaced (`pipeline.text.loading.is_packed`) takes one transcript at a time.
 
         Parameters
         ----------
@@ -118,20 +122,15 @@ class TextExtractor(Extractor):
 
     def _vectors(self, rows: list[list[int]]) -> list[Any]:
         """Send one pack through the model; return ``[n, width]`` for each of its transcripts."""
-        import torch
-
-        with torch.inference_mode():
-            hidden = list(self._hidden(rows))
-        return [vectors.float().cpu().numpy() for vectors in hidden]
+        return [vectors.float().cpu().numpy() for vectors in self._hidden(rows)]
 
     def _hidden(self, rows: list[list[int]]) -> Iterator[Any]:
-        """Yield the last hidden layer of each transcript of a pack."""
+        """Yield the chosen layers of each transcript of a pack."""
         import torch
 
-        if not takes_attention(self.model.config.model_type):
+        if not is_packed(self.model.config.model_type):
             for row in rows:
-                output = self.model(input_ids=torch.tensor([row], device=self.device))
-                yield output.last_hidden_state[0]
+                yield self.encoder.run(input_ids=torch.tensor([row], device=self.device))[0][0]
             return
         lengths = [len(row) for row in rows]
         used = sum(lengths)
@@ -142,17 +141,18 @@ class TextExtractor(Extractor):
             *chain.from_iterable(range(first, first + length) for length in lengths),
             *[first] * spare,
         ]
-        output = self.model(
+        hidden, _ = self.encoder.run(
             input_ids=torch.tensor([ids], device=self.device),
             position_ids=torch.tensor([positions], device=self.device),
             transcripts=[(length, len(list(same))) for length, same in groupby(lengths)],
         )
-        yield from output.last_hidden_state[0, :used].split(lengths)
+        yield from hidden[0, :used].split(lengths)
 
 
 def _first_position(model: Any) -> int:
     """Return the number of a transcript's first position: RoBERTa counts on from its padding."""
-    positions = getattr(model.embeddings, "position_embeddings", None)
+    embeddings = getattr(model, "embeddings", None)
+    positions = getattr(embeddings, "position_embeddings", None)
     padding = getattr(positions, "padding_idx", None)
     return 0 if padding is None else int(padding) + 1
 

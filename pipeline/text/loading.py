@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pipeline.encoders.files import first_line
+from pipeline.encoders.loading import OFFLINE, encoder_of, load_encoder
+from pipeline.encoders.names import type_name
 from pipeline.errors import BuildError
 from pipeline.text.demo_model import write_demo_model
 from pipeline.text.settings import TextSettings
-from pipeline.text.source import DEMO, NEEDS, TYPES, find_model, first_line
+from pipeline.text.source import DEMO, FILES, TYPES, find_model
 
-_NOT_READ = "pooler."
+_NOT_READ = ("pooler.",)
 """Weights above the last hidden layer, which no feature depends on."""
 
 
@@ -49,136 +50,26 @@ def load_text_model(settings: TextSettings, attention: str = "eager") -> tuple[A
 
 def load_folder(folder: Path, attention: str = "eager") -> tuple[Any, Any]:
     """Load tokenizer and model from a folder; see `load_text_model`."""
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    model = _load_model(folder, attention)
-    return _load_tokenizer(folder, model.config), model
-
-
-def _load_model(folder: Path, attention: str) -> Any:
-    """Load the weights, from safetensors only, since a pickle could run code."""
-    import torch
-    from transformers import AutoConfig, AutoModel
-
-    own: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        config = AutoConfig.from_pretrained(folder, **own)
-        if takes_attention(config.model_type):
-            own["attn_implementation"] = attention
-        model, found = AutoModel.from_pretrained(
-            folder,
-            config=config,
-            use_safetensors=True,
-            dtype=torch.float32,
-            ignore_mismatched_sizes=True,  # they are refused below, with what was found
-            output_loading_info=True,
-            **own,
-        )
-    except Exception as error:  # transformers, safetensors and torch each raise their own
-        raise BuildError(
-            f"text.model: cannot load a model from {folder} ({_why(folder, error)})", NEEDS
-        ) from error
-    _check_weights(folder, model, found)
-    return model.eval()
-
-
-def takes_attention(model_type: str) -> bool:
-    """Tell whether a type's attention can be replaced; DeBERTa's knows the tokens' distance."""
-    return not model_type.startswith("deberta")
-
-
-def _why(folder: Path, error: Exception) -> str:
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as stream:
-            if stream.read(40).startswith(b"version https://git-lfs"):
-                return f"{path.name} is a pointer of Git LFS, not the weights: run git lfs pull"
-    return f"{type(error).__name__}: {first_line(error)}"
-
-
-def _check_weights(folder: Path, model: Any, found: dict[str, Any]) -> None:
-    """Refuse a model of which any weight that is read was not in the file, or is left over."""
-    import torch
-
-    missing = sorted(name for name in found["missing_keys"] if not name.startswith(_NOT_READ))
-    left_over = _of_encoder(model, found["unexpected_keys"])
-    shapes = sorted(found["mismatched_keys"])
-    errors: list[str] = [str(words) for words in found.get("error_msgs") or ()]
-    wrong = []
-    if missing:
-        wrong.append(f"{len(missing)} weights are missing from the file ({missing[0]}, ...)")
-    if shapes:
-        name, has, needs = shapes[0]
-        wrong.append(
-            f"{len(shapes)} weights have another shape ({name}: {list(has)} in the file, "
-            f"{list(needs)} by config.json)"
-        )
-    if left_over:
-        wrong.append(
-            f"{len(left_over)} weights of the encoder would be left out ({left_over[0]}, ...)"
-        )
-    broken = [name for name, p in model.named_parameters() if not bool(torch.isfinite(p).all())]
-    if broken and not (missing or shapes):
-        wrong.append(f"{len(broken)} weights are not finite numbers ({broken[0]}, ...)")
-    if wrong or errors:
-        raise BuildError(
-            f"text.model: {folder} does not hold the {_described(model.config)} that its "
-            f"config.json describes and {type(model).__name__} would read: "
-            f"{'; '.join([*wrong, *errors])}{_wrapping(missing, found['unexpected_keys'])}",
-            "save the encoder itself, with model.save_pretrained(FOLDER) and "
-            "tokenizer.save_pretrained(FOLDER), or name another folder",
-        )
-
-
-def _described(config: Any) -> str:
-    return (
-        f"{TYPES[config.model_type]} of {config.num_hidden_layers} layers and "
-        f"{config.hidden_size} values"
+    packed = is_packed(FILES.config(folder).get("model_type"))
+    model, _ = load_encoder(
+        FILES, folder, not_read=_NOT_READ, attention=attention if packed else None
     )
+    return _load_tokenizer(folder, model.config), encoder_of(model)
 
 
-def _of_encoder(model: Any, names: Iterable[str]) -> list[str]:
-    """Return those of the file's unread weights that belong to an encoder, not to a head on it.
+def is_packed(model_type: Any) -> bool:
+    """Tell whether a type's transcripts are packed: those whose attention can be replaced.
 
-    A head has names of its own (``cls.``, ``classifier.``). A weight belongs to the encoder if
-    it lies in one of its parts (``encoder.layer.12...``, an adapter's), or is called like one of
-    its weights behind whatever prefix: a second encoder, of which nobody knows which is meant.
+    DeBERTa's attention knows the tokens' distance; that of types outside `TYPES` is not known.
     """
-    parts = {name for name, _ in model.named_children()} - {_NOT_READ[:-1]}
-    prefix = f"{model.base_model_prefix}."
-    alike = {_without_numbers(name) for name, _ in model.named_parameters()}
-    read = {name for name, _ in model.named_buffers()}  # e.g. position_ids in old files
-    found = []
-    for name in sorted(names):
-        own = name.removeprefix(prefix)
-        ends = own.split(".")
-        tails = {_without_numbers(".".join(ends[i:])) for i in range(len(ends))}
-        if own not in read and (ends[0] in parts or tails & alike):
-            found.append(name)
-    return found
-
-
-def _without_numbers(name: str) -> str:
-    return re.sub(r"\.\d+\.", ".N.", name)
-
-
-def _wrapping(missing: list[str], names: Iterable[str]) -> str:
-    """Name the prefix under which a file holds what was looked for, as a wrapper saves it."""
-    for name in sorted(names):
-        for wanted in missing[:1]:
-            if name.endswith(f".{wanted}"):
-                return f"; the file has weights under the prefix {name.removesuffix(wanted)!r}"
-    return ""
+    return model_type in TYPES and not str(model_type).startswith("deberta")
 
 
 def _load_tokenizer(folder: Path, config: Any) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, **_spelling(folder)
-        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, **OFFLINE, **_spelling(folder))
         start_to_end = tokenizer("好")["input_ids"]
     except Exception as error:  # of transformers, tokenizers, or a package that is not here
         raise BuildError(
@@ -218,7 +109,7 @@ def _spelling(folder: Path) -> dict[str, Any]:
 def _check_vocabulary(folder: Path, tokenizer: Any, config: Any) -> None:
     """Refuse a vocabulary that is not the model's."""
     vocabulary = tokenizer.get_vocab()
-    name = TYPES[config.model_type]
+    name = type_name(config.model_type)
     if not set(vocabulary) - set(tokenizer.all_special_tokens):
         files = sorted(path.name for path in folder.iterdir())
         raise BuildError(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
-from pipeline.settings import Device, Settings, operational
+from pipeline.encoders.settings import EncoderSettings
+from pipeline.settings import operational
 
 DEFAULT_MODEL = "google-bert/bert-base-chinese"
 DEFAULT_REVISION = "8f23c25b06e129b6c986331a13d8d025a92cf0ea"
 
 
-class TextSettings(Settings):
+class TextSettings(EncoderSettings):
     """Which text model turns transcripts into token vectors."""
 
     model: str = Field(DEFAULT_MODEL, min_length=1)
@@ -24,13 +23,3 @@ class TextSettings(Settings):
     """Longest transcript in tokens, [CLS] and [SEP] included; longer ones are truncated."""
     batch_tokens: int = operational(128, ge=8)
     """Tokens that go through the model at once, of several transcripts; e.g. 4096 on a GPU."""
-    device: Device = operational("auto")
-    """Where the model runs; auto takes CUDA when there is one."""
-
-    def defining(self) -> dict[str, Any]:
-        """Return what decides the result, but not where the model lies.
-
-        Its content does (`pipeline.text.source.identity`): the same model under another
-        name or in another folder gives the same key and the same dataset.
-        """
-        return {k: v for k, v in super().defining().items() if k not in ("model", "revision")}

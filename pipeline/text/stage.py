@@ -10,7 +10,7 @@ from pipeline.stage import Build, Feature, Figure, Overview, Stage
 from pipeline.store.shards import Clip
 from pipeline.text.demo_model import LABEL
 from pipeline.text.settings import TextSettings
-from pipeline.text.source import UNKNOWN_LIMIT, have_model, identity
+from pipeline.text.source import UNKNOWN_LIMIT, have_model, identity, label, prefix
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -31,7 +31,8 @@ def _batch(settings: TextSettings) -> int:
 
 
 def _names(settings: TextSettings, width: int) -> Sequence[str]:
-    return [f"bert_{i:03d}" for i in range(width)]
+    kind = prefix(settings)
+    return [f"{kind}_{i:03d}" for i in range(width)]
 
 
 def _ready(config: Config) -> None:
@@ -62,6 +63,7 @@ TEXT = Stage(
     feature=Feature("text", "bert", _names, lambda config: None, step="token", array="text"),
     figures=(Figure("unknown_tokens", "unknown", "unknown tokens"),),
     sources={"text_models": "model"},
+    model=label,
     remarks=_remarks,
     ready=_ready,
     job_shards=8,

@@ -11,10 +11,11 @@ import pytest
 import torch
 from transformers import AutoModel
 
+from pipeline.encoders.files import is_stored
 from pipeline.errors import BuildError, NotHereError
 from pipeline.text.demo_model import LABEL
 from pipeline.text.settings import DEFAULT_MODEL, DEFAULT_REVISION, TextSettings
-from pipeline.text.source import find_model, identity, is_stored, label, wanted_revision
+from pipeline.text.source import FILES, find_model, identity, label
 from tests.text.hub import COMMIT, LATER, hub
 from tests.text.models import rewrite_json, rewrite_weights, write_model
 
@@ -80,7 +81,7 @@ def test_whatever_changes_its_vectors_changes_its_identity(
     assert identity(settings(other)) == identity(settings(model))
     change(other)
     assert identity(settings(other)) != identity(settings(model))
-    assert not is_stored(settings(other), [label(settings(model))])
+    assert not is_stored(label(settings(other)), [label(settings(model))])
 
 
 def test_a_model_changed_in_place_is_seen(model: Path, tmp_path: Path) -> None:
@@ -101,10 +102,10 @@ def test_files_of_several_shards_are_all_digested(model: Path, tmp_path: Path) -
 
 
 def test_the_pinned_revision_belongs_to_the_default_model_alone() -> None:
-    assert wanted_revision(TextSettings()) == DEFAULT_REVISION
-    assert wanted_revision(settings(NAME)) is None
-    assert wanted_revision(settings(NAME, revision="v2")) == "v2"
-    assert wanted_revision(settings(DEFAULT_MODEL, revision="main")) == "main"
+    assert FILES.revision(TextSettings()) == DEFAULT_REVISION
+    assert FILES.revision(settings(NAME)) is None
+    assert FILES.revision(settings(NAME, revision="v2")) == "v2"
+    assert FILES.revision(settings(DEFAULT_MODEL, revision="main")) == "main"
 
 
 def test_a_download_tells_name_and_commit(
@@ -125,7 +126,7 @@ def test_a_download_tells_name_and_commit(
     pinned = settings(NAME, revision=COMMIT)
     assert label(pinned).startswith(f"{NAME} (BERT) at revision {COMMIT}, SHA-256 ")
     assert identity(pinned) == identity(settings(model)), "a folder of the same content"
-    assert is_stored(settings(model), [label(pinned)])
+    assert is_stored(label(settings(model)), [label(pinned)])
     assert label(settings(model)).startswith("BERT, SHA-256 "), "whose name nobody knows"
     assert not list(cache.rglob("*.bin")), "pickles are not even downloaded"
 
@@ -167,5 +168,5 @@ def test_the_demo_model_is_itself() -> None:
     demo = settings("demo")
     assert identity(demo) == {"demo": 1}
     assert label(demo) == LABEL
-    assert is_stored(demo, [LABEL])
-    assert not is_stored(demo, ["BERT, SHA-256 0"])
+    assert is_stored(label(demo), [LABEL])
+    assert not is_stored(label(demo), ["BERT, SHA-256 0"])

@@ -1,0 +1,1 @@
+"""encoders: finding, checking, loading and running Hugging Face encoders, for every slot."""
