@@ -150,7 +150,8 @@ class Stage:
         Maps the settings to the words that identify the stage's model, which its clips' ``info``
         holds as ``model`` and the dataset lists as ``STAGE_models``. `predict` compares them.
     account : callable, optional
-        Maps an `Account` to the sentence that the report's methods paragraph has of the stage.
+        Maps an `Account` to the stage's sentence in the report's methods paragraph, and the keys
+        of the references that it names.
     remarks : callable
         Maps settings and an `Overview` of all clips to warnings for the dataset.
     identity : callable
@@ -195,7 +196,7 @@ class Stage:
     decodes: Literal["", "video", "sound"] = ""
     sources: Mapping[str, str] = field(default_factory=dict)
     model: Callable[[Any], str] | None = None
-    account: Callable[[Account], str] | None = None
+    account: Callable[[Account], tuple[str, list[str]]] | None = None
     remarks: Callable[[Any, Overview], Iterable[str]] = lambda settings, overview: ()
     identity: Callable[[Any], Mapping[str, Any]] = lambda settings: {}
     known_as: Callable[[Any, Path, Mapping[str, Any]], Mapping[str, Any]] = (

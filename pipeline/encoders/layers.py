@@ -27,12 +27,12 @@ def canonical(value: Any) -> str:
     if isinstance(value, (list, tuple)) and len(value) == 2 and all(type(v) is int for v in value):
         value = f"{value[0]}-{value[1]}"
     text = str(value).strip() if isinstance(value, (int, str)) else ""
-    found = _RANGE.fullmatch(text)
     if text == LAST:
         return LAST
-    if found is None:
-        raise ValueError(f"give {_FORMS} (found {value!r})")
-    first, end = int(found[1]), int(found[2] or found[1])
+    try:
+        first, end = ends(text)
+    except ValueError:
+        raise ValueError(f"give {_FORMS} (found {value!r})") from None
     return str(first) if first == end else f"{first}-{end}"
 
 
@@ -42,6 +42,20 @@ Layers = Annotated[
     WithJsonSchema({"type": "string", "enum": ["last", "N", "N-M"]}),
 ]
 """A setting: ``last``, a number, or a range; `canonical` gives its spelling."""
+
+
+def ends(layers: str) -> tuple[int, int]:
+    """Return the first and the last number of a choice, which is not ``last``.
+
+    Raises
+    ------
+    ValueError
+        If it is no canonical choice of numbers.
+    """
+    found = _RANGE.fullmatch(layers)
+    if found is None:
+        raise ValueError(f"give {_FORMS} (found {layers!r})")
+    return int(found[1]), int(found[2] or found[1])
 
 
 def chosen(layers: str, states: int, key: str, model: str) -> list[int]:
@@ -68,10 +82,7 @@ def chosen(layers: str, states: int, key: str, model: str) -> list[int]:
     >>> chosen("-4--1", 13, "text.layers", "BERT")
     [9, 10, 11, 12]
     """
-    found = _RANGE.fullmatch(layers)
-    assert found is not None, "settings hold canonical choices only"
-    numbers = [int(number) for number in (found[1], found[2] or found[1])]
-    first, end = (number + states if number < 0 else number for number in numbers)
+    first, end = (number + states if number < 0 else number for number in ends(layers))
     depth = states - 1
     if not 0 <= first <= end <= depth:
         raise BuildError(

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.encoders.files import EncoderFiles, first_line
-from pipeline.encoders.layers import depth_of
+from pipeline.encoders.layers import LAST, chosen, depth_of
 from pipeline.encoders.names import type_name
+from pipeline.encoders.settings import EncoderSettings
 from pipeline.errors import BuildError
 
 OFFLINE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -32,6 +33,23 @@ def load_config(files: EncoderFiles, folder: Path) -> Any:
         raise BuildError(
             f"{files.key}: cannot load a model from {folder} ({_why(folder, error)})", files.needs
         ) from error
+
+
+def check_depth(files: EncoderFiles, settings: EncoderSettings) -> None:
+    """Check that the model has the chosen layers, by its configuration and without loading it.
+
+    Raises
+    ------
+    BuildError
+        If its configuration tells how many layers it has, and they are too few.
+    """
+    if settings.layers == LAST:
+        return
+    config = load_config(files, files.find(settings).folder)
+    depth = depth_of(config)
+    if depth is not None:
+        name = type_name(config.model_type)
+        chosen(settings.layers, depth + 1, f"{files.stage}.layers", name)
 
 
 def load_encoder(

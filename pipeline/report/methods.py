@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.report.sources import Build
-from pipeline.text.demo_model import LABEL
+from pipeline.stage import Account, Stage
 from pipeline.train.registry import MODELS
 from pipeline.vision.extractor import feature_names
 from pipeline.vision.settings import VisionSettings
@@ -61,6 +61,10 @@ def methods(build: Build, versions: Mapping[str, str], trained: list[str]) -> tu
             continue
         if write := _SENTENCES.get(name):
             sentence, keys = write(build, versions)
+            sentences.append(sentence)
+            cited += keys
+        elif stage.account is not None:
+            sentence, keys = stage.account(_account(build, stage, versions))
             sentences.append(sentence)
             cited += keys
         elif stage.feature is not None:
@@ -188,24 +192,15 @@ def _audio(build: Build, versions: Mapping[str, str]) -> tuple[str, list[str]]:
     )
 
 
-def _text(build: Build, versions: Mapping[str, str]) -> tuple[str, list[str]]:
-    models = build.text_models
-    if LABEL in models:
-        return (
-            "Transcripts were passed through a small untrained text model, for demonstration "
-            "only; its features carry no meaning.",
-            [],
-        )
-    tool = _named("transformers", "transformers", versions)
-    named = " and by ".join(models) or "a text model that the features do not name"
-    is_bert = any(re.search(r"\bBERT\b", model) for model in models)
-    source = f"Devlin et al., 2019; {tool}" if is_bert else tool
-    width = len(build.dataset.attributes.get("text_names", ())) if build.dataset else 0
-    values = f", {width} values per token" if width else ""
-    return (
-        f"Transcripts were encoded by {named} ({source}): the last hidden layer{values}, start and "
-        "end token kept.",
-        ["devlin2019bert"] if is_bert else [],
+def _account(build: Build, stage: Stage, versions: Mapping[str, str]) -> Account:
+    """Gather what is known of a stage that writes its own sentence."""
+    slot = stage.feature.slot if stage.feature else ""
+    return Account(
+        settings=stage.settings(build.made_with),
+        models=build.models_of(stage.name),
+        width=len(build.feature_names.get(slot, ())),
+        rate=build.rates.get(slot),
+        tool=_named("transformers", "transformers", versions),
     )
 
 
@@ -250,7 +245,6 @@ _SENTENCES: dict[str, Callable[[Build, Mapping[str, str]], tuple[str, list[str]]
     "vision": _vision,
     "audio": _audio,
     "opensmile": _opensmile,
-    "text": _text,
 }
 
 

@@ -157,7 +157,24 @@ class Build:
     @cached_property
     def text_models(self) -> list[str]:
         """What the features say of the text model that made them, whatever is configured now."""
-        return self._stored("text", "text_models")
+        return self.models_of("text")
+
+    def models_of(self, stage: str) -> list[str]:
+        """What the features of a stage say of the model that made them; empty without one."""
+        attribute = f"{stage}_models"
+        return self._stored(stage, attribute) if attribute in STAGES[stage].sources else []
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Steps per second of each slot whose steps are spans of time; empty without a dataset."""
+        stored = self.dataset.attributes.get("modalities") if self.dataset else None
+        if not isinstance(stored, dict):
+            return {}
+        return {
+            slot: float(made["steps_per_second"])
+            for slot, made in stored.items()
+            if isinstance(made, dict) and made.get("steps_per_second")
+        }
 
     @cached_property
     def openface_programs(self) -> list[str]:

@@ -23,7 +23,7 @@ from pipeline.report.drawings import (
 )
 from pipeline.report.signals import Detail, pack, resample
 from pipeline.report.sources import Build
-from pipeline.stage import Stage
+from pipeline.stage import Feature, Stage
 
 _ROWS = 32  # of the picture of a feature whose dimensions the report does not know
 
@@ -88,7 +88,7 @@ def pack_clip(build: Build, clip: str, seconds: float | None, detail: Detail) ->
 def _unknown_tracks(build: Build, stage: Stage) -> list[Track]:
     """Describe the picture of a feature from another package, if its steps are spans of time."""
     feature = stage.feature
-    if feature is None or feature.rate(build.made_with) is None:
+    if feature is None or _rate(build, feature) is None:
         return []
     note = "groups of dimensions; each against its mean, ±2.5 std"
     title = f"{stage.name} ({feature.slot})"
@@ -97,7 +97,7 @@ def _unknown_tracks(build: Build, stage: Stage) -> list[Track]:
 
 def _pack_unknown(build: Build, stage: Stage, clip: str, detail: Detail) -> Packed:
     feature = stage.feature
-    rate = feature.rate(build.made_with) if feature else None
+    rate = _rate(build, feature) if feature else None
     if feature is None or rate is None:
         return Packed()
     with open_features(build, stage.name, clip) as file:
@@ -109,6 +109,14 @@ def _pack_unknown(build: Build, stage: Stage, clip: str, detail: Detail) -> Pack
     rows = np.repeat(rows, -(-_ROWS // rows.shape[1]), axis=1)[:, :_ROWS]
     span = span_of(info_of(build, stage.name, clip), len(values), rate)
     return Packed(span, {stage.name: pack(resample(rows, detail.columns).T[::-1], -2.5, 2.5)})
+
+
+def _rate(build: Build, feature: Feature) -> float | None:
+    """Return a feature's steps per second: as its dataset says, else as its settings do."""
+    try:
+        return build.rates.get(feature.slot) or feature.rate(build.made_with)
+    except BuildError:  # the encoder that knows it is not here
+        return None
 
 
 _SHOWN_BY_OTHERS = {"vision"}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipeline.encoders.account import encoded
+from pipeline.encoders.loading import check_depth
 from pipeline.extractor import Extractor, check_device
-from pipeline.stage import Build, Feature, Figure, Overview, Stage
+from pipeline.stage import Account, Build, Feature, Figure, Overview, Stage
 from pipeline.store.shards import Clip
 from pipeline.text.demo_model import LABEL
 from pipeline.text.settings import TextSettings
-from pipeline.text.source import UNKNOWN_LIMIT, have_model, identity, label, prefix
+from pipeline.text.source import DEMO, FILES, UNKNOWN_LIMIT, have_model, identity, label, prefix
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -38,6 +41,8 @@ def _names(settings: TextSettings, width: int) -> Sequence[str]:
 def _ready(config: Config) -> None:
     check_device(config.text.device, "text.device")
     have_model(config.text)
+    if config.text.model != DEMO:
+        check_depth(FILES, config.text)
 
 
 def _remarks(settings: TextSettings, overview: Overview) -> Iterable[str]:
@@ -49,6 +54,19 @@ def _remarks(settings: TextSettings, overview: Overview) -> Iterable[str]:
             f"{unknown:.0%} of the transcripts' tokens are unknown to the text model: is its "
             "vocabulary that of Chinese?"
         )
+
+
+def _account(account: Account) -> tuple[str, list[str]]:
+    if LABEL in account.models:
+        return (
+            "Transcripts were passed through a small untrained text model, for demonstration "
+            "only; its features carry no meaning.",
+            [],
+        )
+    is_bert = any(re.search(r"\bBERT\b", model) for model in account.models)
+    source = f"Devlin et al., 2019; {account.tool}" if is_bert else account.tool
+    sentence = encoded("Transcripts", account, source, "token, start and end token kept")
+    return sentence, ["devlin2019bert"] if is_bert else []
 
 
 TEXT = Stage(
@@ -64,6 +82,7 @@ TEXT = Stage(
     figures=(Figure("unknown_tokens", "unknown", "unknown tokens"),),
     sources={"text_models": "model"},
     model=label,
+    account=_account,
     remarks=_remarks,
     ready=_ready,
     job_shards=8,

@@ -79,6 +79,12 @@ def deberta_v2() -> Any:
 
 
 RELATIVE = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]}
+BART = {
+    "d_model": 48,
+    **{f"{side}_layers": 2 for side in ("encoder", "decoder")},
+    **{f"{side}_attention_heads": 4 for side in ("encoder", "decoder")},
+    **{f"{side}_ffn_dim": 64 for side in ("encoder", "decoder")},
+}
 KINDS: dict[str, tuple[type[Any], Callable[[], Any], dict[str, Any]]] = {
     "albert": (hf.AlbertConfig, albert, {"embedding_size": 16}),
     "bert": (hf.BertConfig, word_pieces, {}),
@@ -88,6 +94,13 @@ KINDS: dict[str, tuple[type[Any], Callable[[], Any], dict[str, Any]]] = {
     "electra": (hf.ElectraConfig, word_pieces, {"embedding_size": 16}),
     "ernie": (hf.ErnieConfig, word_pieces, {}),
     "roberta": (hf.RobertaConfig, lambda: byte_pairs(hf.RobertaTokenizer), {}),
+    "bart": (hf.BartConfig, lambda: byte_pairs(hf.BartTokenizer), BART),
+    "modernbert": (
+        hf.ModernBertConfig,
+        word_pieces,
+        {"num_attention_heads": 4, "global_attn_every_n_layers": 1, "reference_compile": False},
+    ),
+    "mpnet": (hf.MPNetConfig, word_pieces, {}),
     "xlm-roberta": (hf.XLMRobertaConfig, xlm_r, {}),
 }
 

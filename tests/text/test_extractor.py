@@ -12,11 +12,22 @@ from transformers import AutoModel, AutoTokenizer
 
 import pipeline.extractor
 import pipeline.text.source
+from pipeline.config import make_config
+from pipeline.errors import BuildError
 from pipeline.text.demo_model import LABEL, write_demo_model
 from pipeline.text.extractor import TextExtractor, _packs
 from pipeline.text.settings import TextSettings
 from pipeline.text.source import TYPES
+from pipeline.text.stage import TEXT
 from tests.text.models import KINDS, SENTENCES, write_model
+
+OTHER_KINDS = ("mpnet", "modernbert", "bart")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("models")
+    return {kind: write_model(folder / kind, kind) for kind in KINDS if kind not in OTHER_KINDS}
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +63,14 @@ def test_packs_hold_every_transcript_once_and_little_filling() -> None:
 
 
 def test_the_tests_know_every_supported_type() -> None:
-    assert set(KINDS) == set(TYPES)
+    assert set(KINDS) == {*TYPES, *OTHER_KINDS}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_each_type_gives_the_last_hidden_layer_of_its_own_model(kind: str, tmp_path: Path) -> None:
-    folder = write_model(tmp_path / kind, kind)
+@pytest.mark.parametrize("kind", TYPES)
+def test_each_type_gives_the_last_hidden_layer_of_its_own_model(
+    kind: str, models: dict[str, Path]
+) -> None:
+    folder = models[kind]
     tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder)
     for size in (16, 2048):  # more than the model has positions for: packs are no one text
         extractor = TextExtractor(TextSettings(model=str(folder), batch_tokens=size))
@@ -68,6 +81,56 @@ def test_each_type_gives_the_last_hidden_layer_of_its_own_model(kind: str, tmp_p
             np.testing.assert_allclose(features.arrays["text"], hidden[0].numpy(), atol=1e-5)
             alone = extractor.extract(sentence).arrays["text"]
             np.testing.assert_allclose(features.arrays["text"], alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize(("layers", "picked"), [("0", [0]), ("-2", [1]), ("1-2", [1, 2])])
+def test_each_type_gives_the_layers_that_are_chosen(
+    kind: str, layers: str, picked: list[int], models: dict[str, Path]
+) -> None:
+    folder = models[kind]
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder)
+    extractor = TextExtractor(TextSettings(model=str(folder), layers=layers))
+    for sentence, features in zip(SENTENCES, extractor.extract_batch(SENTENCES), strict=True):
+        assert not isinstance(features, Exception)
+        with torch.no_grad():
+            states = model.eval()(
+                **tokenizer(sentence, return_tensors="pt"), output_hidden_states=True
+            ).hidden_states
+        expected = torch.stack([states[i] for i in picked]).mean(0)[0].numpy()
+        np.testing.assert_allclose(features.arrays["text"], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("layers", ["3", "-4", "1-3", "2-1"])
+def test_a_layer_that_the_model_does_not_have_is_refused(
+    layers: str, models: dict[str, Path]
+) -> None:
+    extractor = TextExtractor(TextSettings(model=str(models["bert"]), layers=layers))
+    with pytest.raises(BuildError, match="but the BERT has 2 layers") as caught:
+        extractor.extract("好")
+    assert "from 0 (the embeddings) to 2 or from -3 to -1" in caught.value.remedy
+
+
+def test_a_build_stops_before_any_work_where_a_layer_is_missing(models: dict[str, Path]) -> None:
+    text = {"model": str(models["distilbert"]), "layers": 3}
+    with pytest.raises(BuildError, match="DistilBERT has 2 layers"):
+        TEXT.ready(make_config({"text": text}))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("kind", OTHER_KINDS)
+def test_a_type_that_nobody_listed_gives_its_own_vectors(kind: str, tmp_path: Path) -> None:
+    folder = write_model(tmp_path / kind, kind)
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder)
+    extractor = TextExtractor(TextSettings(model=str(folder)))
+    encoder = model.get_encoder() if model.config.is_encoder_decoder else model
+    for sentence, features in zip(SENTENCES, extractor.extract_batch(SENTENCES), strict=True):
+        assert not isinstance(features, Exception)
+        with torch.no_grad():
+            hidden = encoder.eval()(**tokenizer(sentence, return_tensors="pt")).last_hidden_state
+        np.testing.assert_allclose(features.arrays["text"], hidden[0].numpy(), atol=1e-5)
+    assert extractor.label.startswith(f"{kind}, SHA-256 ")
+    settings = TextSettings(model=str(folder))
+    assert TEXT.feature.names(settings, 48)[47] == f"{kind}_047"  # type: ignore[union-attr]
 
 
 def test_unknown_characters_pass_and_are_counted(demo: TextExtractor) -> None:
