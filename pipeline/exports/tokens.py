@@ -39,12 +39,13 @@ class Tokens:
             return ""
         if slots(source.config).get("text") is not TEXT:
             return "the text feature was not made from tokens of a text model"
-        from pipeline.text.source import identity, is_stored
+        from pipeline.encoders.files import is_stored
+        from pipeline.text.source import identity, label
 
         settings, models = source.config.text, source.attributes.get("text_models", [])
         try:
             identity(settings)  # nothing is downloaded
-            known = len(models) == 1 and is_stored(settings, models)
+            known = len(models) == 1 and is_stored(label(settings), models)
         except BuildError as error:
             return f"the tokenizer is not on this machine ({error.problem})"
         if not known:
