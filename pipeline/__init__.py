@@ -7,7 +7,11 @@ Heavy libraries are imported where they are used, so that ``import pipeline`` an
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.dataset.reader import open_dataset
+    from pipeline.train.load import load_model
 
 try:
     __version__ = version("chsims-build")

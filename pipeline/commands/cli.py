@@ -11,11 +11,12 @@ from typing import Any
 import click
 
 from pipeline import __version__
-from pipeline.config import Config, available_cores, make_config, read_values
+from pipeline.config import Config, available_cores, make_config, merge, read_values
 from pipeline.corpus import MODALITIES
 from pipeline.errors import BuildError
 from pipeline.runner.threads import bound_threads
 from pipeline.stages import STAGES, STEPS, slots, stage_called
+from pipeline.workflow.project import project_values
 
 EXAMPLES = """
 \b
@@ -32,6 +33,7 @@ Examples:
   chsims-build doctor                                 check the machine first
   chsims-build predict my.mp4 --text "太好了！"        predict the sentiment of one clip
   chsims-build export --to mmsa                       the dataset for other people's tools
+  chsims-build init my-corpus                         lay out a folder for a corpus of your own
 """
 
 
@@ -85,7 +87,15 @@ def values_of(
 ) -> dict[str, Any]:
     """Merge the options before and after a subcommand's name."""
     earlier = context.obj or ((), ())
-    return read_values((*earlier[0], *files), (*earlier[1], *assignments))
+    given = read_values((*earlier[0], *files), (*earlier[1], *assignments))
+    return over_project(given)
+
+
+def over_project(values: dict[str, Any]) -> dict[str, Any]:
+    """Merge settings over those of the project's config file, as Snakemake does."""
+    merged = project_values()
+    merge(merged, values)
+    return merged
 
 
 def not_empty(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
@@ -158,7 +168,7 @@ def main(
     from pipeline.commands.snakemake import Call, run
 
     values = read_values(files, assignments)
-    config = make_config(values)
+    config = make_config(over_project(values))
     stages = tuple(
         name if name not in {*STAGES, *MODALITIES} else stage_called(config, name).name
         for name in stages
@@ -166,7 +176,7 @@ def main(
     if clips or force:
         _check_run(stages, clips, force)
         values["run"] = {"clips": list(clips), "force": list(stages) if force else []}
-        config = make_config(values)
+        config = make_config(over_project(values))
     call = Call(values, cores or available_cores(), stages, dry_run, extra)
     sys.exit(run(call, config))
 
@@ -373,6 +383,24 @@ def export(
     if done.was_there:
         tell("up to date: nothing was written")
     click.echo(done.path)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--demo", is_flag=True, help="Also make 20 short sample clips (no download).")
+@friendly
+def init(folder: Path, demo: bool) -> None:
+    """Lay out a new project FOLDER: settings with comments, raw/, a Snakefile, a README.
+
+    \b
+    Example:
+      chsims-build init my-corpus --demo
+      cd my-corpus && chsims-build
+    """
+    from pipeline.commands.init import init_project
+
+    init_project(folder, sample=demo)
+    click.echo(f"{folder}: read README.md there" + (", or run chsims-build there" if demo else ""))
 
 
 @main.command(name="config")

@@ -18,6 +18,7 @@ from pipeline.errors import BuildError
 from pipeline.stages import STAGES
 from pipeline.store.files import digest, write_json
 from pipeline.terminal import tell
+from pipeline.workflow.project import project_folder
 from pipeline.workflow.surroundings import check_memory_limit
 
 _PATIENCE = 3
@@ -56,7 +57,7 @@ class Call:
             "-m",
             "pipeline.commands.console",
             "--snakefile",
-            str(find_snakefile()),
+            str(project_folder() / "Snakefile"),
             "--cores",
             str(self.cores),
             "--rerun-incomplete",
@@ -84,23 +85,6 @@ def _config_file(values: dict[str, Any]) -> Path:
 
 def _target(stage: str) -> str:
     return stage if stage == "manifest" else f"stage_{stage}"
-
-
-def find_snakefile() -> Path:
-    """Return the Snakefile of this folder, or of the checkout this package runs from.
-
-    Raises
-    ------
-    BuildError
-        If there is none.
-    """
-    for folder in (Path.cwd(), Path(__file__).resolve().parent.parent.parent):
-        if (folder / "Snakefile").is_file() and (folder / "rules").is_dir():
-            return folder / "Snakefile"
-    raise BuildError(
-        "no Snakefile here, and none next to the installed package",
-        "run chsims-build in the project's folder (where Snakefile and rules/ are)",
-    )
 
 
 def run(call: Call, config: Config) -> int:
