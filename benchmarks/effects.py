@@ -24,6 +24,7 @@ from page import measured_on, put_into_page
 from planted import write_planted
 from train import SEEDS, SMALL, measure, settings_of
 
+from pipeline.corpus import MODALITY_OF
 from pipeline.train.registry import MODELS
 
 SIZES = (600, 200, 200)
@@ -78,7 +79,7 @@ def main() -> None:
                 settings = settings_of(folder, SEEDS[: options.seeds], preset, limit)
                 changed = [f"train.recipe={{{change}}}"] if change else []
                 row = measure(folder, model, os.cpu_count() or 1, settings + changed)
-                unimodal = [row["unimodal"].get(task, "") for task in "TAV"]
+                unimodal = [row["unimodal"].get(task, "") for task in MODALITY_OF]
                 cells = [MODELS[model].title, name, row["acc2"], row["mae"], row["corr"], *unimodal]
                 lines.append(f"| {' | '.join(cells)} | {row['epochs']:.0f} |")
                 print(lines[-1], flush=True)

@@ -28,6 +28,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.corpus import EDGES, MODALITY_OF
+from pipeline.dataset.split import PARTS
+
 COLUMNS = Path(__file__).with_name("columns.csv")
 DIMS = {"text": 768, "audio": 33, "vision": 709}
 STEPS = {"text": 39, "audio": 400, "vision": 55}
@@ -45,6 +48,7 @@ def write_planted(
     shuffle_unimodal: bool = False,
     unimodal: bool = True,
     swell: float = 0.8,
+    plain: bool = False,
 ) -> None:
     """Write a planted corpus.
 
@@ -70,8 +74,13 @@ def write_planted(
         Leave T, A, V out (NaN) if false.
     swell : float
         How much the signal varies along a clip, from 0 (not at all) to 1 (down to nothing).
+    plain : bool
+        Give all columns the mean 0 and the deviation 1, instead of those of real features.
+        Constant columns stay constant.
     """
     columns = read_columns()
+    if plain:
+        columns = {stream: found.plain() for stream, found in columns.items()}
     strength = {"text": 0.5, "audio": 0.3, "vision": 0.3, **(strength or {})}
     steps = {**STEPS, **(steps or {})}
     rng = np.random.default_rng(seed)
@@ -80,16 +89,17 @@ def write_planted(
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(path, "w") as file:
         number = 0
-        for name, count in zip(("train", "valid", "test"), sizes, strict=True):
+        for name, count in zip(PARTS, sizes, strict=True):
             latent = _latents(rng, count, agreement)
-            labels = {task: _grid(latent[:, i]) for i, task in enumerate("TAV")}
+            labels = {task: _grid(latent[:, i]) for i, task in enumerate(MODALITY_OF)}
             labels["M"] = _grid(latent.mean(1) * 1.5)
             if name == "train":
                 labels["M"] = _grid(labels["M"] + label_noise * rng.standard_normal(count))
                 if shuffle_unimodal:
-                    labels.update({task: rng.permutation(labels[task]) for task in "TAV"})
+                    labels.update({task: rng.permutation(labels[task]) for task in MODALITY_OF})
             if not unimodal:
-                labels.update({task: np.full(count, np.nan, np.float32) for task in "TAV"})
+                unknown = np.full(count, np.nan, np.float32)
+                labels.update(dict.fromkeys(MODALITY_OF, unknown))
             group = file.create_group(name)
             for i, stream in enumerate(DIMS):
                 signal = Signal(directions[stream] * strength[stream], 0.3 * drifts[stream], swell)
@@ -109,6 +119,11 @@ class Columns:
 
     mean: NDArray[np.float32]
     deviation: NDArray[np.float32]
+
+    def plain(self) -> Columns:
+        """Return the same columns with mean 0 and deviation 1 (0 where they are constant)."""
+        varies = (self.deviation > 0).astype(np.float32)
+        return Columns(np.zeros_like(self.mean), varies)
 
 
 @dataclass(frozen=True)
@@ -192,7 +207,7 @@ def _write_stream(
 def _write_labels(group: h5py.Group, labels: dict[str, NDArray[np.float32]], number: int) -> None:
     for task, values in labels.items():
         group[f"labels/{task}"] = values
-    group["class"] = np.digitize(labels["M"], (-0.7, -0.1, 0.1, 0.7)).astype(np.int64)
+    group["class"] = np.digitize(labels["M"], EDGES).astype(np.int64)
     count = len(labels["M"])
     text = h5py.string_dtype()
     group["id"] = np.array(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import h5py
 import numpy as np
@@ -12,18 +14,30 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline.config import Config
+from pipeline.corpus import MODALITIES
 from pipeline.errors import BuildError
 from pipeline.store.files import read_sealed, write_sealed
 from pipeline.train.data import Ragged
 from pipeline.train.load import load_model
+from pipeline.train.models import build_model, network_of
 from pipeline.train.read import load_corpus
-from pipeline.train.recipe import PAPER, PUBLISHED
+from pipeline.train.recipe import PAPER, PUBLISHED, Recipe
+from pipeline.train.registry import MODELS, hyper_for
 from pipeline.train.run import train_model
 from pipeline.train.scaling import measure
 from pipeline.train.stored import file_digests
+from pipeline.train.trainer import Plan, fit, predict, seed_everything
 
 MakeConfig = Callable[..., Config]
 PARTS = ("train", "valid", "test")
+CPU = torch.device("cpu")
+STEPS = {"text": 12, "audio": 30, "vision": 14}
+SMALL_SUBNETS = {"text_hidden": 8, "audio_hidden": 4, "vision_hidden": 8, "text_out": 8}
+SMALL: dict[str, dict[str, Any]] = {
+    "mult": {"width": 10, "heads": 2, "accumulate": 1},
+    "ef_lstm": {},
+    "mfn": {},
+}
 
 
 def rows_of(path: Path, part: str, modality: str) -> np.ndarray:
@@ -80,27 +94,41 @@ def test_rows_that_are_not_valid_do_not_count(copied: Path) -> None:
     np.testing.assert_array_equal(rows_of(copied, "train", "vision"), before)
 
 
-def test_scores_do_not_depend_on_the_columns_units(
-    copied: Path, tmp_path: Path, config_for: MakeConfig
-) -> None:
-    other = tmp_path / "other" / "dataset.h5"
-    other.parent.mkdir()
-    other.write_bytes(copied.read_bytes())
-    with h5py.File(other, "r+") as file:
+@pytest.fixture(scope="module")
+def two_scales(planted: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The same dataset twice; in the second, columns have other units and other origins."""
+    first = tmp_path_factory.mktemp("scales") / "plain.h5"
+    planted.write_planted(first, (18, 6, 6), steps=STEPS, plain=True)
+    second = first.with_name("scaled.h5")
+    second.write_bytes(first.read_bytes())
+    with h5py.File(second, "r+") as file:
         for part in PARTS:
-            for modality in ("audio", "vision"):
+            for modality in MODALITIES:
                 data = file[part][modality]
-                unit = 10.0 ** (np.arange(data.shape[2]) % 7 - 3)
-                data[:] = data[:] * unit + 2 * unit
-    found = []
-    for path in (copied, other):
-        config = config_for(path, seeds=[1], max_epochs=2)
-        train_model(config, "table2", "mfn")
-        table = config.processed / "experiments/table2/mfn/seed_1/predictions.csv"
-        lines = table.read_text("utf-8").splitlines()[1:]
-        found.append([float(line.rsplit(",", 1)[1]) for line in lines])
-    np.testing.assert_allclose(found[0], found[1], atol=2e-3)
-    assert np.std(found[0]) > 5e-3
+                column = np.arange(data.shape[2])
+                unit = 2.0 ** (column % 21 - 10)  # from 1/1,024 to 1,024
+                data[:] = (data[:] + column % 4) * unit
+    return [first, second]
+
+
+def predictions_of(path: Path, model: str, recipe: Recipe) -> dict[str, np.ndarray]:
+    tasks = MODELS[model].tasks
+    hyper = hyper_for(model, "paper", {**SMALL.get(model, SMALL_SUBNETS), "batch_size": 9})
+    corpus = load_corpus(path, network_of(model).form(recipe), recipe)
+    seed_everything(1)
+    network = build_model(model, hyper, corpus.inputs, tasks, recipe)
+    fit(network, corpus, Plan({t: t for t in tasks}, hyper, recipe, 1, 3, 3), CPU)
+    return predict(network, corpus.parts["test"], CPU)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_predictions_do_not_depend_on_the_columns_units(model: str, two_scales: list[Path]) -> None:
+    found, other = (predictions_of(path, model, PAPER) for path in two_scales)
+    for task, values in found.items():
+        np.testing.assert_allclose(other[task], values, atol=1e-4)
+    unscaled = PAPER.model_copy(update={"scaling": "none"})  # what this test would not pass
+    found, other = (predictions_of(path, model, unscaled) for path in two_scales)
+    assert max(np.abs(other[task] - found[task]).max() for task in found) > 1e-3
 
 
 def test_published_features_are_as_they_are(tiny: Path) -> None:
