@@ -128,7 +128,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Signal:
-    """What rows show besides noise: the latent's direction, how much it varies, and a drift."""
+    """What rows show in addition to noise: the latent's direction, its variation, and a drift."""
 
     direction: NDArray[np.float32]
     drift: NDArray[np.float32]

@@ -131,7 +131,7 @@ def main() -> None:
             lines.append(row_of(folder, model, SEEDS[: options.seeds]))
             print(lines[-1], flush=True)
     if options.docs:
-        put_into_page(PAGE, "beside", [*lines, "", measured_on()])
+        put_into_page(PAGE, "published", [*lines, "", measured_on()])
 
 
 def row_of(folder: Path, model: str, seeds: tuple[int, ...]) -> str:

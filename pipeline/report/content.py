@@ -114,6 +114,7 @@ def _corpus(build: Build, rows: list[ClipRow]) -> dict[str, Any] | None:
         "lengths": [],
         "unknown": [int(n) for row in rows if (n := row.figures.get("unknown_tokens"))],
         "table3": None,
+        "without_m": 0,
         "agreement": corpus.agreement(build.votes) if build.votes is not None else None,
     }
     shown["lengths"] = [
@@ -122,6 +123,7 @@ def _corpus(build: Build, rows: list[ClipRow]) -> dict[str, Any] | None:
     ]
     if build.dataset is not None:
         counts = build.dataset.table3()
+        shown["without_m"] = int(build.dataset.clips["class"].isna().sum())
         rows_of = [(str(part), [int(n) for n in row]) for part, row in counts.iterrows()]
         rows_of.append(("all", [int(n) for n in counts.sum()]))
         shown["table3"] = [(part, row, PAPER_TABLE3.get(part)) for part, row in rows_of]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from pipeline.corpus import MODALITY_OF
 from pipeline.store.files import read_json
 from pipeline.store.layout import Layout
 from pipeline.store.made import damaged
+from pipeline.train.experiments import left_out
 from pipeline.train.metrics import METRICS
 from pipeline.train.metrics import TITLES as METRIC_TITLES
 from pipeline.train.paper_tables import PAPER_RESULTS
@@ -119,6 +120,8 @@ class Table:
     rows: list[tuple[str, list[Cell]]]
     preset: str = ""
     seeds: tuple[int, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """What is missing, and why, e.g. ``A, label M: the dataset has no audio features``."""
 
     @property
     def intervals(self) -> bool:
@@ -196,16 +199,36 @@ def result_tables(results: Results, slots: Collection[str]) -> list[Table]:
     return [_table(results, name, slots) for name in shown]
 
 
-def _possible(experiment: str, variant: str, slots: Collection[str]) -> bool:
-    """Tell whether a dataset has the modalities of all tasks of a variant."""
-    tasks = {"table4": variant.split("-by-")[:1], "table5": variant.split("-")}
-    asked = {MODALITY_OF[task] for task in tasks.get(experiment, ()) if task in MODALITY_OF}
-    return asked <= set(slots)
+def _left_out(
+    experiment: str, rows: Mapping[str, Mapping[str, Any]], slots: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield each variant, or task of a variant, that the dataset's modalities cannot fill."""
+    for absent in left_out(experiment, slots):
+        yield _title(experiment, absent["variant"]), absent["reason"]
+    if experiment != "table2":
+        return
+    if len(slots) == 1:
+        (only,) = slots
+        yield "all models", f"they fuse modalities, and the dataset has {only} features only"
+    for variant, row in rows.items():
+        for task in MODELS[variant].tasks:
+            if task not in row.get("tasks", MODELS[variant].tasks):
+                reason = f"the dataset has no {MODALITY_OF[task]} features"
+                yield f"task {task} of {MODELS[variant].title}", reason
+
+
+def _by_reason(missing: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Say each reason once, after all that it explains."""
+    titles: dict[str, list[str]] = {}
+    for title, reason in missing:
+        titles.setdefault(reason, []).append(title)
+    return tuple(f"{'; '.join(found)}: {reason}" for reason, found in titles.items())
 
 
 def _table(results: Results, experiment: str, slots: Collection[str]) -> Table:
     ours = results.rows(experiment)
-    paper = {v: s for v, s in PAPER_RESULTS[experiment].items() if _possible(experiment, v, slots)}
+    absent = {row["variant"] for row in left_out(experiment, slots)}
+    paper = {v: s for v, s in PAPER_RESULTS[experiment].items() if v not in absent}
     seeds = tuple(results.tables.get(experiment, {}).get("seeds", ()) if ours else ())
     metrics = [m for m in METRICS if experiment == "table2" or m not in ("acc3", "acc5")]
     rows = []
@@ -229,6 +252,7 @@ def _table(results: Results, experiment: str, slots: Collection[str]) -> Table:
         rows,
         str(results.tables.get(experiment, {}).get("preset", "")),
         seeds,
+        _by_reason(_left_out(experiment, ours, slots)),
     )
 
 

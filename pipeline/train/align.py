@@ -11,7 +11,7 @@ from pipeline.train.subnets import over_sequences, true_steps
 class CtcAlignment(nn.Module):
     """Bring a stream to one row per anchor step (Graves et al. 2006; section 5.1 of the paper).
 
-    The anchor is the text where there is text. A bidirectional LSTM gives each row t a
+    The anchor is the text if the dataset has text. A bidirectional LSTM gives each row t a
     distribution p(i | t) over anchor steps i = 1..n and a blank. Anchor step i becomes the mean
     of the stream's rows weighted by p(i | .). The CTC loss of the sequence 1, 2, ..., n teaches
     p to be monotonic and to visit every step.

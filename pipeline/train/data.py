@@ -101,7 +101,7 @@ class Inputs:
     def anchor(self) -> str:
         """The modality that EF-LSTM and MFN align the others to.
 
-        Text where there is text, as in the paper. Without it, the modality with the fewest
+        Text if the dataset has it, as in the paper. Without it, the modality with the fewest
         steps: CTC cannot align a stream to a longer one.
         """
         return "text" if "text" in self.steps else min(self.steps, key=self.steps.__getitem__)

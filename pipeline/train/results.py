@@ -1,4 +1,4 @@
-"""Tables from the seeds' files alone: means, deviations, intervals, tests, the paper beside."""
+"""Tables of results, made from the seeds' files: scores, intervals, tests, the paper's numbers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pipeline.train.stored import METRICS_FILE, check_seed
 
 
 def write_results(config: Config, experiment: str) -> Path:
-    """Write ``results/EXPERIMENT.json`` and ``.csv`` from the seeds' folders.
+    """Write ``results/EXPERIMENT.json`` and ``.csv`` from the seeds' files.
 
     Parameters
     ----------
@@ -40,12 +40,12 @@ def write_results(config: Config, experiment: str) -> Path:
     Returns
     -------
     Path
-        The JSON file. Scores are in percent, deviations over seeds are population ones.
+        The JSON file. Scores are in percent; deviations over seeds are population deviations.
 
     Raises
     ------
     BuildError
-        If the dataset or a seed that the table needs is lost or damaged.
+        If the dataset, or a seed that the table needs, is missing or damaged.
     """
     check_made(config.layout, "dataset")
     if experiment == "figure2":
@@ -108,7 +108,7 @@ def _table(config: Config, experiment: str) -> tuple[dict[str, Any], list[dict[s
 
 
 def _rows(root: Path, variant: Variant, resamples: int) -> Iterable[dict[str, Any]]:
-    """Yield one row for each task of a variant, the main task first."""
+    """Yield one row per task of a variant, the main task first."""
     seeds = [_seed_metrics(root / variant.name / f"seed_{seed}") for seed in variant.seeds]
     for task in variant.labels:
         row = {
@@ -149,7 +149,7 @@ def _rows(root: Path, variant: Variant, resamples: int) -> Iterable[dict[str, An
 
 
 def _summary(tasks: list[dict[str, Any]]) -> dict[str, Any]:
-    """Pool seeds: mean and deviation of scores, summed confusions and the recalls from them."""
+    """Pool seeds: mean and deviation of scores, sums of confusions, mean recalls."""
     values = {name: [100 * task["scores"][name] for task in tasks] for name in METRICS}
     matrices = {
         count: np.sum([task["confusion"][count] for task in tasks], axis=0).tolist()
@@ -182,7 +182,7 @@ def _seed_metrics(folder: Path) -> dict[str, Any]:
 def _predictions(
     root: Path, variant: Variant, task: str
 ) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
-    """Read a task's test labels ``[N]`` and each seed's predictions ``[N]``, of labelled clips."""
+    """Return a task's test labels ``[N]`` and each seed's predictions ``[N]`` of labelled clips."""
     truth: list[float] = []
     by_seed = []
     for seed in variant.seeds:
@@ -199,7 +199,7 @@ def _predictions(
 
 
 def _comparisons(root: Path, found: list[Variant], resamples: int) -> list[dict[str, Any]]:
-    """Test each multi-task model against its single-task kin, or each row against the first."""
+    """Compare multi-task models with their single-task kin, or task subsets with M alone."""
     by_name = {variant.name: variant for variant in found}
     experiment = found[0].experiment if found else ""
     if experiment == "table2":
@@ -237,7 +237,7 @@ def _flat(row: dict[str, Any], experiment: str) -> dict[str, Any]:
         flat[f"{name}_low"], flat[f"{name}_high"] = (f"{v:.2f}" for v in row["interval"][name])
         flat[f"{name}_valid"] = f"{row['valid']['mean'][name]:.2f}"
         flat[f"{name}_paper"] = row["paper"].get(name, "")
-    if experiment == "search":  # the valid part chooses; nobody may take these for that
+    if experiment == "search":  # the valid part decides: test scores must not be taken for its own
         flat = {_of_test(name): value for name, value in flat.items()}
     return {**flat, **row["choice"]}
 

@@ -1,6 +1,6 @@
-"""One seed's folder: what a training is identified by, and what it leaves.
+"""One seed's folder: the key of a training, and the files that it writes.
 
-A folder is made under a temporary name and renamed when it is whole.
+A folder is written under a temporary name and renamed when it is complete.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pipeline.train.trainer import Fit, Plan, predict
 
 @dataclass(frozen=True)
 class Seed:
-    """One training to be done: a variant with its seed, its folder and its key."""
+    """One training: a variant and a seed, with its folder and its key."""
 
     variant: Variant
     plan: Plan
@@ -79,7 +79,7 @@ def _described(plan: Plan) -> dict[str, Any]:
 
 
 def remove_parts(seed: Seed) -> None:
-    """Remove what a killed process has left of a seed."""
+    """Remove the temporary folders that killed processes left of a seed."""
     for left in seed.folder.parent.glob(f".{seed.folder.name}.*.tmp"):
         shutil.rmtree(left, ignore_errors=True)
 
@@ -87,12 +87,12 @@ def remove_parts(seed: Seed) -> None:
 def write_seed(
     seed: Seed, corpus: Corpus, model: SentimentModel, fitted: Fit, device: torch.device
 ) -> None:
-    """Write a seed's folder whole: weights, predictions, metrics, learning curve.
+    """Write a seed's complete folder: weights, predictions, metrics and learning curve.
 
     Raises
     ------
     BuildError
-        If the disk takes no more; the seed's folder is then as it was.
+        If the folder cannot be written, e.g. on a full disk. An earlier one stays as it was.
     """
     remove_parts(seed)
     temporary = seed.folder.with_name(f".{seed.folder.name}.{os.getpid()}.tmp")
@@ -165,10 +165,10 @@ def _write(
 def _scored_label(task: str, plan: Plan) -> str:
     """Return the label that a task's predictions are compared with.
 
-    The published code compares T, A, V with M where it learns them beside M.
+    The published code compares T, A and V with M if a model learns them together with M.
     """
-    beside = plan.recipe.scored_on == "M" and "M" in plan.labels
-    return "M" if beside else plan.labels[task]
+    on_m = plan.recipe.scored_on == "M" and "M" in plan.labels
+    return "M" if on_m else plan.labels[task]
 
 
 def _measured(

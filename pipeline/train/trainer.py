@@ -100,7 +100,7 @@ def fit(
     device : torch.device
         Where batches go.
     on_epoch : callable
-        Told the number of each finished epoch.
+        Called with the number of each finished epoch.
 
     Raises
     ------

@@ -20,7 +20,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from pipeline.config import Config, make_config
-from pipeline.corpus import LABEL_OF, LABELS, MODALITIES, class_of
+from pipeline.corpus import LABEL_OF, LABELS, MODALITIES, NO_CLASS, class_of
 from pipeline.dataset.inputs import not_applied
 from pipeline.openface.columns import COLUMNS, CONFIDENCE, SUCCESS, TABLE_GROUPS
 from pipeline.stages import STAGES, slots, wanted
@@ -290,7 +290,8 @@ def _write_dataset(root: Path, manifest: pd.DataFrame, config: Config) -> None:
                 group[name] = np.array(rows[name], dtype=text)
             for label in LABELS:
                 group[f"labels/{label}"] = rows[label].to_numpy(np.float32)
-            group["class"] = np.array([class_of(label) for label in rows["M"]], np.int64)
+            classes = [NO_CLASS if np.isnan(label) else class_of(label) for label in rows["M"]]
+            group["class"] = np.array(classes, np.int64)
             for name, limit in limits.items():
                 group[f"{name}_lengths"] = np.full(len(rows), limit)
                 group[f"quality/{name}_steps"] = np.full(len(rows), limit)

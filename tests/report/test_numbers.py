@@ -174,13 +174,30 @@ def test_tasks_of_an_absent_modality_are_in_no_table(absent: str) -> None:
     results = Results({name: {"rows": found, "seeds": [1]} for name, found in rows.items()})
     slots = [m for m in MODALITIES if m != absent]
     label = LABEL_OF[absent]
-    _, four, five = result_tables(results, slots)
+    two, four, five = result_tables(results, slots)
+    reason = f"the dataset has no {absent} features"
+    assert four.left_out == (f"{label}, label {label}; {label}, label M: {reason}",)
+    assert five.left_out[0].endswith(f"M, T, A, V: {reason}")
+    assert len(five.left_out[0].split("; ")) == 4
+    assert two.left_out == ()
     assert not [name for name, _ in five.rows if label in name]
     assert len(five.rows) == 4
     if label != "T":  # what was trained all the same stays
         assert not [name for name, _ in four.rows if name.startswith(label)]
     _, whole, _ = result_tables(results, MODALITIES)
     assert len(whole.rows) == 6
+    assert whole.left_out == ()
+
+
+def test_table_2_says_which_tasks_are_missing_and_why() -> None:
+    row = {"variant": "mlf_dnn", "main": True, "seeds": [1], "test": BLANK, "tasks": ["M", "T"]}
+    results = Results({"table2": {"rows": [row], "seeds": [1]}})
+    (two,) = result_tables(results, ["text"])
+    assert two.left_out == (
+        "all models: they fuse modalities, and the dataset has text features only",
+        "task A of MLF-DNN: the dataset has no audio features",
+        "task V of MLF-DNN: the dataset has no vision features",
+    )
 
 
 def test_costs_are_summed_by_stage_in_the_order_of_the_data() -> None:

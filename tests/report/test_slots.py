@@ -86,6 +86,16 @@ def test_without_faces_the_face_rules_are_said_not_to_apply(tmp_path: Path, data
     assert f"{said[0].upper()}{said[1:]}" in shown(config)[0]
 
 
+def test_the_page_says_why_a_row_is_missing(tmp_path: Path) -> None:
+    config = without(tmp_path, "audio", "vision")
+    assert "they fuse modalities, and the dataset has text features only" in shown(config)[0]
+
+
+def test_table_3_says_how_many_clips_have_no_m(tmp_path: Path) -> None:
+    words, *_ = shown(without(tmp_path, "audio", labels=(0.2, 0.4, float("nan"))))
+    assert "Not counted: 2 clips without M." in words
+
+
 def test_with_faces_nothing_is_said_of_rules(tmp_path: Path) -> None:
     assert "not applied" not in summary_text(without(tmp_path, "audio"))
 

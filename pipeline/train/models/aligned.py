@@ -14,7 +14,7 @@ from pipeline.train.recipe import Recipe
 class AlignedModel(SentimentModel):
     """A model that reads all modalities in lockstep.
 
-    The anchor (`Inputs.anchor`) keeps its own steps: text where there is text. In the paper
+    The anchor (`Inputs.anchor`) keeps its own steps: text if the dataset has it. In the paper
     preset the others are aligned to it by CTC; in the published one they are block means over
     the padded clip, made when the corpus is read.
     """
