@@ -1,5 +1,6 @@
 # make demo: set everything up and build the 30 demo clips to a report
 # make test: set everything up, then lint, types, the demo build and the tests
+# make site: build the documentation into site/
 # make lock: renew requirements.lock after a change of pyproject.toml
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -7,7 +8,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 TEST_PROCESSES ?= 2
 
-.PHONY: demo test lint setup lock docs clean
+.PHONY: demo test lint setup lock docs site clean
 
 demo: $(READY)
 	$(BIN)/chsims-build --config config/demo.yaml
@@ -38,6 +39,10 @@ $(READY): requirements.lock pyproject.toml
 # config/config.yaml and docs/configuration.md are made from the settings
 docs: $(READY)
 	$(BIN)/python -m pipeline.commands.config_reference
+
+# the documentation site, offline: site/index.html; a broken link is an error
+site: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 lock:
 	$(PYTHON) -m venv .venv

@@ -26,7 +26,7 @@ BANNED = {
 PAGES = [
     path
     for pattern in (
-        *("*.md", "docs/*.md", "raw/**/*.md", "processed/README.md", "config/*.yaml"),
+        *("*.md", "docs/**/*.md", "raw/**/*.md", "processed/README.md", "config/*.yaml"),
         *("profiles/**/*.yaml", "rules/captions/*", "pipeline/report/templates/*.j2"),
     )
     for path in sorted(ROOT.glob(pattern))
