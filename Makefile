@@ -8,7 +8,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 TEST_PROCESSES ?= 2
 
-.PHONY: demo test lint setup lock docs site clean
+.PHONY: demo test lint setup lock docs site wheel clean
 
 demo: $(READY)
 	$(BIN)/chsims-build --config config/demo.yaml
@@ -43,6 +43,10 @@ docs: $(READY)
 # the documentation site, offline: site/index.html; a broken link is an error
 site: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+# wheel and sdist, in dist/
+wheel: $(READY)
+	$(BIN)/python -m build --no-isolation --outdir dist .
 
 lock:
 	$(PYTHON) -m venv .venv
