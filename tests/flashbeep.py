@@ -200,19 +200,24 @@ CASES = {
 
 def seen_at(faces: Features) -> list[float]:
     """Return the middle of each stretch of frames with a face, in seconds."""
-    times = np.arange(faces.info["frames"]) / faces.info["fps"]
-    return _middles(times, faces.arrays["probability"] > 0)
+    return middles(faces.arrays["probability"] > 0, faces.info["fps"])
 
 
 def heard_at(audio: Features, settings: AudioSettings) -> list[float]:
     """Return the middle of each stretch of loud steps, in seconds."""
-    loudness = audio.arrays["audio"][:, 1]  # the first MFCC
-    steps = np.arange(len(loudness)) * settings.hop_length / settings.sample_rate
+    return loud_at(audio.arrays["audio"], settings.sample_rate / settings.hop_length)
+
+
+def loud_at(audio: np.ndarray, rate: float) -> list[float]:
+    """Return the middle of each stretch of loud rows ``[steps, d]``, in seconds."""
+    loudness = audio[:, 1]  # the first MFCC
     # a decoder may make a loud click of damaged data
     loud = np.quantile(loudness, 1 - LENGTH / EVERY / 2)
-    return _middles(steps, loudness > (loudness.min() + loud) / 2)
+    return middles(loudness > (loudness.min() + loud) / 2, rate)
 
 
-def _middles(times: np.ndarray, on: np.ndarray) -> list[float]:
+def middles(on: np.ndarray, rate: float) -> list[float]:
+    """Return the middle of each stretch of true steps ``[steps]``, in seconds."""
+    times = np.arange(len(on)) / rate
     edges = np.flatnonzero(np.diff(np.r_[False, on, False].astype(int)))
     return [float(times[a:b].mean()) for a, b in zip(edges[::2], edges[1::2], strict=True)]
