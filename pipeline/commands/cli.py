@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
 from pipeline import __version__
-from pipeline.config import Config, available_cores, make_config, merge, read_values
+from pipeline.commands.options import config_options, friendly, over_project, values_of
+from pipeline.config import Config, available_cores, make_config, read_values
 from pipeline.corpus import MODALITIES
 from pipeline.errors import BuildError
 from pipeline.runner.threads import bound_threads
 from pipeline.stages import STAGES, STEPS, slots, stage_called
-from pipeline.workflow.project import project_values
 
 EXAMPLES = """
 \b
@@ -35,67 +32,6 @@ Examples:
   chsims-build export --to mmsa                       the dataset for other people's tools
   chsims-build init my-corpus                         lay out a folder for a corpus of your own
 """
-
-
-def friendly(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Print errors meant for the user as a message, not as a traceback."""
-
-    @functools.wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except BuildError as error:
-            click.secho(f"error: {error}", fg="red", err=True)
-            sys.exit(2)
-        except OSError as error:
-            if error.filename is None:
-                raise
-            click.secho(f"error: {error.filename}: {error.strerror}", fg="red", err=True)
-            sys.exit(2)
-        except KeyboardInterrupt:
-            click.echo("stopped", err=True)
-            sys.exit(130)
-
-    return wrapped
-
-
-def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--config`` and ``--set``."""
-    for option in (
-        click.option(
-            "--set",
-            "assignments",
-            metavar="KEY=VALUE",
-            multiple=True,
-            help="Set one key, e.g. --set audio.f0=yin; repeat for more.",
-        ),
-        click.option(
-            "--config",
-            "files",
-            metavar="FILE",
-            multiple=True,
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="Config file with the differences from config/config.yaml; later files win.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def values_of(
-    context: click.Context, files: tuple[Path, ...], assignments: tuple[str, ...]
-) -> dict[str, Any]:
-    """Merge the options before and after a subcommand's name."""
-    earlier = context.obj or ((), ())
-    given = read_values((*earlier[0], *files), (*earlier[1], *assignments))
-    return over_project(given)
-
-
-def over_project(values: dict[str, Any]) -> dict[str, Any]:
-    """Merge settings over those of the project's config file, as Snakemake does."""
-    merged = project_values()
-    merge(merged, values)
-    return merged
 
 
 def not_empty(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
