@@ -29,6 +29,7 @@ from pipeline.openface.settings import OpenFaceSettings
 from pipeline.opensmile.settings import OpenSmileSettings
 from pipeline.report.settings import ReportSettings
 from pipeline.settings import Settings, explain, operational
+from pipeline.speech.settings import SpeechSettings
 from pipeline.stages import NONE, STAGES, extractors
 from pipeline.store.layout import Layout
 from pipeline.text.settings import TextSettings
@@ -52,7 +53,7 @@ class FeaturesSettings(Settings):
     text: str = "bert"
     """Feature of the transcript: bert, or none."""
     audio: str = "librosa"
-    """Feature of the sound: librosa, opensmile, or none."""
+    """Feature of the sound: librosa, opensmile, speech, or none."""
     vision: str = "openface"
     """Feature of the speaker's face: openface, or none (then neither faces nor OpenFace run)."""
 
@@ -107,6 +108,8 @@ class Config(Settings):
     """The 33-d audio feature of librosa."""
     opensmile: OpenSmileSettings = OpenSmileSettings()
     """The audio feature of openSMILE (features.audio: opensmile)."""
+    speech: SpeechSettings = SpeechSettings()
+    """Speech encoder (features.audio: speech)."""
     text: TextSettings = TextSettings()
     """The 768-d text feature."""
     dataset: DatasetSettings = DatasetSettings()

@@ -17,6 +17,7 @@ from pipeline.faces.stage import FACES
 from pipeline.frames.stage import FRAMES
 from pipeline.openface.stage import OPENFACE
 from pipeline.opensmile.stage import OPENSMILE
+from pipeline.speech.stage import SPEECH
 from pipeline.stage import Stage
 from pipeline.text.stage import TEXT
 from pipeline.vision.stage import VISION
@@ -24,7 +25,7 @@ from pipeline.vision.stage import VISION
 if TYPE_CHECKING:
     from pipeline.config import Config
 
-_OWN = (FRAMES, FACES, OPENFACE, VISION, AUDIO, OPENSMILE, TEXT)
+_OWN = (FRAMES, FACES, OPENFACE, VISION, AUDIO, OPENSMILE, SPEECH, TEXT)
 
 ENTRY_POINTS = "chsims_build.extractors"
 """Group of entry points through which other packages add stages; each names a `Stage`."""

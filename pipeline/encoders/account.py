@@ -30,7 +30,7 @@ def encoded(what: str, account: Account, source: str, more: str) -> str:
     Parameters
     ----------
     what : str
-        What was encoded: ``Transcripts``.
+        What was encoded, with the verb: ``Transcripts were``.
     account : Account
         Of the stage.
     source : str
@@ -41,7 +41,7 @@ def encoded(what: str, account: Account, source: str, more: str) -> str:
     named = " and by ".join(account.models) or "a model that the features do not name"
     layers = layers_in_words(account.settings.layers)
     values = f", {account.width} values per {more}" if account.width else f", one vector per {more}"
-    return f"{what} were encoded by {named} ({source}): {layers}{values}."
+    return f"{what} encoded by {named} ({source}): {layers}{values}."
 
 
 def _place(number: int) -> str:

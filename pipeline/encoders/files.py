@@ -173,6 +173,16 @@ class EncoderFiles:
             name = f"{source.name} ({name}) at revision {source.revision or 'unknown'}"
         return f"{name}, SHA-256 {self.digest(source.folder)}"
 
+    def kind(self, settings: Wanted) -> str:
+        """Return the type of the model (``model_type``), with which its dimensions are named.
+
+        Raises
+        ------
+        NotHereError
+            If the model is not on this machine.
+        """
+        return str(self.config(self.present(settings).folder).get("model_type"))
+
     def digest(self, folder: Path) -> str:
         """Return the SHA-256 over a model's weights, configuration and further files.
 

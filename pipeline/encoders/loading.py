@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipeline.encoders.files import EncoderFiles, first_line
+from pipeline.encoders.files import EncoderFiles, Wanted, first_line
 from pipeline.encoders.layers import LAST, chosen, depth_of
 from pipeline.encoders.names import type_name
 from pipeline.encoders.settings import EncoderSettings
@@ -33,6 +33,31 @@ def load_config(files: EncoderFiles, folder: Path) -> Any:
         raise BuildError(
             f"{files.key}: cannot load a model from {folder} ({_why(folder, error)})", files.needs
         ) from error
+
+
+def check_takes(files: EncoderFiles, settings: Wanted, inputs: tuple[str, ...]) -> None:
+    """Check that a model is there and takes one of the inputs, without loading it.
+
+    Raises
+    ------
+    BuildError
+        If transformers has no model of its type, or a model of that type takes something else.
+    """
+    from transformers import AutoModel
+
+    folder = files.find(settings).folder
+    config = load_config(files, folder)
+    name = type_name(config.model_type)
+    try:
+        known: Any = AutoModel._model_mapping[type(config)]
+        taken = known.main_input_name
+    except KeyError:
+        taken = "nothing that AutoModel knows"
+    if taken not in inputs and not ("pixel_values" in inputs and hasattr(config, "vision_config")):
+        raise BuildError(
+            f"{files.key}: {folder} holds a {name}, which takes {taken}, not {' or '.join(inputs)}",
+            files.needs,
+        )
 
 
 def check_depth(files: EncoderFiles, settings: EncoderSettings) -> None:

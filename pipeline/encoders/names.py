@@ -35,3 +35,15 @@ NAMES = {
 def type_name(kind: Any) -> str:
     """Return what a ``model_type`` is called."""
     return NAMES.get(str(kind), str(kind))
+
+
+def dimension_names(kind: str, width: int) -> list[str]:
+    """Return a name per dimension: the type and a number.
+
+    Examples
+    --------
+    >>> dimension_names("hubert", 768)[-1]
+    'hubert_767'
+    """
+    digits = max(3, len(str(width - 1)))
+    return [f"{kind}_{i:0{digits}d}" for i in range(width)]

@@ -133,4 +133,4 @@ def prefix(settings: TextSettings) -> str:
     """
     if settings.model in (DEMO, DEFAULT_MODEL):
         return "bert"
-    return str(FILES.config(FILES.present(settings).folder).get("model_type"))
+    return FILES.kind(settings)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.encoders.account import encoded
 from pipeline.encoders.loading import check_depth
+from pipeline.encoders.names import dimension_names
 from pipeline.extractor import Extractor, check_device
 from pipeline.stage import Account, Build, Feature, Figure, Overview, Stage
 from pipeline.store.shards import Clip
@@ -34,8 +35,7 @@ def _batch(settings: TextSettings) -> int:
 
 
 def _names(settings: TextSettings, width: int) -> Sequence[str]:
-    kind = prefix(settings)
-    return [f"{kind}_{i:03d}" for i in range(width)]
+    return dimension_names(prefix(settings), width)
 
 
 def _ready(config: Config) -> None:
@@ -65,7 +65,7 @@ def _account(account: Account) -> tuple[str, list[str]]:
         )
     is_bert = any(re.search(r"\bBERT\b", model) for model in account.models)
     source = f"Devlin et al., 2019; {account.tool}" if is_bert else account.tool
-    sentence = encoded("Transcripts", account, source, "token, start and end token kept")
+    sentence = encoded("Transcripts were", account, source, "token, start and end token kept")
     return sentence, ["devlin2019bert"] if is_bert else []
 
 
