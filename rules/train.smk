@@ -1,8 +1,11 @@
 # One job per model and experiment; its seeds run in parallel on the job's threads.
 from pipeline.train.experiments import job_memory, results_of, trained_experiments
 
-TRAINED = trained_experiments(CONFIG.train)
-RESULTS = [FILES.made_results(name) for name in results_of(CONFIG.train)]
+# without a label there is nothing to learn; the dataset's warnings say so
+TRAINED = trained_experiments(CONFIG.train) if START.labelled else {}
+RESULTS = [
+    FILES.made_results(name) for name in results_of(CONFIG.train) if START.labelled
+]
 
 
 def trained(experiment):

@@ -11,7 +11,7 @@ from pipeline.config import Config, FeaturesSettings
 from pipeline.corpus import LABELS, MODALITIES
 from pipeline.dataset.info import DatasetInfo
 from pipeline.dataset.inputs import quality_names
-from pipeline.dataset.split import PARTS
+from pipeline.dataset.split import stored_parts
 from pipeline.errors import BuildError
 
 
@@ -38,11 +38,11 @@ def dataset_fault(path: Path, config: Config) -> str | None:
         with h5py.File(path, "r") as file:
             if info.digest is None:
                 return None
-            names = _quality(info, config)
-            if any({*names} > {*file[part]["quality"]} for part in PARTS):
+            names, parts = _quality(info, config), stored_parts(file)
+            if any({*names} > {*file[part]["quality"]} for part in parts):
                 return None
             changed = [
-                part for part in PARTS if _digest(file[part], names) != file.attrs[f"digest_{part}"]
+                part for part in parts if _digest(file[part], names) != file.attrs[f"digest_{part}"]
             ]
     except BuildError as error:
         return error.problem

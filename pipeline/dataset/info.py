@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline import corpus
 from pipeline.corpus import CLASSES, GRID, LABELS, MODALITIES, NO_CLASS
-from pipeline.dataset.split import PARTS
+from pipeline.dataset.split import PARTS, stored_parts
 from pipeline.errors import BuildError
 from pipeline.store.files import digest
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def digest_of_parts(attributes: Mapping[str, Any]) -> str | None:
-    """Return the digest of a dataset's three parts from what its writer left in the attributes."""
+    """Return the digest of the three labelled parts from what the writer left in the attributes."""
     names = [f"digest_{part}" for part in PARTS]
     if not all(name in attributes for name in names):
         return None
@@ -55,7 +55,7 @@ class DatasetInfo:
 
     @property
     def digest(self) -> str | None:
-        """The digest of the three parts, which trained models remember; None if it says none."""
+        """The digest of train, valid and test, which trained models remember, if it says one."""
         return digest_of_parts(self.attributes)
 
     def __init__(self, path: Path) -> None:
@@ -78,9 +78,15 @@ class DatasetInfo:
         names = {m: f"{m}_length_statistics" for m in MODALITIES}
         return {m: self.attributes[name] for m, name in names.items() if name in self.attributes}
 
+    @property
+    def labelled(self) -> pd.DataFrame:
+        """The rows of `clips` in train, valid and test."""
+        return self.clips[self.clips["part"].isin(PARTS)]
+
     def table1(self) -> corpus.CorpusCounts:
-        """Return the corpus in numbers (paper, Table 1)."""
-        return corpus.table1(self.clips.rename(columns={"raw_text": "text"}))
+        """Return the labelled clips in numbers (paper, Table 1); all clips if none is labelled."""
+        clips = self.labelled if len(self.labelled) else self.clips
+        return corpus.table1(clips.rename(columns={"raw_text": "text"}))
 
     def table3(self) -> pd.DataFrame:
         """Return clips by part (rows) and class (columns, ``total`` first) (paper, Table 3).
@@ -89,7 +95,7 @@ class DatasetInfo:
         """
         import pandas as pd
 
-        members = zip(self.clips["part"], self.clips["class"], strict=True)
+        members = zip(self.labelled["part"], self.labelled["class"], strict=True)
         counts = corpus.table3(members, PARTS)
         return pd.DataFrame.from_dict(counts, orient="index", columns=["total", *CLASSES])
 
@@ -97,7 +103,7 @@ class DatasetInfo:
         """Return clips by nearest grid label (rows) and M, T, A, V (paper, Fig. 2 left)."""
         import pandas as pd
 
-        columns = {name: corpus.label_histogram(self.clips[name]) for name in LABELS}
+        columns = {name: corpus.label_histogram(self.labelled[name]) for name in LABELS}
         return pd.DataFrame(columns, index=list(GRID))
 
     def label_distances(self) -> NDArray[np.float64]:
@@ -105,14 +111,14 @@ class DatasetInfo:
 
         Clips that lack one of the two labels are left out; NaN where none has both.
         """
-        return corpus.label_distances(self.clips[list(LABELS)].to_numpy(np.float64))
+        return corpus.label_distances(self.labelled[list(LABELS)].to_numpy(np.float64))
 
 
 def _clip_table(file: Any) -> pd.DataFrame:
     import pandas as pd
 
-    tables = []
-    for part in PARTS:
+    tables: list[pd.DataFrame] = []
+    for part in _parts(file):
         group = file[part]
         columns: dict[str, Any] = {"id": _strings(group["id"])}
         columns["part"] = [part] * len(columns["id"])
@@ -129,6 +135,11 @@ def _clip_table(file: Any) -> pd.DataFrame:
             columns[name] = _strings(values) if values.dtype.kind == "O" else values[:]
         tables.append(pd.DataFrame(columns))
     return pd.concat(tables, ignore_index=True)
+
+
+def _parts(file: Any) -> list[str]:
+    """Return the parts of a file, which has at least train, valid and test."""
+    return [*PARTS, *(part for part in stored_parts(file) if part not in PARTS)]
 
 
 def _strings(dataset: Any) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LengthStatistics:
-    """Lengths of one modality over the clips of all three parts, in steps.
+    """Lengths of one modality over the labelled clips (or all, if none is labelled), in steps.
 
     Parameters
     ----------

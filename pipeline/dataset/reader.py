@@ -21,8 +21,8 @@ def open_dataset(path: str | Path, part: str = "train") -> ClipDataset:
     ----------
     path : str or Path
         ``dataset.h5``.
-    part : {"train", "valid", "test"}
-        Which part.
+    part : {"train", "valid", "test", "unlabelled"}
+        Which part; the last one only if some clips have no label.
 
     Returns
     -------
@@ -62,7 +62,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
     path : Path
         ``dataset.h5``.
     part : str
-        train, valid or test.
+        train, valid, test or unlabelled.
     """
 
     def __init__(self, path: Path, part: str) -> None:
@@ -77,7 +77,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
         except (OSError, KeyError) as error:
             raise BuildError(
                 f"{path} cannot be read as a dataset with a part {part!r} ({error})",
-                "parts are train, valid and test; build the file: chsims-build --stage dataset",
+                "parts are train, valid, test and, if some clips have no label, unlabelled; build "
+                "the file: chsims-build --stage dataset",
             ) from error
 
     def __len__(self) -> int:

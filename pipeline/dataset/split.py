@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.corpus import CLASSES
+from pipeline.corpus import CLASSES, LABELS
 from pipeline.dataset.groups import assign_groups
 from pipeline.dataset.settings import DatasetSettings
 from pipeline.errors import BuildError
 
 PARTS = ("train", "valid", "test")
+"""The parts that models are trained, chosen and tested on."""
+
+UNLABELLED = "unlabelled"
+"""The part of clips that no model is trained on: those without any label, and those that the
+label sheet puts there."""
+
 SMALL_CLASS = 5
 """A class with fewer clips cannot be cut 6:2:2 on its own."""
 
@@ -50,8 +57,8 @@ class Split:
     ----------
     part_of : dict of str to str
         Part by clip id.
-    kind : {"stratified", "given", "by_speaker", "by_video"}
-        How the parts were made; never ``auto``.
+    kind : {"stratified", "given", "by_speaker", "by_video", "none"}
+        How the parts were made; never ``auto``. ``none`` if there was nothing to split.
     reason : str
         Why this kind was taken.
     warnings : tuple of str
@@ -65,12 +72,13 @@ class Split:
 
 
 def split_clips(clips: Sequence[SplitClip], settings: DatasetSettings) -> Split:
-    """Put each clip into train, valid or test.
+    """Put each labelled clip into train, valid or test.
 
     Parameters
     ----------
     clips : sequence of SplitClip
-        In any order: the shuffle depends on ids and seed alone.
+        In any order: the shuffle depends on ids and seed alone. Unlabelled clips are not
+        among them.
     settings : DatasetSettings
         ``split`` and ``seed``.
 
@@ -79,6 +87,8 @@ def split_clips(clips: Sequence[SplitClip], settings: DatasetSettings) -> Split:
     BuildError
         If the sheet lacks what the split needs, or there are too few groups.
     """
+    if not clips:
+        return Split({}, "none", "no clip has a label", ())
     kind, reason, warnings = _resolved(clips, settings.split)
     if kind == "given":
         part_of = _given(clips)
@@ -94,6 +104,17 @@ def split_clips(clips: Sequence[SplitClip], settings: DatasetSettings) -> Split:
         if not counts[part]
     )
     return Split(part_of, kind, reason, (*warnings, *empty))
+
+
+def stored_parts(names: Container[str]) -> list[str]:
+    """Return the parts that a dataset file has, from the names of its groups."""
+    return [part for part in (*PARTS, UNLABELLED) if part in names]
+
+
+def is_unlabelled(row: Mapping[str, Any]) -> bool:
+    """Tell whether a row of the manifest belongs to the part `UNLABELLED`."""
+    labels = (row[name] for name in LABELS)
+    return row["mode"] == UNLABELLED or all(x is None or math.isnan(x) for x in labels)
 
 
 def natural_order(clip: str) -> tuple[Any, ...]:

@@ -17,7 +17,15 @@ from pipeline.dataset.disk import new_hdf5
 from pipeline.dataset.inputs import ClipInput, gather
 from pipeline.dataset.lengths import LengthStatistics, length_statistics
 from pipeline.dataset.provenance import root_attributes
-from pipeline.dataset.split import PARTS, Split, SplitClip, natural_order, split_clips
+from pipeline.dataset.split import (
+    PARTS,
+    UNLABELLED,
+    Split,
+    SplitClip,
+    is_unlabelled,
+    natural_order,
+    split_clips,
+)
 from pipeline.errors import BuildError
 from pipeline.manifest.build import sheet_notes
 from pipeline.stages import slots
@@ -59,18 +67,15 @@ def build_dataset(config: Config, *, progress: bool = True) -> Split:
     gathered = gather(config)
     clips = gathered.clips
     clips.sort(key=lambda clip: natural_order(clip.clip))
-    _check_labels(clips)
-    split = split_clips([_split_clip(clip) for clip in clips], config.dataset)
-    lengths = {
-        m: length_statistics([clip.steps[m] for clip in clips], config.dataset.sigmas)
-        for m in slots(config)
-    }
+    labelled = [clip for clip in clips if not is_unlabelled(clip.row)]
+    split = split_clips([_split_clip(clip) for clip in labelled], config.dataset)
+    lengths = _lengths(config, labelled or clips)
     attributes = root_attributes(
         config, clips, lengths, [*gathered.remarks, *sheet_notes(config.processed), *split.warnings]
     )
     attributes |= {"split": split.kind, "split_reason": split.reason}
     _check_widths(config, clips, attributes)
-    members = {part: [c for c in clips if split.part_of[c.clip] == part] for part in PARTS}
+    members = _members(clips, split)
     quality = list(clips[0].quality)
     shown = tracked(range(len(clips)), "dataset", len(clips), shown=progress)
     with (
@@ -79,8 +84,8 @@ def build_dataset(config: Config, *, progress: bool = True) -> Split:
     ):
         for name in sorted(attributes):
             file.attrs[name] = attributes[name]
-        for part in PARTS:
-            writer = _PartWriter(file.create_group(part), members[part], lengths, quality, config)
+        for part, own in members.items():
+            writer = _PartWriter(file.create_group(part), own, lengths, quality, config)
             for _ in writer.write():
                 disk.check()
                 next(shown, None)
@@ -90,8 +95,28 @@ def build_dataset(config: Config, *, progress: bool = True) -> Split:
     return split
 
 
+def _lengths(config: Config, clips: Sequence[ClipInput]) -> dict[str, LengthStatistics]:
+    """Return the common lengths.
+
+    They are those of the labelled clips, if there are any, so that clips without labels change
+    nothing in the parts that models are trained on.
+    """
+    return {
+        m: length_statistics([clip.steps[m] for clip in clips], config.dataset.sigmas)
+        for m in slots(config)
+    }
+
+
+def _members(clips: Sequence[ClipInput], split: Split) -> dict[str, list[ClipInput]]:
+    """Return the clips of each part that is written; unlabelled only if it has any."""
+    members: dict[str, list[ClipInput]] = {part: [] for part in (*PARTS, UNLABELLED)}
+    for clip in clips:
+        members[split.part_of.get(clip.clip, UNLABELLED)].append(clip)
+    return {part: own for part, own in members.items() if own or part != UNLABELLED}
+
+
 class _PartWriter:
-    """Writes one of train, valid and test.
+    """Writes one part: train, valid, test or unlabelled.
 
     Parameters
     ----------
@@ -211,17 +236,6 @@ def _class_of(clip: ClipInput) -> int | None:
 def _split_clip(clip: ClipInput) -> SplitClip:
     row = clip.row
     return SplitClip(clip.clip, _class_of(clip), row["mode"], row["speaker"], row["video_id"])
-
-
-def _check_labels(clips: Sequence[ClipInput]) -> None:
-    """Refuse clips without any label, from which only features can be built."""
-    lacking = [clip.clip for clip in clips if all(clip.row[name] is None for name in LABELS)]
-    if lacking:
-        raise BuildError(
-            f"{len(lacking)} of {len(clips)} clips have no label (M, T, A or V), e.g. {lacking[0]}",
-            "add a label column to the label sheet, or build features alone: "
-            "chsims-build --stage vision --stage audio --stage text",
-        )
 
 
 def _check_widths(

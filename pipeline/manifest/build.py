@@ -80,7 +80,7 @@ def build_manifest(config: Config, *, progress: bool = True) -> tuple[str, ...]:
     accepted: list[dict[str, Any]] = []
     for row, media in zip([sheet.rows[i] for i in paths], results, strict=True):
         try:
-            accepted.append(_accept(row, media, config, labelled=sheet.labelled))
+            accepted.append(_accept(row, media, config))
         except ClipError as error:
             refused[row.row] = [error]
     quarantine = _quarantine(sheet.rows, refused)
@@ -163,20 +163,18 @@ def _line_errors(
     errors += [ClipError(problem, correct) for problem in row.problems]
     if not errors:  # what cannot be read is not judged
         found = [
-            *unusable(row, None, labelled=sheet.labelled),
+            *unusable(row, None),
             *judge(row, None, config.manifest.rules, read_of_clips(config)).refusals,
         ]
         errors += [ClipError(finding.reason, finding.remedy) for finding in found]
     return errors
 
 
-def _accept(
-    row: SheetRow, media: Media | ClipError, config: Config, *, labelled: bool
-) -> dict[str, Any]:
+def _accept(row: SheetRow, media: Media | ClipError, config: Config) -> dict[str, Any]:
     if isinstance(media, ClipError):
         raise media
     verdict = judge(row, media.probe, config.manifest.rules, read_of_clips(config))
-    bad = [*unusable(row, media.probe, labelled=labelled), *verdict.refusals]
+    bad = [*unusable(row, media.probe), *verdict.refusals]
     if bad:
         raise ClipError("; ".join(f.reason for f in bad), "; ".join(f.remedy for f in bad))
     return {

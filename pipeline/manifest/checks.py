@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterator, Sequence
 
 from pipeline.corpus import LABELS
@@ -103,14 +102,20 @@ def notes(table: Table, rows: Sequence[SheetRow], labelled: bool) -> Iterator[st
     yield from table.notes
     if not labelled:
         yield (
-            f"{name} has no labels: features can be built, a dataset and models cannot (found the "
-            f"columns {', '.join(table.header)})"
+            f"{name} has no labels: features can be built, and a dataset with all clips in the "
+            f"part unlabelled, but no models (found the columns {', '.join(table.header)})"
         )
-    parts = sum(1 for row in rows if row.mode)
-    if 0 < parts < len(rows):
+    elif bare := [row for row in rows if not row.is_labelled and not row.problems]:
         yield (
-            f"{name}: the column {table.columns['mode']} is filled in for {parts} of {len(rows)} "
-            "clips only"
+            f"{name} has no label for {len(bare)} of {len(rows)} clips, e.g. {bare[0].clip}: they "
+            "are in the part unlabelled"
+        )
+    split = [row for row in rows if row.is_labelled]
+    parts = sum(1 for row in split if row.mode)
+    if 0 < parts < len(split):
+        yield (
+            f"{name}: the column {table.columns['mode']} is filled in for {parts} of {len(split)} "
+            "labelled clips only"
         )
     if strange := [row for row in rows if row.mode and row.mode not in PARTS]:
         yield (
@@ -125,9 +130,7 @@ def notes(table: Table, rows: Sequence[SheetRow], labelled: bool) -> Iterator[st
 
 def has_labels(rows: Sequence[SheetRow]) -> bool:
     """Tell whether any row has, or was meant to have, a label."""
-    return any(
-        row.problems or any(not math.isnan(getattr(row, name)) for name in LABELS) for row in rows
-    )
+    return any(row.problems or row.is_labelled for row in rows)
 
 
 def _misspelt_label(table: Table) -> str | None:

@@ -46,10 +46,11 @@ MODES = {
         "train": ("train", "training", "训练", "训练集", "訓練", "訓練集"),
         "valid": ("valid", "val", "validation", "dev", "验证", "验证集", "驗證", "驗證集"),
         "test": ("test", "testing", "测试", "测试集", "測試", "測試集"),
+        "unlabelled": ("unlabelled", "unlabeled", "unsupervised", "未标注", "無標註"),
     }.items()
     for spelling in spellings
 }
-"""How sheets spell the three parts, lower case."""
+"""How sheets spell the parts, lower case."""
 
 _SIGNS = {"negative": -1, "neutral": 0, "positive": 1}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")

@@ -84,6 +84,11 @@ class SheetRow:
         return f"column {self.names.get(name, SPELLINGS[name][0])}"
 
     @property
+    def is_labelled(self) -> bool:
+        """Whether it has at least one of the four labels."""
+        return any(not math.isnan(getattr(self, name)) for name in LABELS)
+
+    @property
     def clip(self) -> str:
         """The clip's id, ``video_id/clip_id``."""
         return f"{self.video_id}/{self.clip_id}"

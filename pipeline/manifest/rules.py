@@ -164,8 +164,8 @@ def _duration(seconds: float, rules: CorpusRules) -> Iterator[Finding]:
     )
 
 
-def unusable(row: SheetRow, probe: Probe | None, *, labelled: bool = True) -> Iterator[Finding]:
-    """Yield what no rule can soften: without it a clip has no place in the dataset.
+def unusable(row: SheetRow, probe: Probe | None) -> Iterator[Finding]:
+    """Yield what no rule can soften: with it a clip has no place in the dataset.
 
     Parameters
     ----------
@@ -173,15 +173,7 @@ def unusable(row: SheetRow, probe: Probe | None, *, labelled: bool = True) -> It
         Labels.
     probe : Probe or None
         Duration.
-    labelled : bool
-        Whether the sheet has labels at all; features can be built without.
     """
-    if labelled and all(math.isnan(getattr(row, name)) for name in LABELS):
-        yield Finding(
-            "label",
-            f"{row.column('M')}: it has no label (M, T, A or V)",
-            "fill in the sheet's label column",
-        )
     for name in LABELS:
         if abs(label := getattr(row, name)) > 1 + _EPSILON:
             yield Finding(

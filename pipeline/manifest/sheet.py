@@ -39,7 +39,7 @@ class Sheet:
     votes : tuple of Vote or None
         The votes that count, where annotations.csv was read.
     labelled : bool
-        Whether it has labels; without them only features can be built.
+        Whether any clip has a label; without one no model is trained.
     notes : tuple of str
         What a person should know about how it was read.
     """
@@ -49,6 +49,10 @@ class Sheet:
     votes: tuple[Vote, ...] | None
     labelled: bool = True
     notes: tuple[str, ...] = ()
+
+    def shard_count(self, size: int) -> int:
+        """Return the number of shards of `size` rows, rounded up."""
+        return -(-len(self.rows) // size)
 
 
 def sheet_rows(config: Config) -> list[SheetRow]:
@@ -64,24 +68,7 @@ def sheet_rows(config: Config) -> list[SheetRow]:
 
 def shard_count(config: Config) -> int:
     """Return the number of shards: the sheet's rows by ``shard_size``, rounded up."""
-    return -(-len(read_sheet(config).rows) // config.shard_size)
-
-
-def require_labels(config: Config) -> None:
-    """Refuse a sheet without labels, of which no dataset can be made.
-
-    Raises
-    ------
-    BuildError
-        If no clip of the sheet has a label.
-    """
-    sheet = read_sheet(config)
-    if not sheet.labelled:
-        raise BuildError(
-            f"{sheet.path} has no labels; a dataset needs M, T, A or V for every clip",
-            "add the column label, or build features alone: "
-            "chsims-build --stage vision --stage audio --stage text",
-        )
+    return read_sheet(config).shard_count(config.shard_size)
 
 
 def read_sheet(config: Config, folders: MediaFolders | None = None) -> Sheet:
@@ -119,7 +106,7 @@ def _read(path: Path, config: Config, folders: MediaFolders) -> Sheet:
     labelled = bool(columns) and has_labels(rows)
     if votes is not None:
         rows = [_with_votes(row, votes.get(row.clip), labelled) for row in rows]
-        labelled = True
+        labelled = has_labels(rows)
     return Sheet(
         path,
         tuple(rows),
@@ -192,9 +179,7 @@ def _rows_of_votes(votes: dict[str, ClipVotes], transcripts: list[SheetRow]) -> 
 def _with_votes(row: SheetRow, clip: ClipVotes | None, labelled: bool) -> SheetRow:
     """Give a row its votes' means as labels, except for the labels it has: compare those."""
     if clip is None:
-        if labelled:
-            return replace(row, vote_problems=("it has no votes",))
-        return replace(row, problems=(*row.problems, "it has no votes"))
+        return replace(row, vote_problems=("it has no votes",))
     means = {name: mean for name in LABELS if (mean := clip.mean(name)) is not None}
     missing: dict[str, Any] = {m: v for m, v in means.items() if math.isnan(getattr(row, m))}
     differing = [

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pandas as pd
+
 from pipeline.corpus import (
     CLASS_TITLES,
     CLASSES,
@@ -101,16 +103,14 @@ def _cards(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
 
 
 def _corpus(build: Build, rows: list[ClipRow]) -> dict[str, Any] | None:
-    clips = build.usable
-    if clips.empty:
+    clips = build.labelled
+    if build.usable.empty:
         return None
-    histogram: dict[str, list[int]] = {label: label_histogram(clips[label]) for label in LABELS}
     shown: dict[str, Any] = {
-        "table1": corpus.compared(table1(clips)),
-        "histogram": histogram,
-        "fig2": charts.label_histograms(histogram),
-        "eq1": charts.distance_matrix(label_distances(clips[list(LABELS)].to_numpy(float)), LABELS),
-        "labelled": {m: int(clips[m].notna().sum()) for m in LABELS},
+        "table1": corpus.compared(table1(build.usable if clips.empty else clips)),
+        "parts": list(Counter(build.parts.values()).items()),
+        "unlabelled": len(build.usable) - len(clips),
+        **_labels(clips),
         "lengths": [],
         "unknown": [int(n) for row in rows if (n := row.figures.get("unknown_tokens"))],
         "table3": None,
@@ -121,7 +121,7 @@ def _corpus(build: Build, rows: list[ClipRow]) -> dict[str, Any] | None:
         (length, charts.length_histogram(length.name, length.steps, length.limit, length.unit, hue))
         for length, hue in _lengths(build, rows)
     ]
-    if build.dataset is not None:
+    if build.dataset is not None and len(build.dataset.labelled):
         counts = build.dataset.table3()
         shown["without_m"] = int(build.dataset.clips["class"].isna().sum())
         rows_of = [(str(part), [int(n) for n in row]) for part, row in counts.iterrows()]
@@ -131,8 +131,23 @@ def _corpus(build: Build, rows: list[ClipRow]) -> dict[str, Any] | None:
     return shown
 
 
+def _labels(clips: pd.DataFrame) -> dict[str, Any]:
+    """Return the two halves of Fig. 2; nothing to draw if no clip has a label."""
+    if clips.empty:
+        return {"histogram": None, "fig2": None, "eq1": None, "labelled": {}}
+    histogram: dict[str, list[int]] = {label: label_histogram(clips[label]) for label in LABELS}
+    return {
+        "histogram": histogram,
+        "fig2": charts.label_histograms(histogram),
+        "eq1": charts.distance_matrix(label_distances(clips[list(LABELS)].to_numpy(float)), LABELS),
+        "labelled": {m: int(clips[m].notna().sum()) for m in LABELS},
+    }
+
+
 def _lengths(build: Build, rows: list[ClipRow]) -> list[tuple[corpus.Lengths, str]]:
     found = []
+    labelled = set(build.labelled["clip"])
+    rows = [row for row in rows if row.clip in labelled] or rows
     for slot, stage in build.slots.items():
         steps = [row.steps[slot] for row in rows if slot in row.steps]
         if steps and stage.feature is not None:

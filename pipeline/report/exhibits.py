@@ -49,8 +49,9 @@ def standalone(svg: str) -> str:
 def _figures(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     corpus = content["corpus"]
     if corpus is not None:
-        yield "fig2_labels", corpus["fig2"]
-        yield "fig2_distances", corpus["eq1"]
+        if corpus["fig2"] is not None:
+            yield "fig2_labels", corpus["fig2"]
+            yield "fig2_distances", corpus["eq1"]
         for length, chart in corpus["lengths"]:
             yield f"length_{length.name}", chart
     for model, chart in content["confusions"].items():

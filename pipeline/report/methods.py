@@ -252,16 +252,18 @@ def _dataset(build: Build) -> str:
     s = build.made_with.dataset
     made = build.dataset.attributes.get("split") if build.dataset else None
     split = {
-        "auto": "as the label sheet gives it, or 6:2:2 where it names no parts",
-        "stratified": f"6:2:2, stratified by five classes of the multimodal label (seed {s.seed})",
-        "given": "as the label sheet gives it",
-        "by_speaker": f"6:2:2 with each speaker in one part (seed {s.seed})",
-        "by_video": f"6:2:2 with each video in one part (seed {s.seed})",
+        "auto": "split as the label sheet gives it, or 6:2:2 where it names no parts",
+        "stratified": "split 6:2:2, stratified by five classes of the multimodal label "
+        f"(seed {s.seed})",
+        "given": "split as the label sheet gives it",
+        "by_speaker": f"split 6:2:2 with each speaker in one part (seed {s.seed})",
+        "by_video": f"split 6:2:2 with each video in one part (seed {s.seed})",
+        "none": "not split, because none has a label",
     }[made or s.split]
     lengths = ", ".join(f"{name} {steps}" for name, steps in build.padded.items())
     return (
         f"Sequences were padded with zeros or cut at their mean plus {s.sigmas:g} standard "
-        f"deviations of the length ({lengths} steps). Clips were split {split}."
+        f"deviations of the length ({lengths} steps). Clips were {split}."
     )
 
 

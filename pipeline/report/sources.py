@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from pipeline.config import Config, make_config, merge
+from pipeline.corpus import LABELS
 from pipeline.dataset.info import DatasetInfo
+from pipeline.dataset.split import is_unlabelled
 from pipeline.errors import BuildError
 from pipeline.manifest.parquet import read_table
 from pipeline.stage import Stage
@@ -98,6 +100,15 @@ class Build:
         return self.manifest[~self.manifest["clip"].isin(lost)].reset_index(drop=True)
 
     @property
+    def labelled(self) -> pd.DataFrame:
+        """The usable rows that are not in the part unlabelled."""
+        usable = self.usable
+        if usable.empty:
+            return usable
+        rows = usable[["mode", *LABELS]].to_dict("records")
+        return usable[[not is_unlabelled({str(k): v for k, v in row.items()}) for row in rows]]
+
+    @property
     def clips_in(self) -> int:
         """Clips of the label sheet: those of the manifest and those it refused."""
         known = set() if self.manifest is None else set(self.manifest["clip"])
@@ -121,7 +132,7 @@ class Build:
 
     @property
     def parts(self) -> dict[str, str]:
-        """The part of each clip of the dataset: train, valid or test."""
+        """The part of each clip of the dataset: train, valid, test or unlabelled."""
         if self.dataset is None:
             return {}
         return dict(zip(self.dataset.clips["id"], self.dataset.clips["part"], strict=True))

@@ -14,7 +14,12 @@ from pipeline.store.shards import shard_name
 
 def shard_names(config: Config) -> list[str]:
     """Return the names of the numbered shards: ``0000``, ``0001`` ..."""
-    return [shard_name(number) for number in range(shard_count(config))]
+    return numbered(shard_count(config))
+
+
+def numbered(shards: int) -> list[str]:
+    """Return the names of so many numbered shards."""
+    return [shard_name(number) for number in range(shards)]
 
 
 def job_names(stage: str, shards: Sequence[str]) -> list[str]:

@@ -10,9 +10,9 @@ from typing import Any
 from pipeline.config import Config, make_config
 from pipeline.errors import BuildError, NotHereError
 from pipeline.extractor import check_device
-from pipeline.manifest.sheet import require_labels
+from pipeline.manifest.sheet import read_sheet
 from pipeline.runner.children import note_builder
-from pipeline.runner.jobs import selection_name, shard_names
+from pipeline.runner.jobs import numbered, selection_name
 from pipeline.stages import STAGES, wanted
 from pipeline.store.files import digest, remove_left_over
 from pipeline.store.scratch import sweep
@@ -40,6 +40,8 @@ class Start:
         The checked configuration.
     shards : list of str
         The shards of the whole corpus.
+    labelled : bool
+        Whether any clip has a label, so that models can be trained.
     main : bool
         Whether this process plans the build; False in a process that runs a job.
     dry_run : bool
@@ -52,6 +54,7 @@ class Start:
 
     config: Config
     shards: list[str]
+    labelled: bool = True
     main: bool = False
     dry_run: bool = False
     changed: list[Changed] = field(default_factory=list)
@@ -120,8 +123,6 @@ class Start:
             If a model is missing, for example, and cannot be downloaded.
         """
         due = set(steps)
-        if "dataset" in due:
-            require_labels(self.config)
         if "train" in due:
             check_device(self.config.train.device, "train.device")
         for name in due & set(STAGES):
@@ -167,7 +168,9 @@ def start(values: Mapping[str, Any], *, main: bool, dry_run: bool, say: Say) -> 
     config = make_config(values)
     if main:
         check_surroundings(config)
-    begun = Start(config, shard_names(config), main, dry_run and main)
+    sheet = read_sheet(config)
+    shards = numbered(sheet.shard_count(config.shard_size))
+    begun = Start(config, shards, sheet.labelled, main, dry_run and main)
     if not main:
         return begun
     note_builder()

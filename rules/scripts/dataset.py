@@ -6,5 +6,7 @@ with job(snakemake) as config:
 
     split = build_dataset(config)
     tell(f"dataset: split {split.kind}: {split.reason}")
+    if split.kind == "none":
+        tell("train: skipped, because no clip has a label; the report is made without it")
     for warning in split.warnings:
         tell(f"dataset: warning: {warning}")

@@ -64,7 +64,7 @@ def test_a_dataset_travels_to_a_spawned_worker(path: Path) -> None:
 
 
 def test_a_wrong_part_or_file_says_what_to_do(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match="parts are train, valid and test"):
+    with pytest.raises(BuildError, match="parts are train, valid, test and"):
         pipeline.open_dataset(path, "dev")
     (tmp_path / "other.h5").write_text("no")
     for open_it in (pipeline.open_dataset, DatasetInfo):

@@ -17,6 +17,7 @@ import pytest
 from pipeline.audio.extractor import feature_names
 from pipeline.config import Config
 from pipeline.corpus import MODALITIES, NO_CLASS
+from pipeline.dataset.check import dataset_fault
 from pipeline.dataset.info import DatasetInfo
 from pipeline.dataset.split import PARTS
 from pipeline.dataset.writer import build_dataset
@@ -116,11 +117,56 @@ def test_a_clip_without_m_has_no_class_and_is_not_in_table_3(tmp_path: Path) -> 
         assert group["class"][place] == NO_CLASS
 
 
-def test_a_clip_without_any_label_is_refused(tmp_path: Path) -> None:
-    clips = balanced(30)
-    clips[0].row = {"M": math.nan, "T": math.nan, "A": math.nan}
-    with pytest.raises(BuildError, match=f"1 of 30 clips have no label .*{clips[0].clip}"):
-        build_dataset(build_folder(tmp_path, clips))
+NO_LABELS = {"M": math.nan, "T": math.nan, "A": math.nan}
+
+
+def test_clips_without_labels_are_a_part_of_their_own_and_change_no_other(tmp_path: Path) -> None:
+    labelled = balanced(30)
+    bare = [Given(f"zoo/{i}", row=NO_LABELS, steps=(90, 90, 90)) for i in range(4)]
+    build_dataset(build_folder(tmp_path / "a", labelled))
+    build_dataset(build_folder(tmp_path / "b", [*labelled, *bare]))
+    with h5py.File(tmp_path / "a/dataset.h5") as without, h5py.File(tmp_path / "b/dataset.h5") as f:
+        assert "unlabelled" not in without
+        for part in PARTS:
+            assert f.attrs[f"digest_{part}"] == without.attrs[f"digest_{part}"]
+        assert f.attrs["audio_length_statistics"] == without.attrs["audio_length_statistics"]
+        group = f["unlabelled"]
+        assert group["id"].asstr()[:].tolist() == ["zoo/0", "zoo/1", "zoo/2", "zoo/3"]
+        assert group["audio"].shape[1:] == f["train/audio"].shape[1:]
+        assert group["quality/audio_truncated"][:].tolist() == [1, 1, 1, 1]
+        assert np.isnan(group["labels/M"][:]).all()
+        assert group["class"][:].tolist() == [NO_CLASS] * 4
+
+
+def test_unlabelled_clips_are_in_no_table_and_no_histogram(tmp_path: Path) -> None:
+    bare = [Given(f"zoo/{i}", row=NO_LABELS) for i in range(4)]
+    build_dataset(build_folder(tmp_path, [*balanced(30), *bare]))
+    info = DatasetInfo(tmp_path / "dataset.h5")
+    assert info.clips["part"].value_counts()["unlabelled"] == 4
+    assert info.table1().clips == 30
+    assert info.table3()["total"].sum() == 30
+    assert info.label_histogram()["M"].sum() == 30
+
+
+def test_a_sheet_may_put_labelled_clips_into_unlabelled(tmp_path: Path) -> None:
+    clips = balanced(31)
+    clips[4].row = {"mode": "unlabelled"}
+    build_dataset(build_folder(tmp_path, clips))
+    with h5py.File(tmp_path / "dataset.h5") as file:
+        assert file["unlabelled/id"].asstr()[:].tolist() == [clips[4].clip]
+        assert file["unlabelled/labels/M"][0] == 1.0
+
+
+def test_a_corpus_without_labels_is_padded_by_its_own_lengths(tmp_path: Path) -> None:
+    bare = [Given(f"zoo/{i}", row=NO_LABELS, steps=(5, 10 + i, 8)) for i in range(3)]
+    config = build_folder(tmp_path, bare)
+    split = build_dataset(config)
+    assert (split.kind, split.reason) == ("none", "no clip has a label")
+    with h5py.File(tmp_path / "dataset.h5") as file:
+        assert [len(file[part]["id"]) for part in PARTS] == [0, 0, 0]
+        assert file["unlabelled/audio"].shape[1] == int(11 + 3 * np.std([10, 11, 12]))
+    assert dataset_fault(tmp_path / "dataset.h5", config) == ""
+    assert len(DatasetInfo(tmp_path / "dataset.h5").clips) == 3
 
 
 def test_labels_classes_and_quality_are_those_of_the_clip(built: Config) -> None:

@@ -32,7 +32,7 @@ def read(folder: Path, name: str, data: bytes) -> None:
         assert error.remedy, error
         return
     for row in sheet.rows:
-        refused = row.problems or list(unusable(row, None, labelled=sheet.labelled))
+        refused = row.problems or list(unusable(row, None))
         assert refused or row.text.isprintable(), row
 
 

@@ -90,7 +90,7 @@ def test_good_clips_go_on_and_bad_ones_are_named(corpus: Corpus) -> None:
     assert list(found) == ["v/0003", "v/0004", "v/0006", "v/7", "v/8", "../v/1", "v/1\\u202e"]
     assert found["v/0003"] == "line 4: column text: its transcript is empty"
     assert found["v/0004"] == "line 5: the file has no audio stream"
-    assert found["v/8"].startswith("line 9: column label: it has no label (M, T, A or V); no media")
+    assert found["v/8"].startswith("line 9: no media file")
     assert "0006.mkv, 0006.mov" in found["v/0006"]
     assert "no media file" in found["v/7"]
     assert "not an id" in found["../v/1"]

@@ -68,10 +68,8 @@ def test_no_rule_lets_a_label_outside_its_range_in(modality: str, column: str) -
     assert finding.reason == f"column {column}: -3 is outside [-1, 1]"
 
 
-def test_no_label_and_a_whole_film_are_unusable_whatever_the_rules() -> None:
-    found = list(
-        unusable(replace(ROW, **dict.fromkeys("MTAV", math.nan)), replace(PROBE, duration=5400.0))
-    )
+def test_a_label_beyond_1_and_a_whole_film_are_unusable_whatever_the_rules() -> None:
+    found = list(unusable(replace(ROW, M=1.2), replace(PROBE, duration=5400.0)))
     assert [finding.rule for finding in found] == ["label", "duration"]
 
 

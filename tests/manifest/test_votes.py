@@ -82,7 +82,7 @@ def test_transcripts_come_from_a_sheet_beside_the_votes(corpus: Corpus) -> None:
         ("v1/4", "四", 2),
         ("v1/3", "", 3),
     ]
-    assert rows[2].problems == ("it has no votes",)
+    assert (rows[2].problems, rows[2].vote_problems) == ((), ("it has no votes",))
 
 
 def test_votes_without_transcripts_stop_the_build(corpus: Corpus) -> None:

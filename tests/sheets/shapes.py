@@ -163,7 +163,8 @@ SHAPES = [
     Case(
         "a label left out",
         sheet("v,0001,你好,", "v,0002,是,0").encode(),
-        faults={"v/0001": "column label: it has no label"},
+        texts=("你好", "是"),
+        notes=("has no label for 1 of 2 clips, e.g. v/0001",),
     ),
     Case(
         "a part of another name",

@@ -8,12 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import Config, make_config
-from pipeline.errors import BuildError
 from pipeline.manifest.build import build_manifest, read_manifest, sheet_notes
-from pipeline.manifest.sheet import require_labels
 from pipeline.store.files import read_json
-from tests.conftest import DEMO, SHARED, snakemake
-from tests.sheets.make import TAIWAN, spoken
+from tests.conftest import DEMO, SHARED
 
 NINE = "video_0001,{},{},{},0.4,0.2,0.0,{},{}\n"
 
@@ -77,21 +74,3 @@ def test_everything_that_is_wrong_with_a_clip_is_told_at_once(tmp_path: Path) ->
     assert second.startswith("line 3: column text: the character U+FFFD")
     assert "column label: '1_0' is not a number" in second
     assert "no media file" in second
-
-
-def test_a_build_without_labels_stops_before_anything_is_computed(tmp_path: Path) -> None:
-    sheet = "video_id,clip_id,text\nvideo_0001,0001,今天天气很好\nvideo_0001,0002,没有问题\n"
-    config = with_demo_clips(tmp_path, sheet.encode())
-    with pytest.raises(BuildError, match="has no labels"):
-        require_labels(config)
-    given = [f"raw={config.raw}", f"processed={config.processed}"]
-    options = ["text={model: demo}", f"openface={{runtime: import, import_folder: {tmp_path}}}"]
-    done = snakemake("all", "--config", *given, *options, cwd=tmp_path)
-    assert done.returncode != 0
-    assert "build features alone" in done.stdout + done.stderr
-    assert not (config.processed / "records").exists()
-
-
-def test_a_labelled_sheet_is_no_reason_to_stop(tmp_path: Path) -> None:
-    (tmp_path / "label.csv").write_bytes(spoken(TAIWAN).encode("big5"))
-    require_labels(make_config({"raw": str(tmp_path)}))

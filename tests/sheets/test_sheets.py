@@ -25,9 +25,9 @@ def laid_out(case: Case, folder: Path) -> Config:
     return make_config({"raw": str(folder), "manifest": case.settings})
 
 
-def reasons(row: SheetRow, labelled: bool) -> str:
+def reasons(row: SheetRow) -> str:
     """Return what the manifest says about a line, its media aside."""
-    found = (*unusable(row, None, labelled=labelled), *judge(row, None, CorpusRules()).refusals)
+    found = (*unusable(row, None), *judge(row, None, CorpusRules()).refusals)
     return "; ".join([*row.problems, *(finding.reason for finding in found)])
 
 
@@ -48,7 +48,7 @@ def test_a_sheet_is_read_as_it_was_meant_or_refused(case: Case, tmp_path: Path) 
         assert [words for words in case.refused if words not in message] == [], message
         return
     sheet = read_sheet(config)
-    found = {row.clip: words for row in sheet.rows if (words := reasons(row, sheet.labelled))}
+    found = {row.clip: words for row in sheet.rows if (words := reasons(row))}
     assert found.keys() == case.faults.keys(), found
     assert [words for clip, words in case.faults.items() if words not in found[clip]] == [], found
     notes = "\n".join(sheet.notes)

@@ -28,7 +28,6 @@ LABELS = [
             *(("60%", "'60%' is a percentage"), ("1/5", "'1/5'"), ("positive", "'positive'")),
             *(("1.0.0", "'1.0.0'"), ("--1", "'--1'"), ("1 0", "'1 0'"), ("٠", "'٠'"), ("²", "'²'")),
             *(("3", "3 is outside"), ("-1.2", "-1.2 is outside"), ("10", "10 is outside")),
-            *(("", "it has no label"), ("NA", "it has no label")),
         )
     ),
     *(
