@@ -2,7 +2,7 @@
 
     python benchmarks/effects.py                     # every model: some fifty minutes
     python benchmarks/effects.py --models lf_dnn     # one of them
-    python benchmarks/effects.py --docs              # and renew the table in docs/models.md
+    python benchmarks/effects.py --docs              # and renew these rows in docs/models.md
 
 Each model is trained as the preset `paper` says, with one setting of the recipe changed (or
 two, where one means nothing without the other), and as `published` says, on a small planted
@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from page import MODELS as PAGE
-from page import measured_on, put_into_page
+from page import measured_on, put_rows, today
 from planted import write_planted
 from train import SEEDS, SMALL, measure, settings_of
 
@@ -64,8 +64,8 @@ def main() -> None:
     parser.add_argument("--docs", action="store_true", help="renew docs/models.md")
     options = parser.parse_args()
     lines = [
-        "| model | recipe | Acc-2 | MAE | Corr | Acc-2 of T | of A | of V | epochs |",
-        "|" + "---|" * 9,
+        "| model | recipe | Acc-2 | MAE | Corr | Acc-2 of T | of A | of V | epochs | measured |",
+        "|" + "---|" * 10,
     ]
     print("\n".join(lines))
     with tempfile.TemporaryDirectory(prefix="chsims-effects-") as scratch:
@@ -81,11 +81,11 @@ def main() -> None:
                 row = measure(folder, model, os.cpu_count() or 1, settings + changed)
                 unimodal = [row["unimodal"].get(task, "") for task in MODALITY_OF]
                 cells = [MODELS[model].title, name, row["acc2"], row["mae"], row["corr"], *unimodal]
-                lines.append(f"| {' | '.join(cells)} | {row['epochs']:.0f} |")
+                lines.append(f"| {' | '.join(cells)} | {row['epochs']:.0f} | {today()} |")
                 print(lines[-1], flush=True)
     if options.docs:
-        where = f"Mean (deviation) of {options.seeds} seeds on the test part, in percent; "
-        put_into_page(PAGE, "effects", [*lines, "", f"{where}{measured_on()}"])
+        where = f"Mean (deviation) of {options.seeds} seeds on the test part, in percent."
+        put_rows(PAGE, "effects", lines[:2], lines[2:], f"{where} Last run: {measured_on()}")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
 """Time training on a corpus of the paper's shape with a planted signal.
 
     python benchmarks/train.py                              # all nine, half an hour
-    python benchmarks/train.py --docs                       # and the table of docs/models.md
+    python benchmarks/train.py --docs                       # and the tables of docs/
     python benchmarks/train.py --preset published --models lf_dnn mlf_dnn
     python benchmarks/train.py --small --models lf_dnn --set 'train.recipe={pooling: padded}'
 
 Each model is trained in a process of its own, as `snakemake` does it. Printed for each:
 parameters; seconds from process start to the first gradient step, for an epoch of one
-seed (median), and from process start to the last seed; epochs to convergence; peak memory
-of the whole process tree; test scores over seeds. TFN, MTFN and MULT, whose training takes
-hours, are stopped after an epoch, and not scored.
+seed (median), and from process start to the last seed; CPU seconds per epoch of a seed, which
+mean something on a machine that is shared, too; epochs to convergence; peak memory of the
+whole process tree; test scores over seeds. TFN, MTFN and MULT, whose training takes hours, are
+stopped after an epoch. What is stopped (`--epochs`) is not scored.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from hours import put_hours
 from page import MODELS as PAGE
-from page import measured_on, put_into_page
+from page import measured_on, put_rows, today
 from planted import write_planted
 from tree import watch
 
@@ -40,10 +42,14 @@ from pipeline.config import load_config
 from pipeline.train.run import train_model
 config = load_config(assignments=tuple(json.loads(sys.argv[1])))
 train_model(config, "table2", sys.argv[2], int(sys.argv[3]))
+import resource
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print("CPU seconds:", used.ru_utime + used.ru_stime, file=sys.stderr)
 """
 SEEDS = (1, 12, 123, 1234, 12345)
 SLOW = ("tfn", "mtfn", "mult")
 SMALL = {"text": 39, "audio": 60, "vision": 20}
+_CPU = re.compile(r"CPU seconds: ([\d.]+)")
 _LINE = re.compile(
     r"best epoch (\d+) of (\d+), ([\d.]+) s, first step after ([\d.]+) s at ([\d.]+)"
 )
@@ -68,6 +74,7 @@ def measure(
         "parameters": seeds[0]["parameters"],
         "first_step": min(line[4] for line in lines) - run.start,
         "epoch": median(line[2] / line[1] for line in lines),
+        "cpu": float(_CPU.findall(run.errors)[0]) / sum(line[1] for line in lines),
         "epochs": mean(line[1] for line in lines),
         "seconds": run.seconds,
         "memory_gb": run.memory_gb,
@@ -103,12 +110,16 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--set", nargs="*", default=[], help="more settings, e.g. train.patience=3")
-    parser.add_argument("--docs", action="store_true", help="renew docs/models.md")
+    parser.add_argument(
+        "--docs",
+        action="store_true",
+        help="renew these models' rows in docs/models.md, and the hours in docs/reproducing.md",
+    )
     options = parser.parse_args()
     lines = [
-        "| model | parameters | first step, s | an epoch of a seed, s | epochs "
-        f"| {options.seeds} seeds, s | GB | Acc-2 | MAE | Corr |",
-        "|" + "---|" * 10,
+        "| model | parameters | first step, s | an epoch of a seed, s | CPU s | epochs | seeds "
+        "| all seeds, s | GB | Acc-2 | MAE | Corr | measured |",
+        "|" + "---|" * 13,
     ]
     print("\n".join(lines))
     with tempfile.TemporaryDirectory() as scratch:
@@ -122,26 +133,29 @@ def main() -> None:
         if corpus != folder:
             (folder / "dataset.h5").symlink_to((corpus / "dataset.h5").resolve())
         for model in options.models:
-            stopped = model in SLOW and not options.small
-            limit = 1 if stopped else options.epochs
+            limit = 1 if model in SLOW and not options.small else options.epochs
             assignments = settings_of(folder, SEEDS[: options.seeds], options.preset, limit)
             row = measure(folder, model, options.jobs, assignments + options.set)
-            lines.append(_line_of(row, scored=not stopped))
+            lines.append(_line_of(row, options.seeds, scored=row["epochs"] < limit))
             print(lines[-1], flush=True)
     if options.docs:
-        put_into_page(PAGE, "trained", [*lines, "", measured_on()])
+        put_rows(PAGE, "trained", lines[:2], lines[2:], f"Last run: {measured_on()}")
+        put_hours()
 
 
-def _line_of(row: dict[str, Any], *, scored: bool) -> str:
+def _line_of(row: dict[str, Any], seeds: int, *, scored: bool) -> str:
     cells = [
         MODELS[row["model"]].title,
         f"{row['parameters']:,}",
         f"{row['first_step']:.1f}",
         f"{row['epoch']:.2f}",
-        f"{row['epochs']:.1f}",
+        f"{row['cpu']:.2f}",
+        f"{row['epochs']:.1f}" if scored else "",
+        str(seeds),
         f"{row['seconds']:.0f}",
         f"{row['memory_gb']:.1f}",
         *(row[name] if scored else "" for name in ("acc2", "mae", "corr")),
+        today(),
     ]
     return f"| {' | '.join(cells)} |"
 
