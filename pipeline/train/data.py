@@ -102,9 +102,13 @@ class Inputs:
         """The modality that EF-LSTM and MFN align the others to.
 
         Text if the dataset has it, as in the paper. Without it, the modality with the fewest
-        steps: CTC cannot align a stream to a longer one.
+        steps: CTC cannot align a stream to a longer one. A feature of whole clips, with one
+        step, is an anchor only if all are: it would leave no step to the others.
         """
-        return "text" if "text" in self.steps else min(self.steps, key=self.steps.__getitem__)
+        if "text" in self.steps:
+            return "text"
+        sequences = [modality for modality, steps in self.steps.items() if steps > 1]
+        return min(sequences or self.steps, key=self.steps.__getitem__)
 
     @property
     def followers(self) -> tuple[str, ...]:

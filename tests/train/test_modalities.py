@@ -14,13 +14,14 @@ import torch
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
-from pipeline.train.data import Inputs
+from pipeline.train.data import Batch, Inputs
 from pipeline.train.experiments import left_out, tasks_of, variants
 from pipeline.train.load import load_model, predict_features
-from pipeline.train.models import network_of
+from pipeline.train.models import build_model, network_of
+from pipeline.train.models.aligned import AlignedModel
 from pipeline.train.read import load_corpus, modalities_of
 from pipeline.train.recipe import PAPER, PUBLISHED
-from pipeline.train.registry import MODELS
+from pipeline.train.registry import MODELS, hyper_for
 from pipeline.train.results import write_results
 from pipeline.train.run import train_model
 from pipeline.train.settings import TrainSettings
@@ -205,3 +206,67 @@ def test_a_clip_is_predicted_from_the_modalities_that_the_model_was_trained_on(
     shorter = {"audio": arrays["audio"][:1], "vision": arrays["vision"][:2]}
     assert predict_features(folder, arrays, masked) == predict_features(folder, shorter)
     assert predict_features(folder, arrays, masked) != found
+
+
+def of_whole_clips(path: Path, modality: str) -> Path:
+    """Replace a feature by one row per clip, as functionals are; the first clip has none."""
+    with h5py.File(path, "r+") as file:
+        for part in ("train", "valid", "test"):
+            rows = file[part][modality][:, :1]
+            rows[0] = 0
+            lengths = np.array([0] + [1] * (len(rows) - 1), np.int32)
+            for name, values in ((modality, rows), (f"{modality}_lengths", lengths)):
+                del file[part][name]
+                file[part][name] = values
+            if f"{modality}_valid" in file[part]:
+                del file[part][f"{modality}_valid"]
+            file.attrs[f"digest_{part}"] = f"{part} {modality} of whole clips"
+    return path
+
+
+@pytest.mark.parametrize("preset", ["paper", "published"])
+@pytest.mark.parametrize(
+    ("kept", "whole"),
+    [(("text", "audio"), ["audio"]), (("audio", "vision"), ["audio"]), (tuple(DIMS), ["vision"])],
+)
+def test_every_model_takes_features_of_whole_clips(
+    kept: tuple[str, ...],
+    whole: list[str],
+    preset: str,
+    tiny: Path,
+    tmp_path: Path,
+    config_for: MakeConfig,
+) -> None:
+    path = without(tiny, tmp_path / "dataset.h5", kept)
+    for modality in whole:
+        of_whole_clips(path, modality)
+    for model in MODELS:
+        config = one_epoch(config_for, path, model, preset=preset)
+        train_model(config, "table2", model)
+        scores = metrics_of(config, model)["test"]["M"]["scores"]
+        assert all(np.isfinite(value) for value in scores.values()), (model, scores)
+
+
+def test_a_feature_of_whole_clips_is_no_anchor_of_a_sequence() -> None:
+    dims = {"audio": 88, "vision": 177}
+    assert Inputs(dims, {"audio": 1, "vision": 200}).anchor == "vision"
+    assert Inputs(dims, {"audio": 500, "vision": 200}).anchor == "vision"
+    assert Inputs(dims, {"audio": 1, "vision": 1}).anchor == "audio"
+    assert Inputs({"text": 8, **dims}, {"text": 1, "audio": 9, "vision": 9}).anchor == "text"
+
+
+@pytest.mark.parametrize("model", ["ef_lstm", "mfn"])
+def test_a_feature_of_whole_clips_is_the_same_at_every_step(model: str) -> None:
+    torch.manual_seed(0)
+    inputs = Inputs({"text": 4, "audio": 3}, {"text": 6, "audio": 1})
+    made = build_model(model, hyper_for(model, "paper", {}), inputs, ("M",), PAPER)
+    assert isinstance(made, AlignedModel)
+    assert made.followers == () and made.undecayed() == []
+    lengths = {"text": torch.tensor([6, 2]), "audio": torch.tensor([1, 1])}
+    streams = {"text": torch.randn(2, 6, 4), "audio": torch.randn(2, 1, 3)}
+    aligned, loss = made.in_lockstep(Batch(dict(streams), lengths, {}))
+    audio = aligned["audio"]
+    assert loss is None and audio.shape == (2, 6, 3)
+    assert torch.equal(audio[0], streams["audio"][0].expand(6, 3))
+    assert torch.equal(audio[1, :2], streams["audio"][1].expand(2, 3))
+    assert not audio[1, 2:].any()

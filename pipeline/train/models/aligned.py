@@ -9,6 +9,7 @@ from pipeline.train.data import Batch, Inputs
 from pipeline.train.hyper import Hyper
 from pipeline.train.models.base import SentimentModel
 from pipeline.train.recipe import Recipe
+from pipeline.train.subnets import true_steps
 
 
 class AlignedModel(SentimentModel):
@@ -16,7 +17,8 @@ class AlignedModel(SentimentModel):
 
     The anchor (`Inputs.anchor`) keeps its own steps: text if the dataset has it. In the paper
     preset the others are aligned to it by CTC; in the published one they are block means over
-    the padded clip, made when the corpus is read.
+    the padded clip, made when the corpus is read. A feature of whole clips, with one step, is
+    the same at every step of the anchor.
     """
 
     def __init__(
@@ -27,11 +29,14 @@ class AlignedModel(SentimentModel):
         self.anchor = inputs.anchor
         self.steps = inputs.steps[inputs.anchor]
         self.followers: tuple[str, ...] = ()
+        self.whole: tuple[str, ...] = ()
         self.ctc_weight = 0.0
 
     def add_aligners(self, inputs: Inputs, ctc_weight: float) -> None:
-        """Give every other modality a CTC alignment to the anchor."""
-        self.followers, self.ctc_weight = inputs.followers, ctc_weight
+        """Give every other modality that is a sequence a CTC alignment to the anchor."""
+        self.whole = tuple(m for m in inputs.followers if inputs.steps[m] == 1)
+        self.followers = tuple(m for m in inputs.followers if m not in self.whole)
+        self.ctc_weight = ctc_weight
         for modality in self.followers:
             self.add_module(f"align_{modality}", CtcAlignment(inputs.dims[modality], self.steps))
 
@@ -51,6 +56,9 @@ class AlignedModel(SentimentModel):
         """
         streams = {modality: batch.padded(modality) for modality in self.modalities}
         n, steps = batch.lengths[self.anchor], streams[self.anchor].shape[1]
+        inside = true_steps(n, steps, streams[self.anchor].device)[:, :, None]
+        for modality in self.whole:
+            streams[modality] = streams[modality] * inside
         losses = []
         for modality in self.followers:
             align = self.get_submodule(f"align_{modality}")
