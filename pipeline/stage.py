@@ -60,6 +60,9 @@ class Feature:
         Name of the array ``[steps, width]`` in the feature file.
     mask : str
         Name of the array ``[steps]`` that is 1 where a step is valid; empty if there is none.
+    width : callable, optional
+        Maps the settings to the number of dimensions, or None if that is not known before the
+        model is there. Without it, the number of names counts (`width_of`).
     """
 
     slot: str
@@ -69,10 +72,39 @@ class Feature:
     step: str | Callable[[Any], str]
     array: str
     mask: str = ""
+    width: Callable[[Any], int | None] | None = None
+
+    def width_of(self, settings: Any) -> int | None:
+        """Return the number of dimensions; None if only a computed feature tells it.
+
+        Raises
+        ------
+        BuildError
+            If a model or library that decides it is not on this machine.
+        """
+        if self.width is not None:
+            return self.width(settings)
+        return len(self.names(settings, 0)) or None
 
     def step_of(self, settings: Any) -> str:
         """Return what a step is with these settings of the stage."""
         return self.step if isinstance(self.step, str) else self.step(settings)
+
+
+@dataclass(frozen=True)
+class Need:
+    """A model, a program or a folder that must be on the machine.
+
+    Parameters
+    ----------
+    what : str
+        The setting that names it, and its name: ``text.model: google-bert/bert-base-chinese``.
+    check : callable
+        Raises BuildError, with the way to get it, if it is not there; downloads nothing.
+    """
+
+    what: str
+    check: Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -146,6 +178,10 @@ class Stage:
     sources : mapping of str to str
         Attributes of the dataset that list the origin of features, each with the key of the
         clips' ``info`` that holds it (``{"text_models": "model"}``).
+    about : str
+        What it computes, in a few words, for ``chsims-build encoders``.
+    needs : callable
+        Maps the settings to the models, programs and folders that must be on the machine.
     model : callable, optional
         Maps the settings to the words that identify the stage's model, which its clips' ``info``
         holds as ``model`` and the dataset lists as ``STAGE_models``. `predict` compares them.
@@ -195,6 +231,8 @@ class Stage:
     figures: tuple[Figure, ...] = ()
     decodes: Literal["", "video", "sound"] = ""
     sources: Mapping[str, str] = field(default_factory=dict)
+    about: str = ""
+    needs: Callable[[Any], Sequence[Need]] = lambda settings: ()
     model: Callable[[Any], str] | None = None
     account: Callable[[Account], tuple[str, list[str]]] | None = None
     remarks: Callable[[Any, Overview], Iterable[str]] = lambda settings, overview: ()

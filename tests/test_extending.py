@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -72,6 +73,14 @@ def test_the_packages_settings_are_in_the_configuration(build: Build) -> None:
     assert "lexicon:" in shown
     assert '"受够"' in shown
     assert "Positive words." in shown
+
+
+def test_it_is_listed_among_the_encoders(build: Build) -> None:
+    listed = {row["name"]: row for row in json.loads(build("encoders", "--json"))}
+    row = listed["lexicon"]
+    assert (row["slot"], row["width"], row["step"]) == ("text", 2, "character")
+    assert row["about"] == "marks of positive and negative words"
+    assert row["here"] and not row["chosen"]
 
 
 def test_its_feature_fills_the_slot_down_to_the_report(build: Build) -> None:

@@ -43,6 +43,7 @@ AUDIO = Stage(
     inputs=(),
     load=_load,
     extractor=_extractor,
+    about="log F0, 20 MFCC and a CQT chromagram, as in the paper (librosa)",
     feature=Feature("audio", "librosa", _names, _rate, step="frame", array="audio"),
     figures=(
         Figure("voiced_share", "voiced_share", "voiced", "%"),

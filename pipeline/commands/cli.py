@@ -28,6 +28,7 @@ Examples:
   chsims-build status                                 clips done, stale and in quarantine
   chsims-build verify                                 read all files, find damaged ones
   chsims-build doctor                                 check the machine first
+  chsims-build encoders                               what can fill each slot, and what it needs
   chsims-build predict my.mp4 --text "太好了！"        predict the sentiment of one clip
   chsims-build export --to mmsa                       the dataset for other people's tools
   chsims-build init my-corpus                         lay out a folder for a corpus of your own
@@ -337,6 +338,36 @@ def init(folder: Path, demo: bool) -> None:
 
     init_project(folder, sample=demo)
     click.echo(f"{folder}: read README.md there" + (", or run chsims-build there" if demo else ""))
+
+
+@main.command(name="encoders")
+@config_options
+@click.option("--json", "as_data", is_flag=True, help="Print JSON, one object per encoder.")
+@click.pass_context
+@friendly
+def show_encoders(
+    context: click.Context, files: tuple[Path, ...], assignments: tuple[str, ...], as_data: bool
+) -> None:
+    """List what can fill each slot of the dataset: text, audio and vision.
+
+    Each encoder (or extractor) has a name, which features.SLOT takes, and settings of its own.
+    The table shows its width and steps with these settings, and whether the model, program or
+    library that it needs is on this machine, with the command that fetches it. Encoders of other
+    installed packages are listed too. Nothing is downloaded or computed.
+
+    \b
+    Examples:
+      chsims-build encoders
+      chsims-build encoders --set opensmile.level=functionals
+      chsims-build --set features.audio=opensmile --set features.vision=none
+    """
+    from pipeline.commands.encoders import as_json, encoders, print_encoders
+
+    found = encoders(make_config(values_of(context, files, assignments)))
+    if as_data:
+        click.echo(as_json(found))
+    else:
+        print_encoders(found)
 
 
 @main.command(name="config")

@@ -160,7 +160,7 @@ class EncoderFiles:
             raise NotHereError(
                 f"{self.key}: {settings.model} is not on this machine (yet)",
                 f"a build downloads it where it can: chsims-build --stage {self.stage}; "
-                "chsims-build doctor says more",
+                f"chsims-build doctor says more; or {self._fetching(settings)}",
             )
         self._check_folder(source.folder)
         return source
@@ -229,15 +229,22 @@ class EncoderFiles:
             return _of_hub(settings.model, snapshot_download(**self._asked(settings)))
         except (OSError, HfHubHTTPError) as error:
             revision = self.revision(settings)
-            option = f" --revision {revision}" if revision else ""
-            place = settings.model.rsplit("/", 1)[-1]
             raise BuildError(
                 f"{self.key}: {settings.model}{f' at revision {revision[:12]}' if revision else ''}"
                 " is neither a folder here, nor in the Hugging Face cache, nor to be downloaded "
                 f"({first_line(error)})",
-                f"on a machine with network run: hf download {settings.model}{option} --local-dir "
-                f"{place}; copy the folder here and build with --set {self.key}={place}",
+                self._fetching(settings),
             ) from error
+
+    def _fetching(self, settings: Wanted) -> str:
+        """Say how to fetch a model for a machine without network."""
+        revision = self.revision(settings)
+        option = f" --revision {revision}" if revision else ""
+        place = settings.model.rsplit("/", 1)[-1]
+        return (
+            f"on a machine with network run: hf download {settings.model}{option} --local-dir "
+            f"{place}; copy the folder here and build with --set {self.key}={place}"
+        )
 
     def _asked(self, settings: Wanted) -> dict[str, Any]:
         return {

@@ -10,7 +10,7 @@ from pipeline.extractor import Extractor
 from pipeline.faces.stage import FACES
 from pipeline.openface.csvs import all_csvs, clip_csvs, import_folder, one_csv
 from pipeline.openface.settings import OpenFaceSettings
-from pipeline.stage import Build, Overview, Stage
+from pipeline.stage import Build, Need, Overview, Stage
 from pipeline.store.files import file_digest
 from pipeline.store.shards import Clip
 
@@ -86,6 +86,13 @@ def _extractor(settings: OpenFaceSettings) -> type[Extractor]:
     return ImportedOpenFace if settings.runtime == "import" else RunOpenFace
 
 
+def _needs(settings: OpenFaceSettings) -> list[Need]:
+    if settings.runtime == "import":
+        csvs = f"openface.import_folder: {settings.import_folder}"
+        return [Need(csvs, lambda: import_folder(settings))]
+    return [Need(f"openface.runtime: {settings.runtime}", lambda: _identity(settings))]
+
+
 def _identity(settings: OpenFaceSettings) -> Mapping[str, Any]:
     from pipeline.openface.extractor import identity
 
@@ -117,6 +124,8 @@ OPENFACE = Stage(
     inputs=(FACES,),
     load=_load,
     extractor=_extractor,
+    about="OpenFace's table of every frame",
+    needs=_needs,
     identity=_identity,
     known_as=_known_as,
     begin=_begin,

@@ -49,6 +49,7 @@ OPENSMILE = Stage(
     inputs=(),
     load=_load,
     extractor=_extractor,
+    about="descriptors or functionals of openSMILE: eGeMAPS, ComParE and others",
     feature=Feature("audio", "opensmile", _names, _rate, step=_step, array="audio"),
     figures=(
         Figure("voiced_share", "voiced_share", "voiced", "%"),

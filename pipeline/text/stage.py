@@ -7,12 +7,14 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.encoders.account import encoded
+from pipeline.encoders.listed import needed, width_of
 from pipeline.encoders.loading import check_depth
 from pipeline.encoders.names import dimension_names
 from pipeline.extractor import Extractor, check_device
-from pipeline.stage import Account, Build, Feature, Figure, Overview, Stage
+from pipeline.stage import Account, Build, Feature, Figure, Need, Overview, Stage
 from pipeline.store.shards import Clip
 from pipeline.text.demo_model import LABEL
+from pipeline.text.demo_model import WIDTH as DEMO_WIDTH
 from pipeline.text.settings import TextSettings
 from pipeline.text.source import DEMO, FILES, UNKNOWN_LIMIT, have_model, identity, label, prefix
 
@@ -36,6 +38,14 @@ def _batch(settings: TextSettings) -> int:
 
 def _names(settings: TextSettings, width: int) -> Sequence[str]:
     return dimension_names(prefix(settings), width)
+
+
+def _needs(settings: TextSettings) -> Sequence[Need]:
+    return [] if settings.model == DEMO else needed(FILES, settings)
+
+
+def _width(settings: TextSettings) -> int | None:
+    return DEMO_WIDTH if settings.model == DEMO else width_of(FILES, settings)
 
 
 def _ready(config: Config) -> None:
@@ -76,9 +86,13 @@ TEXT = Stage(
     inputs=(),
     load=_load,
     extractor=_extractor,
+    about="vectors of tokens by a text encoder: BERT, RoBERTa, MacBERT, ELECTRA and others",
+    needs=_needs,
     identity=identity,
     batch=_batch,
-    feature=Feature("text", "bert", _names, lambda config: None, step="token", array="text"),
+    feature=Feature(
+        "text", "bert", _names, lambda config: None, step="token", array="text", width=_width
+    ),
     figures=(Figure("unknown_tokens", "unknown", "unknown tokens"),),
     sources={"text_models": "model"},
     model=label,

@@ -56,6 +56,7 @@ VISION = Stage(
     inputs=(OPENFACE, FACES),
     load=_load,
     extractor=_extractor,
+    about="OpenFace's gaze, landmarks, head pose, shape and action units, or some of them",
     feature=Feature(
         "vision", "openface", _names, _rate, step="frame", array="vision", mask="valid"
     ),
