@@ -56,6 +56,8 @@ class Encoder:
         What a step is.
     steps_per_second : float, optional
         None if a step is no span of time, or only the model tells it.
+    rate_known : bool
+        False if only the model tells the steps per second.
     settings : str
         Name of its group of settings.
     stages : list of str
@@ -71,6 +73,7 @@ class Encoder:
     width: int | None
     step: str
     steps_per_second: float | None
+    rate_known: bool
     settings: str
     stages: list[str]
     needs: list[Requirement]
@@ -94,26 +97,29 @@ def _encoder(config: Config, slot: str, name: str, stage: Stage) -> Encoder:
     feature = stage.feature
     assert feature is not None
     settings, run = stage.settings(config), needed_for([stage.name])
+    width, _ = _asked(lambda: feature.width_of(settings))
+    rate, rate_known = _asked(lambda: feature.rate(config))
     return Encoder(
         slot,
         name,
         getattr(config.features, slot) == name,
         stage.about,
-        _known(lambda: feature.width_of(settings)),
+        width,
         feature.step_of(settings),
-        _known(lambda: feature.rate(config)),
+        rate,
+        rate_known,
         stage.name,
         run,
         [need for each in run for need in _needs(STAGES[each], config)],
     )
 
 
-def _known(ask: Callable[[], Any]) -> Any:
-    """Return an answer, or None if it takes something that is not on this machine."""
+def _asked(ask: Callable[[], Any]) -> tuple[Any, bool]:
+    """Return an answer, and whether all that it takes is on this machine."""
     try:
-        return ask()
+        return ask(), True
     except (BuildError, ImportError):
-        return None
+        return None, False
 
 
 def _needs(stage: Stage, config: Config) -> list[Requirement]:
@@ -172,11 +178,13 @@ def print_encoders(found: list[Encoder]) -> None:
 
 
 def _unknown(found: list[Encoder]) -> bool:
-    return any(encoder.width is None for encoder in found)
+    return any(encoder.width is None or not encoder.rate_known for encoder in found)
 
 
 def _steps(encoder: Encoder) -> str:
     """Say how many steps there are per second, or what a step is."""
+    if not encoder.rate_known:
+        return "?"
     if encoder.steps_per_second is None:
         return f"per {encoder.step}"
     return f"{encoder.steps_per_second:.4g} per s"

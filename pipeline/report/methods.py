@@ -96,11 +96,20 @@ def _intake(build: Build) -> str:
     lost = len(build.quarantine)
     clips = f"{lost:,} clip was" if lost == 1 else f"{lost:,} clips were"
     left_out = f" {clips} left out (see the quarantine list)." if lost else ""
-    return (
-        f"Features were extracted from {used:,} clips after the recipe of CH-SIMS (Yu et al., "
-        f"2020), preset {build.made_with.preset}, with a Snakemake workflow (Mölder et al., "
-        f"2021).{left_out}"
+    others = set(build.stages) - _OF_CH_SIMS
+    recipe = (
+        "in the manner of CH-SIMS (Yu et al., 2020), with the extractors named below"
+        if others
+        else f"after the recipe of CH-SIMS (Yu et al., 2020), preset {build.made_with.preset}"
     )
+    return (
+        f"Features were extracted from {used:,} clips {recipe}, with a Snakemake workflow (Mölder "
+        f"et al., 2021).{left_out}"
+    )
+
+
+_OF_CH_SIMS = {"frames", "faces", "openface", "vision", "audio", "text"}
+"""The stages of the corpus' own features."""
 
 
 def _frames(build: Build, _: Mapping[str, str]) -> tuple[str, list[str]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.encoders.account import encoded
+from pipeline.encoders.listed import needed, width_of
 from pipeline.encoders.loading import check_depth, check_takes
 from pipeline.encoders.memory import memory_of
 from pipeline.encoders.names import dimension_names
@@ -55,6 +56,8 @@ SPEECH = Stage(
     inputs=(),
     load=_load,
     extractor=_extractor,
+    about="vectors of a speech encoder: wav2vec 2.0, HuBERT, WavLM, Whisper and others",
+    needs=lambda settings: needed(FILES, settings),
     identity=FILES.identity,
     batch=lambda settings: 16,
     feature=Feature(
@@ -64,6 +67,7 @@ SPEECH = Stage(
         lambda config: steps_per_second(config.speech),
         step="step",
         array="speech",
+        width=lambda settings: width_of(FILES, settings),
     ),
     figures=(Figure("loudness_db", "loudness_db", "loudness", "dB"),),
     decodes="sound",
