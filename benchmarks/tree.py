@@ -18,9 +18,12 @@ class Tree:
     ----------
     root : int
         Process id at its root.
+    pause : float
+        Least number of seconds between two samples.
     """
 
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, pause: float = 0.2) -> None:
+        self.pause = pause
         self.root, self.runnable, self.peak_mb = root, [0], 0.0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
@@ -32,7 +35,7 @@ class Tree:
         self._thread.join()
 
     def _sample(self) -> None:
-        pause = 0.2
+        pause = self.pause
         while not self._ended.wait(pause):
             running, total, began = 0, 0.0, time.thread_time()
             for process in _descendants(self.root):
@@ -48,7 +51,7 @@ class Tree:
             self.runnable.append(running)
             self.peak_mb = max(self.peak_mb, total)
             # the system walks all pages to count them: gigabytes are not counted all the time
-            pause = max(0.2, 50 * (time.thread_time() - began))
+            pause = max(self.pause, 50 * (time.thread_time() - began))
 
 
 class Watched(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -198,13 +199,16 @@ class Stage:
     begin : callable
         Called at the start of a build, once its folder is claimed and before keys are computed.
     external : callable
-        Digest of another user file on which the clip's result depends.
+        What else the clip's result depends on, in words: the digest of another file of the
+        user's; empty if nothing else.
     watched : callable
         Folder and paths of all such files; if one changes, the stage's jobs re-check their clips.
     ready : callable, optional
         Checks, before any job runs, that a model or a device is available; raises BuildError.
     batch : callable
         Number of clips that the extractor takes at once; 1 uses a pool of processes.
+    batch_seconds : float
+        Longest total length of the clips of a batch of several; it bounds the batch's memory.
     transient : bool
         Whether its files are kept only until the stages that read them are done.
     kept : callable
@@ -216,7 +220,11 @@ class Stage:
     threads : int
         Number of cores that one job can use.
     memory_mb : callable
-        Maps the configuration and a job's cores to the memory that the job may need.
+        Maps the configuration and a job's cores to the memory that the job may need, in MB, apart
+        from what its clips take.
+    clips_mb : callable
+        Maps the configuration, a job's clips and its cores to the memory that the clips take, in
+        MB. What a worker holds may depend on the size of one clip, not on the number of clips.
     priority : int
         Jobs of stages with a higher priority start first.
     """
@@ -245,12 +253,14 @@ class Stage:
     watched: Callable[[Config], tuple[Path, Sequence[Path]] | None] = lambda config: None
     ready: Callable[[Config], None] | None = None
     batch: Callable[[Any], int] = lambda settings: 1
+    batch_seconds: float = math.inf
     transient: bool = False
     kept: Callable[[Config], bool] = lambda config: False
     attachments: tuple[str, ...] = ()
     job_shards: int = 1
     threads: int = 1
     memory_mb: Callable[[Config, int], int] = lambda config, threads: 2000
+    clips_mb: Callable[[Config, Sequence[Clip], int], float] = lambda config, clips, threads: 0.0
     priority: int = 0
 
     def make(self, config: Config, threads: int) -> Extractor:

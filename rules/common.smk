@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.commands.console import SAY
 from pipeline.config import merge, read_values
 from pipeline.errors import BuildError
-from pipeline.runner.jobs import job_names, jobs_read, shards_of_job
+from pipeline.runner.jobs import job_memory, job_names, jobs_read, shards_of_job
 from pipeline.stages import STAGES, needed_for, slots, wanted
 from pipeline.workflow.closing import closing_words, forget_stop
 from pipeline.workflow.start import start
@@ -130,10 +130,11 @@ def job_threads(stage):
 
 
 def job_memory_of(stage):
-    """Memory of a stage's jobs, in MB."""
+    """Memory of a stage's jobs, in MB: it depends on the clips of their shards."""
 
     def of_job(wildcards, threads):
-        return stage.memory_mb(CONFIG, threads)
+        shards = map(Path, shard_files(stage.name)(wildcards))
+        return job_memory(CONFIG, stage, shards, threads)
 
     return of_job
 

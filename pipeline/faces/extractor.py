@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -10,10 +11,14 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ClipError
 from pipeline.extractor import Extractor
+from pipeline.faces.cuts import Cuts
 from pipeline.faces.settings import FacesSettings
+from pipeline.faces.sizes import batch_size, searched_size
 from pipeline.faces.track import Detections, follow_speaker, largest_face
 from pipeline.media.pictures import FrameSource
 from pipeline.store.features import Features
+
+Image = NDArray[np.uint8]
 
 
 class FaceExtractor(Extractor):
@@ -77,58 +82,97 @@ class FaceExtractor(Extractor):
         ------
         ClipError
             If the frames are too small for the detector.
+
+        Notes
+        -----
+        Pictures of up to full HD are searched as they are, and faces are cut from them on the
+        way. Larger ones are searched scaled (`pipeline.faces.sizes`); the speaker's crops are
+        then cut from the full pictures, which are decoded again, one at a time.
         """
         from pipeline.faces.mtcnn import no_faces
 
         s = self.settings
-        with_picture = inputs.shown >= 0
-        if with_picture.any() and min(inputs.height, inputs.width) < s.min_face_size:
+        pictured = np.flatnonzero(inputs.shown >= 0)
+        size = searched_size(inputs.width, inputs.height, s)
+        if len(pictured) and min(size) < s.min_face_size:
             raise ClipError(
                 f"its frames are {inputs.width}x{inputs.height} pixels, smaller than the smallest "
                 f"face searched for ({s.min_face_size})",
                 "lower faces.min_face_size or leave the clip out",
             )
-        found = [no_faces() for _ in with_picture]
-        candidates: list[list[bytes]] = [[] for _ in with_picture]
-        searched = self.detector.follow(inputs.batches(s.batch_frames))
-        for t, (frame, seen) in zip(np.flatnonzero(with_picture), searched, strict=True):
-            found[t] = seen.take(seen.probabilities >= s.min_probability)
-            candidates[t] = self._crops(frame, found[t])
-        choose = follow_speaker if s.track == "speaker" else largest_face
-        return _gather(inputs, found, candidates, choose(found))
+        found = [no_faces() for _ in inputs.shown]
+        if size == (inputs.width, inputs.height):
+            with Cuts(inputs.path.parent, len(found)) as cuts:
+                for t, (frame, seen) in self._searched(inputs, pictured):
+                    found[t] = self._sure(seen)
+                    cuts.add(t, (self._cut(frame, found[t], n) for n in range(len(found[t].boxes))))
+                speaker = self._choose(found)
+                return _gather(inputs, found, speaker, cuts.chosen(speaker))
+        for t, (_, seen) in self._searched(inputs, pictured, size):
+            found[t] = self._sure(seen).scaled(inputs.width / size[0], inputs.height / size[1])
+        speaker = self._choose(found)
+        return _gather(inputs, found, speaker, self._cut_again(inputs, pictured, found, speaker))
 
-    def _crops(self, frame: NDArray[np.uint8], faces: Detections) -> list[bytes]:
+    def _searched(
+        self, inputs: FrameSource, pictured: NDArray[Any], scaled: tuple[int, int] | None = None
+    ) -> Iterator[tuple[int, tuple[Image, Detections]]]:
+        """Yield the number of each frame that has a picture, the picture and its faces."""
+        width, height = scaled or (inputs.width, inputs.height)
+        batches = inputs.batches(batch_size(width, height, self.settings), scaled)
+        yield from zip(pictured.tolist(), self.detector.follow(batches), strict=True)
+
+    def _sure(self, faces: Detections) -> Detections:
+        return faces.take(faces.probabilities >= self.settings.min_probability)
+
+    def _choose(self, found: list[Detections]) -> list[int | None]:
+        return (follow_speaker if self.settings.track == "speaker" else largest_face)(found)
+
+    def _cut_again(
+        self,
+        inputs: FrameSource,
+        pictured: NDArray[Any],
+        found: list[Detections],
+        speaker: list[int | None],
+    ) -> Iterator[bytes]:
+        """Decode the full pictures once more, and yield the speaker's crops."""
+        for t, frames in zip(pictured.tolist(), inputs.batches(1), strict=True):
+            index = speaker[t]
+            if index is not None:
+                yield self._cut(frames[0], found[t], index)
+
+    def _cut(self, frame: Image, faces: Detections, index: int) -> bytes:
         from pipeline.faces.crop import crop_face, encode_jpeg
 
         s = self.settings
-        images = (
-            crop_face(frame, box, points, crop=s.crop, size=s.image_size, margin=s.margin)
-            for box, points in zip(faces.boxes, faces.landmarks, strict=True)
-        )
-        return [encode_jpeg(image, s.jpeg_quality) for image in images]
+        box, points = faces.boxes[index], faces.landmarks[index]
+        image = crop_face(frame, box, points, crop=s.crop, size=s.image_size, margin=s.margin)
+        return encode_jpeg(image, s.jpeg_quality)
 
 
 def _gather(
     source: FrameSource,
     found: list[Detections],
-    candidates: list[list[bytes]],
     speaker: list[int | None],
+    crops: Iterable[bytes],
 ) -> Features:
+    """Put together a clip's arrays; `crops` are those of the frames that have a speaker."""
     total = len(found)
     box = np.full((total, 4), np.nan, np.float32)
     landmarks = np.full((total, 5, 2), np.nan, np.float32)
     probability = np.zeros(total, np.float32)
-    offsets = np.zeros(total + 1, np.int64)
-    crops = []
     for t, index in enumerate(speaker):
         if index is not None:
             box[t] = found[t].boxes[index]
             landmarks[t] = found[t].landmarks[index]
             probability[t] = found[t].probabilities[index]
-            crops.append(candidates[t][index])
-        offsets[t + 1] = offsets[t] + (len(crops[-1]) if index is not None else 0)
-    faces = np.array([len(f.boxes) for f in found], np.int16)
     seen = np.array([index is not None for index in speaker])
+    data, sizes = bytearray(), []  # held once, however long the clip
+    for crop in crops:
+        data += crop
+        sizes.append(len(crop))
+    lengths = np.zeros(total, np.int64)
+    lengths[seen] = sizes
+    faces = np.array([len(f.boxes) for f in found], np.int16)
     others = faces - seen
     info = {
         "frames": total,
@@ -148,8 +192,8 @@ def _gather(
         "faces": faces,
         "source": source.source,
         "times": source.times,
-        "crop_offsets": offsets,
-        "crop_bytes": np.frombuffer(b"".join(crops), np.uint8),
+        "crop_offsets": np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
+        "crop_bytes": np.frombuffer(data, np.uint8),
     }
     return Features(arrays=arrays, info=info)
 
@@ -168,5 +212,5 @@ def split_crops(features: Features) -> list[bytes | None]:
         T entries.
     """
     offsets = features.arrays["crop_offsets"]
-    data = features.arrays["crop_bytes"].tobytes()
-    return [data[start:end] if end > start else None for start, end in pairwise(offsets)]
+    data = features.arrays["crop_bytes"]
+    return [data[start:end].tobytes() if end > start else None for start, end in pairwise(offsets)]

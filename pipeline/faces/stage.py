@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.extractor import Extractor, check_device
 from pipeline.faces.settings import FacesSettings
+from pipeline.faces.sizes import clips_mb, searched_size
 from pipeline.frames.stage import FRAMES
 from pipeline.stage import Build, Figure, Stage
 from pipeline.store.shards import Clip
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
 
 
 def _load(build: Build, clip: Clip) -> Any:
@@ -34,6 +38,13 @@ def _extractor(settings: Any) -> type[Extractor]:
     return FaceExtractor
 
 
+def _scaled(config: Config, clip: Clip) -> str:
+    """Name the size at which larger pictures are searched; it is part of their keys alone."""
+    size = clip.streams.width, clip.streams.height
+    searched = searched_size(*size, config.faces)
+    return "" if searched == size else f"searched at {searched[0]}x{searched[1]}"
+
+
 FACES = Stage(
     name="faces",
     settings_type=FacesSettings,
@@ -47,7 +58,9 @@ FACES = Stage(
         Figure("face_probability", "mean_probability", "face probability"),
     ),
     decodes="video",
+    external=_scaled,
     ready=lambda config: check_device(config.faces.device, "faces.device"),
     threads=4,
-    memory_mb=lambda config, threads: 2000 * threads,
+    memory_mb=lambda config, threads: 500 + 400 * threads,
+    clips_mb=clips_mb,
 )

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from pipeline.extractor import Extractor
 from pipeline.frames.settings import FramesSettings
 from pipeline.stage import Build, Stage
 from pipeline.store.shards import Clip
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+
+_PIXEL = 60
+"""Bytes that ffmpeg takes for each pixel of a picture: the pictures on which the next ones depend
+(16 at most in H.264), and those on their way to be written."""
 
 
 def _load(build: Build, clip: Clip) -> Any:
@@ -34,6 +42,11 @@ def _extractor(settings: Any) -> type[Extractor]:
     return FrameExtractor
 
 
+def _clips_mb(config: Config, clips: Sequence[Clip], threads: int) -> float:
+    pixels = max((clip.streams.width * clip.streams.height for clip in clips), default=0)
+    return threads * _PIXEL * pixels / 1e6
+
+
 FRAMES = Stage(
     name="frames",
     settings_type=FramesSettings,
@@ -45,4 +58,6 @@ FRAMES = Stage(
     kept=lambda config: config.frames.keep_frames,
     attachments=(".mkv",),
     threads=4,
+    memory_mb=lambda config, threads: 300 + 150 * threads,
+    clips_mb=_clips_mb,
 )

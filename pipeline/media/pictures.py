@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,14 +88,23 @@ class FrameSource:
         """T, the frames of the grid, with and without a picture."""
         return len(self.shown)
 
-    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
+    def batches(
+        self, size: int, scaled: tuple[int, int] | None = None
+    ) -> Iterator[NDArray[np.uint8]]:
         """Yield the RGB pictures of the frames that have one, in batches of about `size`.
 
         Each batch is ``[B, height, width, 3]``; all together they are as many as entries of
         `shown` that are not -1.
+
+        Parameters
+        ----------
+        size : int
+            Pictures decoded at once.
+        scaled : tuple of int, optional
+            Width and height to which pictures are scaled while they are decoded.
         """
         first = 0
-        for batch in read_frames(self, size):
+        for batch in read_frames(self, size, scaled):
             which = self.shown[(self.shown >= first) & (self.shown < first + len(batch))] - first
             first += len(batch)
             if len(which):
@@ -205,15 +214,36 @@ def _grid_numbers(video: Path, fps: float) -> NDArray[np.int64]:
     return np.rint(np.array(times) * fps).astype(np.int64)
 
 
-def read_frames(source: FrameSource, batch: int) -> Iterator[NDArray[np.uint8]]:
-    """Yield the pictures of a constant-rate video, RGB ``[B, height, width, 3]``."""
+def read_frames(
+    source: FrameSource, batch: int, scaled: tuple[int, int] | None = None
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the pictures of a constant-rate video, RGB ``[B, height, width, 3]``.
+
+    At most one batch is decoded ahead of what the caller holds.
+
+    Parameters
+    ----------
+    source : FrameSource
+        The video.
+    batch : int
+        Pictures per batch; the last one may hold fewer.
+    scaled : tuple of int, optional
+        Width and height to which pictures are scaled while they are decoded.
+
+    Raises
+    ------
+    BuildError
+        If the video holds fewer pictures than were written.
+    """
     if not (source.shown >= 0).any():
         return
-    width, height = _even((source.width, source.height))
-    stream = media_input(source.path).output(
+    width, height = scaled or _even((source.width, source.height))
+    video = media_input(source.path)
+    if scaled:
+        video = video.filter("scale", *scaled, flags="area")
+    stream = video.output(
         "pipe:1", format="rawvideo", pix_fmt="rgb24", threads=1, fps_mode="passthrough"
     )
-    size = height * width * 3
     process = subprocess.Popen(
         command(stream, source.ffmpeg),
         stdin=subprocess.DEVNULL,
@@ -223,11 +253,11 @@ def read_frames(source: FrameSource, batch: int) -> Iterator[NDArray[np.uint8]]:
     assert process.stdout is not None
     read = 0
     try:
-        while data := process.stdout.read(size * batch):
-            count = len(data) // size
-            read += count
-            frames = np.frombuffer(data, np.uint8, count * size).reshape(count, height, width, 3)
-            yield np.ascontiguousarray(frames[:, : source.height, : source.width])
+        while len(frames := _read_batch(process.stdout, (batch, height, width, 3))):
+            read += len(frames)
+            kept = frames if scaled else frames[:, : source.height, : source.width]
+            yield np.ascontiguousarray(kept)
+            del frames, kept  # else two batches would be held while the next is read
     finally:
         process.stdout.close()
         process.terminate()
@@ -237,3 +267,11 @@ def read_frames(source: FrameSource, batch: int) -> Iterator[NDArray[np.uint8]]:
             f"{source.path} gave {read} pictures where {source.shown.max() + 1} were written",
             "the file was changed or the disk is full: build the frames stage again with --force",
         )
+
+
+def _read_batch(stream: IO[bytes], shape: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """Read pictures into memory that is taken once; what is left of a broken one is dropped."""
+    frames = np.empty(shape, np.uint8)
+    # a BufferedReader fills the whole array unless the stream ends
+    count = stream.readinto(frames.reshape(-1))  # type: ignore[attr-defined]
+    return frames[: count // frames[0].size]

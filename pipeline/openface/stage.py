@@ -17,6 +17,8 @@ from pipeline.store.shards import Clip
 if TYPE_CHECKING:
     from pipeline.config import Config
 
+_BATCH_SECONDS = 600.0
+_PIXEL = 60
 _CONTAINERS = {"apptainer", "podman", "docker"}
 
 
@@ -45,7 +47,23 @@ def _remarks(settings: OpenFaceSettings, overview: Overview) -> Iterable[str]:
 
 
 def _memory_mb(config: Config, threads: int) -> int:
+    if config.openface.runtime == "import":
+        return 500 + 300 * threads
     return 1000 + threads * config.openface.memory_mb  # each container is held to it
+
+
+def _clips_mb(config: Config, clips: Sequence[Clip], threads: int) -> float:
+    """Return the memory in MB of a batch's crops: twice a byte per pixel, as stored and as sent.
+
+    An imported CSV takes a few MB, and the clip's pictures are decoded one at a time to learn when
+    each is shown: `_PIXEL` bytes for each pixel of one.
+    """
+    if config.openface.runtime == "import":
+        pixels = max((clip.streams.width * clip.streams.height for clip in clips), default=0)
+        return threads * _PIXEL * pixels / 1e6
+    longest = max((clip.seconds for clip in clips), default=0.0)
+    seconds = min(sum(clip.seconds for clip in clips), max(_BATCH_SECONDS, longest))
+    return 2 * config.faces.image_size**2 * config.frames.fps * seconds / 1e6
 
 
 def _load(build: Build, clip: Clip) -> Any:
@@ -134,6 +152,8 @@ OPENFACE = Stage(
     external=_external,
     watched=_watched,
     batch=_batch,
+    batch_seconds=_BATCH_SECONDS,
     threads=4,
     memory_mb=_memory_mb,
+    clips_mb=_clips_mb,
 )

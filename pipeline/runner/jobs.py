@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.manifest.sheet import shard_count
+from pipeline.stage import Stage
 from pipeline.stages import STAGES
 from pipeline.store.files import digest
-from pipeline.store.shards import shard_name
+from pipeline.store.shards import Clip, read_shard, shard_name
 
 
 def shard_names(config: Config) -> list[str]:
@@ -56,3 +59,26 @@ def jobs_read(stage: str, job: str, shards: Sequence[str]) -> list[tuple[str, st
         for other in job_names(earlier.name, shards)
         if own & set(shards_of_job(earlier.name, other, shards))
     ]
+
+
+def job_memory(config: Config, stage: Stage, shards: Iterable[Path], threads: int) -> int:
+    """Return the memory in MB that a stage's job may need for the clips of its shards.
+
+    Snakemake asks when it plans, and again before a job starts. A shard that is not there yet, or
+    is damaged, counts as empty: the job itself reports it.
+    """
+    clips = [clip for shard in shards for clip in _clips(shard)]
+    return round(stage.memory_mb(config, threads) + stage.clips_mb(config, clips, threads))
+
+
+def _clips(shard: Path) -> Sequence[Clip]:
+    try:
+        return _clips_of(shard, shard.stat().st_mtime_ns)
+    except (OSError, BuildError):
+        return ()
+
+
+@lru_cache(maxsize=1024)
+def _clips_of(shard: Path, time: int) -> Sequence[Clip]:
+    """Read a shard once, unless it was written again (`time`)."""
+    return read_shard(shard)

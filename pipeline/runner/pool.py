@@ -20,8 +20,7 @@ def compute(build: Build, stage: Stage, steps: list[Step], threads: int) -> Iter
     The clips of a worker that dies (a crash in a library, the kernel's out-of-memory killer) are
     retried one by one, and a clip that kills its worker again is quarantined.
     """
-    size = stage.batch(stage.settings(build.config))
-    batches = [steps[i : i + size] for i in range(0, len(steps), size)]
+    batches = in_batches(stage, stage.batch(stage.settings(build.config)), steps)
     crashed: list[Step] = []
     for batch, outcomes in _run(build, stage, batches, threads):
         if isinstance(outcomes, Died):
@@ -33,6 +32,19 @@ def compute(build: Build, stage: Stage, steps: list[Step], threads: int) -> Iter
             if isinstance(outcomes, Died):
                 outcomes = [_died(build, stage, step)]
             yield from outcomes
+
+
+def in_batches(stage: Stage, size: int, steps: list[Step]) -> list[list[Step]]:
+    """Divide clips into batches of at most `size` clips and ``stage.batch_seconds`` seconds."""
+    batches: list[list[Step]] = []
+    seconds = 0.0
+    for step in steps:
+        seconds += step.clip.seconds
+        if not batches or len(batches[-1]) == size or seconds > stage.batch_seconds:
+            batches.append([])
+            seconds = step.clip.seconds
+        batches[-1].append(step)
+    return batches
 
 
 def preload(extractor: type[Extractor]) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from pipeline.errors import BuildError
-from pipeline.store.features import Features, Store, is_plain_name
+from pipeline.store.features import Features, Store, _save, is_plain_name
 from pipeline.store.files import digest, written_whole
 
 
@@ -98,3 +100,17 @@ def test_a_failure_with_other_inputs_leaves_the_file_that_is_right_without_them(
 def test_a_digest_does_not_depend_on_the_order_of_keys() -> None:
     assert digest({"a": 1, "b": [1, 2]}) == digest({"b": [1, 2], "a": 1})
     assert digest({"a": 1}) != digest({"a": 1.5})
+
+
+def test_a_file_has_the_bytes_that_the_library_writes(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    types = ("u1", "i1", "?", "<i2", "<u2", "<f2", "<i4", "<u4", "<f4", "<i8", "<u8", "<f8")
+    for _ in range(100):
+        arrays = {
+            f'{name}é好 "': np.ascontiguousarray(9 * generator.random(shape)).astype(kind)
+            for name, kind in enumerate(generator.choice(types, generator.integers(0, 7)))
+            for shape in [tuple(generator.integers(0, 4, generator.integers(0, 4)))]
+        }
+        metadata = {"clip": json.dumps({"text": '好"\\é'}, ensure_ascii=False)}
+        _save(arrays, tmp_path / "file", metadata)
+        assert (tmp_path / "file").read_bytes() == save(arrays, metadata=metadata)
