@@ -31,7 +31,7 @@ from tree import Tree
 from pipeline.config import Config, make_config
 from pipeline.manifest.build import build_manifest
 from pipeline.media.ffmpeg import ffmpeg_program
-from pipeline.runner.jobs import job_memory
+from pipeline.runner.jobs import memory_of_job
 from pipeline.stages import STAGES
 from pipeline.store.shards import shard_name
 
@@ -116,7 +116,7 @@ def measure(config: Config, stage: str, shard: str) -> tuple[float, int]:
     tree.stop()
     if process.returncode:
         raise SystemExit(output.decode())
-    return tree.peak_mb, job_memory(config, STAGES[stage], [path], threads=1)
+    return tree.peak_mb, memory_of_job(config, STAGES[stage], [path], threads=1)
 
 
 def rows_of(config: Config, sizes: Sequence[str], lengths: Sequence[float]) -> list[Row]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.commands.console import SAY
 from pipeline.config import merge, read_values
 from pipeline.errors import BuildError
-from pipeline.runner.jobs import job_memory, job_names, jobs_read, shards_of_job
+from pipeline.runner.jobs import job_names, jobs_read, memory_of_job, shards_of_job
 from pipeline.stages import STAGES, needed_for, slots, wanted
 from pipeline.workflow.closing import closing_words, forget_stop
 from pipeline.workflow.start import start
@@ -134,7 +134,7 @@ def job_memory_of(stage):
 
     def of_job(wildcards, threads):
         shards = map(Path, shard_files(stage.name)(wildcards))
-        return job_memory(CONFIG, stage, shards, threads)
+        return memory_of_job(CONFIG, stage, shards, threads)
 
     return of_job
 

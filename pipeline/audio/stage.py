@@ -36,6 +36,15 @@ def _rate(config: Config) -> float:
     return config.audio.sample_rate / config.audio.hop_length
 
 
+_MB_PER_SECOND = 12.0
+"""Memory for a second of sound: up to six channels at 96 kHz, decoded, and the features' work."""
+
+
+def _clips_mb(config: Config, clips: Sequence[Clip], threads: int) -> float:
+    """Return the memory in MB of the longest clip; none is longer than ten minutes."""
+    return threads * _MB_PER_SECOND * max((clip.seconds for clip in clips), default=0.0)
+
+
 AUDIO = Stage(
     name="audio",
     settings_type=AudioSettings,
@@ -52,5 +61,6 @@ AUDIO = Stage(
     decodes="sound",
     # one process per shard: next to text's jobs, and the libraries are loaded once
     threads=1,
-    memory_mb=lambda config, threads: 4000,
+    memory_mb=lambda config, threads: 500,
+    clips_mb=_clips_mb,
 )

@@ -29,7 +29,8 @@ class FacesSettings(Settings):
     key_frames: int = Field(15, ge=1, le=300)
     """Number of frames from one key frame to the next (exact: false)."""
     min_face_size: int = Field(20, ge=12)
-    """Smallest face that MTCNN searches for, in pixels."""
+    """Smallest face that MTCNN searches for, in pixels. Pictures larger than full HD are scaled to
+    about that size before they are searched (exact: false); it counts in the scaled picture."""
     thresholds: tuple[Score, Score, Score] = (0.6, 0.7, 0.7)
     """Score thresholds of MTCNN's three nets (facenet-pytorch's defaults)."""
     min_probability: float = Field(0.9, ge=0, le=1)

@@ -1,7 +1,7 @@
 """The size at which pictures are searched for faces, and the memory that a clip takes for it.
 
-Up to full HD, a picture is searched as it is. A larger one is scaled at decoding to the area of
-full HD, and the crops are cut from the full pictures in a second pass, one picture at a time.
+Up to full HD, a picture is searched as it is. A larger one is scaled at decoding to about the area
+of full HD, and the crops are cut from the full pictures in a second pass, one picture at a time.
 ``exact: true`` never scales: it searches fewer pictures at once. Either way, memory depends on the
 size of the pictures and of the crops that are stored, not on the number of pictures decoded.
 """
@@ -21,9 +21,20 @@ if TYPE_CHECKING:
 FULL_HD = 1920 * 1088
 """Pixels of a picture that is searched as it is: full HD, with the lines that codecs pad."""
 
+
+_FACTOR = 0.709
+"""MTCNN's factor between the levels of its pyramid. Pictures are scaled by a power of it, so that
+the levels of the scaled picture are levels of the full one, and faces get the same boxes."""
+_STEP = 0.05
+"""Part of a step by which a scaled picture may be too large: 4K takes two steps, 8K four."""
+
+_BATCH_PIXELS = 4 * FULL_HD
+"""Pixels decoded at once, unless a single picture has more."""
+
 _NETS = 150
-_EXACT_NETS = 100
+"""Bytes per pixel that the nets and the summed-area table take, also with ``exact``."""
 _FULL = 55
+"""Bytes per pixel of the full picture: ffmpeg's queues of decoded pictures, and the one in hand."""
 
 
 def searched_size(width: int, height: int, settings: FacesSettings) -> tuple[int, int]:
@@ -32,20 +43,20 @@ def searched_size(width: int, height: int, settings: FacesSettings) -> tuple[int
     Examples
     --------
     >>> searched_size(1920, 1080, FacesSettings()), searched_size(7680, 4320, FacesSettings())
-    ((1920, 1080), (1927, 1084))
+    ((1920, 1080), (1941, 1092))
     >>> searched_size(7680, 4320, FacesSettings(exact=True))
     (7680, 4320)
     """
     share = math.sqrt(FULL_HD / max(width * height, 1))
     if settings.exact or share >= 1:
         return width, height
-    return max(round(width * share), 1), max(round(height * share), 1)
+    scale = _FACTOR ** math.ceil(math.log(share, _FACTOR) - _STEP)
+    return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
 def batch_size(width: int, height: int, settings: FacesSettings) -> int:
     """Return how many pictures of a size are decoded at once: fewer if they are large."""
-    most = settings.batch_frames * FULL_HD // 16
-    return max(1, min(settings.batch_frames, most // max(width * height, 1)))
+    return max(1, min(settings.batch_frames, _BATCH_PIXELS // max(width * height, 1)))
 
 
 def clips_mb(config: Config, clips: Sequence[Clip], threads: int) -> float:
@@ -54,11 +65,11 @@ def clips_mb(config: Config, clips: Sequence[Clip], threads: int) -> float:
     A worker holds one clip. With A the pixels of its pictures and S those of a picture as it is
     searched (at most full HD, unless ``exact``), it takes
 
-    - `_NETS` (`_EXACT_NETS`) bytes per pixel searched at once: S, or a batch if ``exact``,
-    - 3 bytes for each of the pixels of the pictures it holds: two batches and a window between
-      key frames,
-    - `_FULL` bytes per pixel of A: ffmpeg decodes the video, and a crop is cut,
-    - one byte per pixel of the crops that it stores, ``image_size`` squared for each frame.
+    - `_NETS` bytes for each of the S pixels of a picture (of a batch, if ``exact``),
+    - 3 bytes for each pixel of the pictures that it holds: two batches, and a window between key
+      frames,
+    - `_FULL` bytes for each of the A pixels,
+    - one byte per pixel of the crops that it stores: ``image_size`` squared for each frame.
     """
     return threads * max((_clip_mb(config, clip) for clip in clips), default=0.0)
 
@@ -69,10 +80,8 @@ def _clip_mb(config: Config, clip: Clip) -> float:
         return 0.0
     width, height = searched_size(streams.width, streams.height, settings)
     searched, batch = width * height, batch_size(width, height, settings)
-    if settings.exact:
-        nets, held = _EXACT_NETS * searched * batch, 2 * batch
-    else:
-        nets, held = _NETS * searched, 2 * batch + settings.key_frames
+    at_once, held = (batch, 0) if settings.exact else (1, settings.key_frames)
+    nets, pictures = _NETS * searched * at_once, 3 * searched * (2 * batch + held)
     full = streams.width * streams.height
     crops = settings.image_size**2 * clip.seconds * config.frames.fps
-    return (nets + 3 * held * searched + _FULL * full + crops) / 1e6
+    return (nets + pictures + _FULL * full + crops) / 1e6

@@ -61,7 +61,7 @@ def jobs_read(stage: str, job: str, shards: Sequence[str]) -> list[tuple[str, st
     ]
 
 
-def job_memory(config: Config, stage: Stage, shards: Iterable[Path], threads: int) -> int:
+def memory_of_job(config: Config, stage: Stage, shards: Iterable[Path], threads: int) -> int:
     """Return the memory in MB that a stage's job may need for the clips of its shards.
 
     Snakemake asks when it plans, and again before a job starts. A shard that is not there yet, or
