@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.corpora import Corpus
-from tests.flashbeep import CASES, EVENTS, loud_at, master, middles
+from tests.flashbeep import CASES, EVENTS, encoded, loud_at, master, middles
 
 FRAME = 1 / 30
 HARD = {
@@ -38,24 +38,33 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         made = folder / CASES[name].name
         CASES[name].make(uncut, made)
         made.rename(corpus.add(clip).with_suffix(made.suffix))
-    corpus.build(
-        "dataset",
-        audio={"f0": "zcr"},
-        manifest={"rules": {"no_face": "warn"}},  # the face is only there for moments
-    )
+    encoded("-vn")(uncut, corpus.add("picture/none"))
+    rules = {"no_face": "off", "streams": "warn"}  # the face is only there for moments, or never
+    corpus.build("dataset", audio={"f0": "zcr"}, manifest={"rules": rules})
     return corpus.processed / "dataset.h5"
 
 
-@pytest.mark.parametrize("clip", HARD)
-def test_flash_and_beep_are_at_one_time_in_the_dataset(dataset: Path, clip: str) -> None:
-    case = CASES[HARD[clip]]
+def seen_and_heard(dataset: Path, clip: str) -> tuple[list[float], list[float]]:
+    """Return the middles of flashes and beeps of a clip in seconds, as the dataset has them."""
     with h5py.File(dataset) as file:
         rates = {m: v["steps_per_second"] for m, v in json.loads(file.attrs["modalities"]).items()}
         ids = [(part, row) for part in file.values() for row in range(len(part["id"]))]
         part, row = next(at for at in ids if at[0]["id"].asstr()[at[1]] == clip)
         steps = {m: int(part[f"{m}_lengths"][row]) for m in ("audio", "vision")}
         seen = middles(part["vision_valid"][row, : steps["vision"]] > 0, rates["vision"])
-        heard = loud_at(part["audio"][row, : steps["audio"]], rates["audio"])
+        return seen, loud_at(part["audio"][row, : steps["audio"]], rates["audio"])
+
+
+def test_a_clip_without_a_picture_is_heard_and_its_frames_are_masked(dataset: Path) -> None:
+    seen, heard = seen_and_heard(dataset, "picture/none")
+    assert seen == []
+    assert heard == pytest.approx(EVENTS, abs=2 * FRAME)
+
+
+@pytest.mark.parametrize("clip", HARD)
+def test_flash_and_beep_are_at_one_time_in_the_dataset(dataset: Path, clip: str) -> None:
+    case = CASES[HARD[clip]]
+    seen, heard = seen_and_heard(dataset, clip)
     expected = [event - case.begins for event in EVENTS]
     assert seen == pytest.approx(expected, abs=2 * FRAME)
     assert len(heard) == case.heard
