@@ -1,10 +1,4 @@
-"""The name to import: ``import chsims``. Everything is defined in `pipeline`.
-
-Examples
---------
->>> import chsims
->>> train = chsims.open_dataset("processed/dataset.h5", part="train")  # doctest: +SKIP
-"""
+"""The name to import: ``import chsims``. Everything is defined in `pipeline`."""
 
 from __future__ import annotations
 
@@ -14,10 +8,20 @@ import pipeline
 from pipeline import __version__
 
 if TYPE_CHECKING:
-    from pipeline import load_model, open_dataset
+    from pipeline import ExtractedClip, collate, extract, load_model, open_dataset, predict
 
-__all__ = ["__version__", "load_model", "open_dataset"]
+__all__ = [
+    "ExtractedClip",
+    "__version__",
+    "collate",
+    "extract",
+    "load_model",
+    "open_dataset",
+    "predict",
+]
 
 
 def __getattr__(name: str) -> Any:
-    return getattr(pipeline, name)
+    if name in __all__:  # not every name: "import chsims.x" must not find a module of pipeline
+        return getattr(pipeline, name)
+    raise AttributeError(f"module 'chsims' has no attribute {name!r}")

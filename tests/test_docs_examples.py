@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 from importlib import import_module
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
@@ -26,7 +27,9 @@ def extractors() -> list[type[Extractor]]:
 
 
 PUBLIC = {
-    f"pipeline.{name}": getattr(pipeline, name) for name in pipeline.__all__ if name[0] != "_"
+    f"pipeline.{name}": thing
+    for name in pipeline.__all__
+    if isinstance(thing := getattr(pipeline, name), FunctionType)
 } | {cls.__name__: cls for cls in extractors()}
 
 

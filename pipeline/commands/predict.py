@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Config
 from pipeline.encoders.files import is_stored
-from pipeline.errors import BuildError, ClipError
-from pipeline.openface.stage import OPENFACE
-from pipeline.runner.run import run_stage
-from pipeline.stages import STAGES, slots, wanted
-from pipeline.store.features import Store
-from pipeline.store.files import file_digest
+from pipeline.errors import BuildError
+from pipeline.one_clip import extract
+from pipeline.stages import STAGES, wanted
 from pipeline.store.made import again
-from pipeline.store.records import read_record
-from pipeline.store.shards import shard_name, write_shard
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-CLIP = "predict/clip"
-"""The clip's id in the temporary build that extracts it."""
 
 
 def predict_clip(
@@ -59,26 +44,10 @@ def predict_clip(
     """
     trained = _trained(config.layout.experiment("table2"), model)
     _check_settings(config)
-    with tempfile.TemporaryDirectory(prefix="chsims-predict-") as folder:
-        features = _extract(config, Path(folder), media, text, openface_csv)
-        from pipeline.train.load import predict_features
+    extracted = extract(media, text, config, openface_csv)
+    from pipeline.train.load import predict_features
 
-        arrays, masks = _of_slots(config, features)
-        return predict_features(trained, arrays, masks, config.train.device)
-
-
-def _of_slots(
-    config: Config, store: Store
-) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-    """Return the clip's feature of each filled slot, and the masks of those that have one."""
-    arrays, masks = {}, {}
-    for slot, stage in slots(config).items():
-        assert stage.feature is not None
-        held = store.read(stage.name, CLIP).arrays
-        arrays[slot] = held[stage.feature.array]
-        if stage.feature.mask:
-            masks[slot] = held[stage.feature.mask]
-    return arrays, masks
+    return predict_features(trained, extracted.features, extracted.valid, config.train.device)
 
 
 def _trained(folder: Path, model: str) -> Path:
@@ -123,49 +92,3 @@ def _check_settings(config: Config) -> None:
                 f"{' and '.join(models[name])}",
                 f"give the same model: --set {name}.model=NAME_OR_FOLDER",
             )
-
-
-def _extract(
-    config: Config, folder: Path, media: Path, text: str, openface_csv: Path | None
-) -> Store:
-    from pipeline.manifest.streams import probe, streams_of
-
-    try:
-        facts = probe(media.resolve(), config.media.audio_track)
-    except ClipError as error:
-        raise BuildError(f"{media}: {error.reason}", error.remedy) from error
-    name = f"{CLIP}{media.suffix.lower()}"
-    _copy(media, folder / "raw" / name)
-    settings: dict[str, Any] = {"raw": folder / "raw", "processed": folder}
-    if OPENFACE.name in wanted(config) and config.openface.runtime == "import":
-        if openface_csv is None:
-            raise BuildError(
-                "openface.runtime is import, and this clip has no CSV yet",
-                "run OpenFace on it and pass its CSV: --openface-csv FILE",
-            )
-        suffix = ".csv.gz" if openface_csv.suffix == ".gz" else ".csv"
-        _copy(openface_csv, folder / "openface" / f"{CLIP}{suffix}")
-        imported = config.openface.model_copy(update={"import_folder": folder / "openface"})
-        settings["openface"] = imported
-    single = config.model_copy(update=settings)
-    shard, record = single.layout.shard(shard_name(0)), folder / "record.json"
-    clip = {
-        "clip": CLIP,
-        "media": name,
-        "media_digest": file_digest(media),
-        "seconds": facts.duration,
-        "text": text,
-        "streams": streams_of(facts),
-    }
-    write_shard(shard, [clip])
-    warnings.simplefilter("ignore")  # librosa's warnings about short sounds; a build logs them
-    for stage in wanted(single):
-        run_stage(single, stage, [shard], record, threads=1)
-        for entry in read_record(record).quarantine:
-            raise BuildError(f"{media}, stage {stage}: {entry.reason}", entry.remedy)
-    return Store(folder)
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)

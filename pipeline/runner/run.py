@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -32,7 +32,12 @@ log = logging.getLogger(__name__)
 
 
 def run_stage(
-    config: Config, stage_name: str, shards: Sequence[Path], record: Path, threads: int
+    config: Config,
+    stage_name: str,
+    shards: Sequence[Path],
+    record: Path,
+    threads: int,
+    say: Callable[[str], None] = tell,
 ) -> None:
     """Bring one stage of a job's shards up to date and write the job's record.
 
@@ -48,6 +53,8 @@ def run_stage(
         The record to write.
     threads : int
         Number of processes that run in parallel.
+    say : callable
+        Prints a line of progress.
 
     Raises
     ------
@@ -60,7 +67,7 @@ def run_stage(
     build, stage = Build.of(config), STAGES[stage_name]
     steps = plan(build, stage, chain.from_iterable(map(read_shard, shards)))
     stale = [step for step in steps if step.state == "stale"]
-    progress = Progress(build, stage_name, shards[0].stem, total=len(stale))
+    progress = Progress(build, stage_name, shards[0].stem, len(stale), say)
     quarantine = [step.quarantine for step in steps if step.quarantine is not None]
     for entry in quarantine:
         _stop_if_asked(config, entry)
@@ -102,7 +109,10 @@ def _stop_if_asked(config: Config, entry: QuarantineEntry) -> None:
 class Progress:
     """Progress of one job: lines in its log, a counter that chsims-build shows, a summary."""
 
-    def __init__(self, build: Build, stage: str, shard: str, total: int) -> None:
+    def __init__(
+        self, build: Build, stage: str, shard: str, total: int, say: Callable[[str], None]
+    ) -> None:
+        self.say = say
         self.layout = build.config.layout
         self.counter = self.layout.progress(stage, shard)
         self.told = time.monotonic()
@@ -121,14 +131,14 @@ class Progress:
             log.info("%s: done (%d of %d)", clip, self.done, self.total)
         if self.done < self.total and time.monotonic() - self.told > TELL_SECONDS:
             self.told = time.monotonic()
-            tell(f"{self.stage} {self.shard}: {self.done} of {self.total} clips")
+            self.say(f"{self.stage} {self.shard}: {self.done} of {self.total} clips")
 
     def close(self, seconds: float, quarantined: int) -> None:
         """Report what the job did, and record its cost."""
         note_run(self.layout, self.stage, self.shard, self.done, seconds)
         bad = f", {quarantined} in quarantine" if quarantined else ""
         clips = "1 clip" if self.done == 1 else f"{self.done} clips"
-        tell(f"{self.stage} {self.shard}: {clips} computed{bad} ({seconds:.1f} s)")
+        self.say(f"{self.stage} {self.shard}: {clips} computed{bad} ({seconds:.1f} s)")
 
     def _count(self) -> None:
         self.counter.write_text(f"{self.done} {self.total}\n", "utf-8")

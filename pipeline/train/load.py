@@ -144,6 +144,15 @@ def predict_features(
     BuildError
         If there is no trained seed, or a modality is missing or has other dimensions than
         those trained on.
+
+    Examples
+    --------
+    >>> from pipeline import open_dataset
+    >>> clip = open_dataset("processed/demo/dataset.h5", "test")[0]
+    >>> features = {m: clip[m][: clip["lengths"][m]].numpy() for m in ("text", "audio", "vision")}
+    >>> found = predict_features("processed/demo/experiments/table2/mlf_dnn", features)
+    >>> list(found), -1 <= found["M"][0] <= 1
+    (['M', 'T', 'A', 'V'], True)
     """
     seeds = _listed_seeds(Path(folder))
     if not seeds:

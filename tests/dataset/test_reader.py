@@ -57,6 +57,38 @@ def test_workers_see_what_one_process_sees(path: Path) -> None:
     assert [clip for batch in batches for clip in batch["id"]] == [d["id"] for d in data]
 
 
+def test_in_memory_it_is_the_same_and_a_caller_may_change_what_it_gets(path: Path) -> None:
+    disk, memory = pipeline.open_dataset(path), pipeline.open_dataset(path, in_memory=True)
+    for a, b in zip(disk, memory, strict=True):
+        assert a.keys() == b.keys()
+        assert (a["id"], a["raw_text"], a["class"], a["lengths"]) == (
+            (b["id"], b["raw_text"], b["class"], b["lengths"])
+        )
+        for name in ("text", "audio", "vision", "vision_valid"):
+            assert torch.equal(a[name], b[name])
+    first = memory[0]["audio"]
+    first += 1
+    assert torch.equal(memory[0]["audio"], disk[0]["audio"])
+
+
+def test_a_batch_is_trimmed_to_its_longest_clip_and_loses_nothing(path: Path) -> None:
+    data = pipeline.open_dataset(path)
+    clips = [data[i] for i in range(5)]
+    batch = pipeline.collate(clips)
+    for modality in ("text", "audio", "vision"):
+        lengths = [clip["lengths"][modality] for clip in clips]
+        assert batch[modality].shape[:2] == (5, max(lengths))
+        for row, clip in enumerate(clips):
+            whole = clip[modality][: lengths[row]]
+            assert torch.equal(batch[modality][row, : lengths[row]], whole)
+            valid = clip.get(f"{modality}_valid", torch.ones(lengths[row], dtype=torch.bool))
+            mask = batch[f"{modality}_mask"][row]
+            assert torch.equal(mask[: lengths[row]], valid[: lengths[row]])
+            assert not mask[lengths[row] :].any()
+    assert batch["labels"]["M"].tolist() == [clip["labels"]["M"].item() for clip in clips]
+    assert batch["id"] == [clip["id"] for clip in clips]
+
+
 def test_a_dataset_travels_to_a_spawned_worker(path: Path) -> None:
     data = pipeline.open_dataset(path)
     first = data[0]
