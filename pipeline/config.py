@@ -23,6 +23,7 @@ from pipeline.dataset.settings import DatasetSettings
 from pipeline.errors import BuildError
 from pipeline.faces.settings import FacesSettings
 from pipeline.frames.settings import FramesSettings
+from pipeline.image.settings import ImageSettings
 from pipeline.manifest.settings import ManifestSettings
 from pipeline.media.settings import MediaSettings
 from pipeline.openface.settings import OpenFaceSettings
@@ -55,7 +56,8 @@ class FeaturesSettings(Settings):
     audio: str = "librosa"
     """Feature of the sound: librosa, opensmile, speech, or none."""
     vision: str = "openface"
-    """Feature of the speaker's face: openface, or none (then neither faces nor OpenFace run)."""
+    """Feature of the pictures: openface, image (an encoder on face crops), image_frames (on whole
+    frames; no faces are searched for), or none (then neither faces nor OpenFace run)."""
 
     @field_validator("text", "audio", "vision", mode="before")
     @classmethod
@@ -104,6 +106,10 @@ class Config(Settings):
     """OpenFace: container, program, or imported CSVs."""
     vision: VisionSettings = VisionSettings()
     """The vision feature: OpenFace's 709 values, or groups of them."""
+    image: ImageSettings = ImageSettings()
+    """Image encoder on face crops (features.vision: image)."""
+    image_frames: ImageSettings = ImageSettings()
+    """Image encoder on whole frames (features.vision: image_frames)."""
     audio: AudioSettings = AudioSettings()
     """The 33-d audio feature of librosa."""
     opensmile: OpenSmileSettings = OpenSmileSettings()

@@ -15,6 +15,7 @@ from pipeline.corpus import MODALITIES
 from pipeline.errors import BuildError
 from pipeline.faces.stage import FACES
 from pipeline.frames.stage import FRAMES
+from pipeline.image.stage import IMAGE, IMAGE_FRAMES
 from pipeline.openface.stage import OPENFACE
 from pipeline.opensmile.stage import OPENSMILE
 from pipeline.speech.stage import SPEECH
@@ -25,7 +26,7 @@ from pipeline.vision.stage import VISION
 if TYPE_CHECKING:
     from pipeline.config import Config
 
-_OWN = (FRAMES, FACES, OPENFACE, VISION, AUDIO, OPENSMILE, SPEECH, TEXT)
+_OWN = (FRAMES, FACES, OPENFACE, VISION, IMAGE, IMAGE_FRAMES, AUDIO, OPENSMILE, SPEECH, TEXT)
 
 ENTRY_POINTS = "chsims_build.extractors"
 """Group of entry points through which other packages add stages; each names a `Stage`."""

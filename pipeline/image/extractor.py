@@ -1,0 +1,212 @@
+"""image: face crops or whole frames through an image encoder, one vector per picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import ClipError
+from pipeline.extractor import Extractor
+from pipeline.frames.extractor import FrameExtractor, FrameInputs
+from pipeline.frames.settings import FramesSettings
+from pipeline.image.encoder import Picture, load_image_encoder
+from pipeline.image.settings import ImageSettings
+from pipeline.image.source import image_files
+from pipeline.media.pictures import FrameSource
+from pipeline.store.features import Features
+from pipeline.store.scratch import scratch_folder
+
+
+class _ImageExtractor(Extractor):
+    """What both extractors share: the model, and the rows of a clip."""
+
+    version: ClassVar[int] = 1
+    packages: ClassVar[tuple[str, ...]] = ("transformers", "torch", "torchvision", "pillow")
+    preload: ClassVar[tuple[str, ...]] = ("transformers.modeling_utils",)
+    stage: ClassVar[str]
+
+    def __init__(self, settings: ImageSettings) -> None:
+        files = image_files(self.stage)
+        self.settings = settings
+        self.encoder = load_image_encoder(settings, files)
+        self.label = files.label(settings)
+
+    def _features(
+        self, pictures: Iterable[Picture], valid: NDArray[np.bool_], errors: int
+    ) -> Features:
+        """Encode the pictures of the valid rows; the other rows are zeros.
+
+        Raises
+        ------
+        ClipError
+            If a vector holds values that are not finite numbers.
+        """
+        rows = np.zeros((len(valid), self.encoder.width), np.float32)
+        places = iter(np.flatnonzero(valid))
+        for batch in _batches(pictures, self.settings.batch_frames):
+            rows[list(islice(places, len(batch)))] = self.encoder.encode(batch)
+        if not np.isfinite(rows).all():
+            raise ClipError(
+                f"the {self.encoder.encoder.name} gives values that are not finite numbers for it",
+                f"leave the clip out or choose another {self.stage}.model",
+            )
+        info = {
+            "frames": len(valid),
+            "rate": self.settings.fps,
+            "pictured_share": round(float(valid.mean()), 6) if len(valid) else 0.0,
+            "errors": errors,
+            "model": self.label,
+        }
+        return Features(arrays={"image": rows, "valid": valid.astype(np.uint8)}, info=info)
+
+
+@dataclass(frozen=True)
+class CropInputs:
+    """The speaker's face in the pictures of one clip.
+
+    Parameters
+    ----------
+    crops : sequence of bytes or None
+        A JPEG per picture at the chosen rate; None where the face was not found.
+    errors : int
+        Errors that ffmpeg met when the clip was decoded.
+    """
+
+    crops: Sequence[bytes | None]
+    errors: int = 0
+
+
+class FaceImageExtractor(_ImageExtractor):
+    """Vectors of the speaker's face crops.
+
+    Parameters
+    ----------
+    settings : ImageSettings
+        Which model, which of its layers, what makes a vector, how many pictures per second.
+
+    Raises
+    ------
+    BuildError
+        If the model is not available, is no image encoder or not what it says, or
+        ``image.device`` names a GPU that is not here.
+    """
+
+    packages: ClassVar[tuple[str, ...]] = (*_ImageExtractor.packages, "opencv-python-headless")
+    stage: ClassVar[str] = "image"
+
+    def extract(self, inputs: CropInputs) -> Features:
+        """Encode a clip's face crops.
+
+        Parameters
+        ----------
+        inputs : CropInputs
+            The crops at the chosen rate.
+
+        Returns
+        -------
+        Features
+            ``image [T, width]`` float32, row k at k / fps seconds on the clip's clock, and
+            ``valid [T]`` uint8: 0 where the speaker's face was not found, which is a row of
+            zeros. ``info`` holds ``frames`` (rows), ``rate``, ``pictured_share``, ``errors``
+            and ``model``.
+        """
+        valid = np.array([crop is not None for crop in inputs.crops], np.bool_)
+        decoded = (_decoded(crop) for crop in inputs.crops if crop is not None)
+        return self._features(decoded, valid, inputs.errors)
+
+
+@dataclass(frozen=True)
+class WholeInputs:
+    """A clip's media file, and where its frames may be decoded.
+
+    Parameters
+    ----------
+    clip : FrameInputs
+        As the frames stage takes it; the video is written into a folder of its own.
+    scratch : Path
+        Folder for that folder, which is removed again.
+    """
+
+    clip: FrameInputs
+    scratch: Path
+
+
+class WholeImageExtractor(_ImageExtractor):
+    """Vectors of whole frames, decoded at the chosen rate; no faces are needed.
+
+    Parameters and errors are those of `FaceImageExtractor`.
+    """
+
+    packages: ClassVar[tuple[str, ...]] = (*_ImageExtractor.packages, *FrameExtractor.packages)
+    stage: ClassVar[str] = "image_frames"
+
+    def extract(self, inputs: WholeInputs) -> Features:
+        """Decode and encode a clip's frames.
+
+        Parameters
+        ----------
+        inputs : WholeInputs
+            The media file.
+
+        Returns
+        -------
+        Features
+            As `FaceImageExtractor.extract`; ``valid`` is 0 where the clip has no picture.
+
+        Raises
+        ------
+        ClipError
+            As `FrameExtractor.extract`.
+        """
+        from dataclasses import replace
+
+        with scratch_folder(inputs.scratch, "image-") as folder:
+            clip = replace(inputs.clip, target=folder / "frames.part.mkv")
+            frames = FrameExtractor(FramesSettings(fps=self.settings.fps)).extract(clip)
+            source = _as_source(frames, clip)
+            return self._features(
+                _each(source, self.settings.batch_frames), source.shown >= 0, source.errors
+            )
+
+
+def _as_source(frames: Features, clip: FrameInputs) -> FrameSource:
+    return FrameSource(
+        path=frames.file or clip.target,
+        height=frames.info["height"],
+        width=frames.info["width"],
+        fps=frames.info["fps"],
+        shown=frames.arrays["shown"],
+        source=frames.arrays["source"],
+        times=frames.arrays["times"],
+        errors=frames.info["errors"],
+        ffmpeg=clip.ffmpeg,
+    )
+
+
+def _each(source: FrameSource, size: int) -> Iterator[Picture]:
+    for batch in source.batches(size):
+        yield from batch
+
+
+def _decoded(jpeg: bytes) -> Picture:
+    import cv2
+
+    picture: Any = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if picture is None:
+        raise ClipError(
+            "one of its face crops is no JPEG picture", "build its faces again with --force"
+        )
+    return np.asarray(picture, np.uint8)
+
+
+def _batches(pictures: Iterable[Picture], size: int) -> Iterator[list[Picture]]:
+    """Yield the pictures in lists of `size`; the last one may be shorter."""
+    following = iter(pictures)
+    while batch := list(islice(following, size)):
+        yield batch

@@ -1,0 +1,167 @@
+"""The stages image and image_frames: face crops, or whole frames, to vectors of an encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipeline.encoders.account import encoded
+from pipeline.encoders.loading import check_depth, check_takes
+from pipeline.encoders.memory import memory_of
+from pipeline.encoders.names import dimension_names
+from pipeline.errors import BuildError
+from pipeline.extractor import Extractor, check_device
+from pipeline.faces.stage import FACES
+from pipeline.image.settings import ImageSettings
+from pipeline.image.source import image_files
+from pipeline.stage import Account, Build, Feature, Figure, Stage
+from pipeline.store.shards import Clip
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+
+CROPS, FRAMES = image_files("image"), image_files("image_frames")
+
+
+def _load_crops(build: Build, clip: Clip) -> Any:
+    from pipeline.faces.extractor import split_crops
+    from pipeline.image.extractor import CropInputs
+    from pipeline.image.grid import nearest_frames
+
+    faces = build.store.read("faces", clip.clip)
+    chosen = nearest_frames(faces.info["frames"], faces.info["fps"], build.config.image.fps)
+    crops = split_crops(faces)
+    return CropInputs([crops[frame] for frame in chosen], faces.info["errors"])
+
+
+def _load_media(build: Build, clip: Clip) -> Any:
+    from pipeline.frames.extractor import FrameInputs
+    from pipeline.image.extractor import WholeInputs
+
+    scratch = build.config.layout.scratch
+    whole = FrameInputs(
+        media=build.media(clip),
+        target=scratch,  # a file in a folder of its own, once it is decoded
+        stream=clip.streams.video,
+        other=clip.streams.audio,
+        size=(clip.streams.width, clip.streams.height),
+        announced=clip.streams.announced,
+        seconds=clip.seconds,
+        origin=clip.streams.origin,
+        ffmpeg=build.config.media.ffmpeg,
+    )
+    return WholeInputs(whole, scratch)
+
+
+def _crop_extractor(settings: Any) -> type[Extractor]:
+    from pipeline.image.extractor import FaceImageExtractor
+
+    return FaceImageExtractor
+
+
+def _whole_extractor(settings: Any) -> type[Extractor]:
+    from pipeline.image.extractor import WholeImageExtractor
+
+    return WholeImageExtractor
+
+
+def _crop_rate(config: Config) -> float:
+    if config.image.fps > config.frames.fps:
+        raise BuildError(
+            f"image.fps is {config.image.fps:g}, but faces are searched for in "
+            f"{config.frames.fps:g} frames per second (frames.fps)",
+            "lower image.fps, or raise frames.fps",
+        )
+    return config.image.fps
+
+
+def _whole_rate(config: Config) -> float:
+    return config.image_frames.fps
+
+
+def _whole_identity(settings: ImageSettings) -> Mapping[str, Any]:
+    from pipeline.frames.extractor import FrameExtractor
+
+    return {**FRAMES.identity(settings), "frames": FrameExtractor.version}
+
+
+def _crops_ready(config: Config) -> None:
+    _crop_rate(config)
+    check_device(config.image.device, "image.device")
+    check_takes(CROPS, config.image, ("pixel_values",))
+    check_depth(CROPS, config.image)
+
+
+def _whole_ready(config: Config) -> None:
+    check_device(config.image_frames.device, "image_frames.device")
+    check_takes(FRAMES, config.image_frames, ("pixel_values",))
+    check_depth(FRAMES, config.image_frames)
+
+
+def _account_of(what: str) -> Callable[[Account], tuple[str, list[str]]]:
+    def account(account: Account) -> tuple[str, list[str]]:
+        s = account.settings
+        pooled = "the pooled output or class token" if s.pool == "token" else "the mean of patches"
+        step = f"picture ({pooled}), {s.fps:g} pictures per second"
+        return encoded(what, account, account.tool, step), []
+
+    return account
+
+
+def _crop_names(settings: ImageSettings, width: int) -> Sequence[str]:
+    return dimension_names(CROPS.kind(settings), width)
+
+
+def _whole_names(settings: ImageSettings, width: int) -> Sequence[str]:
+    return dimension_names(FRAMES.kind(settings), width)
+
+
+_FIGURES = (Figure("pictured_share", "pictured_share", "pictured", "%"),)
+
+IMAGE = Stage(
+    name="image",
+    settings_type=ImageSettings,
+    source="none",
+    inputs=(FACES,),
+    load=_load_crops,
+    extractor=_crop_extractor,
+    identity=CROPS.identity,
+    feature=Feature(
+        "vision", "image", _crop_names, _crop_rate, step="frame", array="image", mask="valid"
+    ),
+    figures=_FIGURES,
+    sources={"image_models": "model"},
+    model=CROPS.label,
+    account=_account_of("Face crops were"),
+    ready=_crops_ready,
+    job_shards=4,
+    memory_mb=lambda config, threads: memory_of(CROPS, config.image),
+)
+
+IMAGE_FRAMES = Stage(
+    name="image_frames",
+    settings_type=ImageSettings,
+    source="media",
+    inputs=(),
+    load=_load_media,
+    extractor=_whole_extractor,
+    identity=_whole_identity,
+    feature=Feature(
+        "vision",
+        "image_frames",
+        _whole_names,
+        _whole_rate,
+        step="frame",
+        array="image",
+        mask="valid",
+    ),
+    figures=_FIGURES,
+    decodes="video",
+    sources={"image_frames_models": "model"},
+    model=FRAMES.label,
+    account=_account_of("Whole frames were"),
+    ready=_whole_ready,
+    job_shards=4,
+    memory_mb=lambda config, threads: memory_of(FRAMES, config.image_frames) + 1000,
+    priority=5,
+)
