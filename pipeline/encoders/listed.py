@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.encoders.files import EncoderFiles, Wanted
+from pipeline.encoders.layers import LAST
 from pipeline.encoders.loading import load_config
 from pipeline.stage import Need
 
@@ -23,5 +24,7 @@ def width_of(files: EncoderFiles, settings: Wanted) -> int | None:
     config = load_config(files, files.present(settings).folder)
     config = getattr(config, "vision_config", config)  # CLIP and its kin: two encoders in one
     sizes = getattr(config, "hidden_sizes", None)  # ResNet and its kin: one for each layer
+    if sizes and getattr(settings, "layers", LAST) != LAST:
+        return None
     width = sizes[-1] if sizes else getattr(config, "hidden_size", None)
     return int(width) if width else None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.encoders.account import encoded
+from pipeline.encoders.listed import needed, width_of
 from pipeline.encoders.loading import check_depth, check_takes
 from pipeline.encoders.memory import memory_of
 from pipeline.encoders.names import dimension_names
@@ -125,9 +126,18 @@ IMAGE = Stage(
     inputs=(FACES,),
     load=_load_crops,
     extractor=_crop_extractor,
+    about="vectors of face crops by an image encoder: CLIP, SigLIP, ViT, DINOv2, ResNet and others",
+    needs=lambda settings: needed(CROPS, settings),
     identity=CROPS.identity,
     feature=Feature(
-        "vision", "image", _crop_names, _crop_rate, step="frame", array="image", mask="valid"
+        "vision",
+        "image",
+        _crop_names,
+        _crop_rate,
+        step="frame",
+        array="image",
+        mask="valid",
+        width=lambda settings: width_of(CROPS, settings),
     ),
     figures=_FIGURES,
     sources={"image_models": "model"},
@@ -145,6 +155,8 @@ IMAGE_FRAMES = Stage(
     inputs=(),
     load=_load_media,
     extractor=_whole_extractor,
+    about="vectors of whole frames by an image encoder; no faces are searched for",
+    needs=lambda settings: needed(FRAMES, settings),
     identity=_whole_identity,
     feature=Feature(
         "vision",
@@ -154,6 +166,7 @@ IMAGE_FRAMES = Stage(
         step="frame",
         array="image",
         mask="valid",
+        width=lambda settings: width_of(FRAMES, settings),
     ),
     figures=_FIGURES,
     decodes="video",
