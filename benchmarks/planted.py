@@ -214,6 +214,8 @@ def _write_labels(group: h5py.Group, labels: dict[str, NDArray[np.float32]], num
         [f"video_{(number + i) // 40:04d}/{(number + i) % 40:04d}" for i in range(count)], text
     )
     group["raw_text"] = np.array(["好"] * count, text)
+    for name in ("speaker", "gender", "age", "quality/warnings"):
+        group[name] = np.array([""] * count, text)
 
 
 if __name__ == "__main__":

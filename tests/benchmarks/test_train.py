@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import yaml
 
-from benchmarks import effects, published
+from benchmarks import effects
 from benchmarks.planted import write_planted
+from pipeline.config import make_config
+from pipeline.exports.run import export
 from pipeline.train.recipe import PAPER, PUBLISHED, Recipe
 
 
@@ -40,7 +42,7 @@ def test_no_departure_goes_without_a_measured_effect() -> None:
 
 def test_the_published_code_is_given_the_same_features_and_labels(tmp_path: Path) -> None:
     write_planted(tmp_path / "dataset.h5", (6, 3, 3), steps={"text": 5, "audio": 7, "vision": 4})
-    published.write_features(tmp_path / "dataset.h5", tmp_path / "features.pkl")
+    export(make_config({"processed": str(tmp_path)}), "mmsa", tmp_path / "features.pkl")
     with (tmp_path / "features.pkl").open("rb") as stream:
         parts = pickle.load(stream)
     with h5py.File(tmp_path / "dataset.h5") as file:
