@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from pipeline import __version__
+from pipeline.commands.annotate import annotate
 from pipeline.commands.options import config_options, friendly, over_project, values_of
 from pipeline.config import Config, available_cores, make_config, read_values
 from pipeline.corpus import MODALITIES
@@ -31,6 +32,7 @@ Examples:
   chsims-build encoders                               what can fill each slot, and what it needs
   chsims-build predict my.mp4 --text "太好了！"        predict the sentiment of one clip
   chsims-build export --to mmsa                       the dataset for other people's tools
+  chsims-build annotate raw/new                       let people vote on clips in their browsers
   chsims-build init my-corpus                         lay out a folder for a corpus of your own
 """
 
@@ -381,6 +383,9 @@ def show_config(
     from pipeline.commands.config_reference import as_yaml
 
     click.echo(as_yaml(make_config(values_of(context, files, assignments))), nl=False)
+
+
+main.add_command(annotate)
 
 
 if __name__ == "__main__":
