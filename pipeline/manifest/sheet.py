@@ -75,7 +75,7 @@ def read_sheet(config: Config, folders: MediaFolders | None = None) -> Sheet:
     """Read the label sheet that `find_corpus` finds.
 
     A sheet with the columns modality, annotator and vote is averaged into labels; the
-    transcripts come from its own ``text`` column, else from label.csv or transcripts.csv
+    transcripts come from its own ``text`` column, else from transcripts.csv or label.csv
     next to it. A label.csv without label columns takes its labels from annotations.csv next
     to it. With them, its labels stand, missing ones are taken from the votes, and the votes
     are checked and kept.
@@ -143,7 +143,7 @@ def _transcripts(
             if key not in first or (record["text"] and not first[key].text):
                 first[key] = row_of(0, record, folders, table.columns, labelled=False)
         return list(first.values()), ()
-    for stem in ("label", "transcripts"):
+    for stem in ("transcripts", "label"):
         path = find_table(table.path.parent, stem, (".csv",))
         if path is not None:
             found = read_table(path, encoding)

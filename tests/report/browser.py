@@ -97,11 +97,20 @@ class Browser:
         """Open a local page and wait until it has loaded."""
         # a blank page between, since another fragment of the same page would not load again
         for address in ("about:blank", path.resolve().as_uri() + fragment):
-            self._loaded = False
-            self.send("Page.navigate", url=address)
-            limit = time.monotonic() + 60
-            while not self._loaded:
-                self._take(limit)
+            self.visit(address)
+
+    def visit(self, address: str) -> None:
+        """Open an address and wait until the page has loaded."""
+        self._loaded = False
+        self.send("Page.navigate", url=address)
+        limit = time.monotonic() + 60
+        while not self._loaded:
+            self._take(limit)
+
+    def press(self, key: str) -> None:
+        """Press a key that writes itself, such as a digit, as a person would."""
+        for kind in ("keyDown", "keyUp"):
+            self.send("Input.dispatchKeyEvent", type=kind, key=key, text=key)
 
     def run(self, script: str) -> Any:
         """Evaluate an expression in the page; promises are awaited."""

@@ -1,0 +1,123 @@
+"""Five annotators in a browser, from clips to votes; and the pages as people find them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.annotate.conftest import lay_out
+from tests.annotate.test_server import serving
+from tests.report.browser import CHROMIUM, Browser
+
+CLIPS = 6
+ANSWERS = {"0001": -1, "0002": 0, "0003": 1}
+"""What every annotator answers, by clip id; annotator 5 disagrees about sound."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium with a small window."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on the PATH (apt-get install chromium)")
+    with Browser(800, 700) as opened:
+        yield opened
+
+
+def wait(browser: Browser, condition: str, seconds: float = 30) -> None:
+    """Wait until an expression holds in the page."""
+    limit = time.monotonic() + seconds
+    while not browser.run(f"!!({condition})"):
+        if time.monotonic() > limit:
+            raise AssertionError(
+                f"{condition} does not hold: {browser.run('document.body.innerText')}"
+            )
+        time.sleep(0.02)
+
+
+def click(browser: Browser, name: str) -> None:
+    browser.run(f"document.getElementById('{name}').click()")
+
+
+def played(browser: Browser) -> dict[str, object]:
+    """Wait until the clip plays, and return what the browser found in it."""
+    wait(browser, "document.querySelector('#stage > *')?.readyState >= 2")
+    return dict(
+        browser.run(
+            "(() => { const p = document.querySelector('#stage > *'); return {"
+            "kind: p.tagName, seconds: p.duration, width: p.videoWidth ?? 0, "
+            "sound: p.webkitAudioDecodedByteCount > 0} })()"
+        )
+    )
+
+
+def go_through(browser: Browser, link: str, annotator: int, names: dict[str, str]) -> list[str]:
+    """Be one annotator through all four phases, by keyboard; return the order of the clips."""
+    order = []
+    browser.visit(link)
+    for phase in "TAVM":
+        wait(browser, f"state?.phase === '{phase}' && panel === 'intro'")
+        click(browser, "begin")
+        for place in range(CLIPS):
+            wait(browser, f"panel === 'work' && place === {place} && !busy")
+            clip = names[browser.run("shown")]
+            order.append(clip)
+            if phase != "T" and place == 0:
+                found = played(browser)
+                assert found["kind"] == ("AUDIO" if phase == "A" else "VIDEO")
+                assert (found["width"] != 0) == (phase != "A")
+                assert found["seconds"] > 0.5
+            text = browser.run("getComputedStyle(document.getElementById('text')).display")
+            if phase in "AV":
+                assert text == "none"
+            else:
+                wait(browser, "!document.getElementById('text').hidden")
+            answer = ANSWERS[clip.partition("/")[2]]
+            if annotator == 4 and phase == "A":
+                answer = -answer
+            browser.press(str(answer + 2))
+            wait(browser, f"state.tasks[{place}].answer === {answer}")
+            if phase == "M":
+                click(browser, "next")
+        wait(browser, "panel === 'end'")
+        click(browser, "close")
+    wait(browser, "panel === 'done'")
+    return order
+
+
+def tickets(raw: Path) -> dict[str, str]:
+    """Return the clip of every ticket, from the round's database."""
+    from pipeline.annotate.database import Database
+
+    query = (
+        "SELECT ticket, video_id || '/' || clip_id FROM tasks JOIN clips ON clips.id = tasks.clip"
+    )
+    database = Database(raw / ".annotate")
+    with database.reading() as db:
+        found = {row[0]: row[1] for row in db.execute(query)}
+    database.close()
+    return found
+
+
+def test_five_annotators_vote_through_all_four_phases(browser: Browser, tmp_path: Path) -> None:
+    raw = lay_out(tmp_path / "raw", clips=CLIPS)
+    browser.console.clear()
+    browser.requests.clear()
+    with serving(raw) as server:
+        assert len(server.annotators) == 5
+        names = tickets(raw)
+        orders = [
+            go_through(browser, link, number, names)
+            for number, link in enumerate(server.annotators)
+        ]
+        parts = {tuple(o[i : i + CLIPS]) for o in orders for i in range(0, 4 * CLIPS, CLIPS)}
+        assert len(parts) > 4  # 20 shuffles of 6
+        browser.visit(server.organiser)
+        page = browser.run("document.body.innerText")
+        browser.run(f"fetch('{server.organiser}annotations.csv').then((r) => r.text())")
+    assert page.count("6 of 6, closed") == 20
+    assert "1.000" in page  # everybody agrees on T, V and M
+    assert browser.console == []
+    assert {url.split("/")[2] for url in browser.requests} == {server.organiser.split("/")[2]}
