@@ -13,11 +13,19 @@ import torch
 
 from pipeline.faces.detector import make_detector
 from pipeline.faces.settings import FacesSettings
+from pipeline.image.encoder import load_image_encoder
+from pipeline.image.settings import ImageSettings
+from pipeline.image.source import image_files
+from pipeline.media.clip_sound import Sound
+from pipeline.speech.extractor import SpeechExtractor
+from pipeline.speech.settings import SpeechSettings
 from pipeline.text.extractor import TextExtractor
 from pipeline.text.settings import TextSettings
 from pipeline.train.recipe import PAPER, PUBLISHED, Recipe
 from pipeline.train.registry import MODELS
+from tests.image.models import write_image_model
 from tests.media import FACE
+from tests.speech.models import write_speech_model
 from tests.test_media import frames_of
 from tests.train.test_models import batch_for, make
 
@@ -47,6 +55,40 @@ def test_text_vectors_are_the_cpus() -> None:
         assert not isinstance(one, Exception)
         assert not isinstance(other, Exception)
         np.testing.assert_allclose(other.arrays["text"], one.arrays["text"], atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["hubert", "wav2vec2-base", "data2vec-audio", "whisper"])
+def test_speech_vectors_are_the_cpus_in_any_company(kind: str, tmp_path: Path) -> None:
+    folder = write_speech_model(tmp_path / kind, kind)
+    noise = np.random.default_rng(0).normal(0, 0.1, 24000).astype(np.float32)
+    sounds = [Sound(noise[None, :n], 16000) for n in (24000, 9000, 16000, 24000)]
+    cpu, gpu = (
+        SpeechExtractor(SpeechSettings.model_validate({"model": str(folder), "device": d}))
+        for d in ("cpu", GPU)
+    )
+    assert cpu.encoder.pads == gpu.encoder.pads
+    together = gpu.extract_batch(sounds)
+    for given, found in zip(sounds, together, strict=True):
+        assert not isinstance(found, Exception)
+        vectors = found.arrays["speech"]
+        np.testing.assert_allclose(vectors, cpu.extract(given).arrays["speech"], atol=1e-3)
+        np.testing.assert_allclose(vectors, gpu.extract(given).arrays["speech"], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip", "vit", "dinov2", "resnet"])
+def test_image_vectors_are_the_cpus_in_any_company(kind: str, tmp_path: Path) -> None:
+    folder = write_image_model(tmp_path / kind, kind)
+    pictures = list(np.random.default_rng(0).integers(0, 256, (5, 48, 48, 3), np.uint8))
+    cpu, gpu = (
+        load_image_encoder(
+            ImageSettings.model_validate({"model": str(folder), "device": d}), image_files("image")
+        )
+        for d in ("cpu", GPU)
+    )
+    found = gpu.encode(pictures)
+    np.testing.assert_allclose(found, cpu.encode(pictures), atol=1e-3)
+    alone = np.concatenate([gpu.encode([picture]) for picture in pictures])
+    np.testing.assert_allclose(found, alone, atol=1e-5)
 
 
 # the published EF-LSTM is given sequences that were aligned when they were read
