@@ -14,9 +14,16 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 include: "rules/common.smk"
-include: "rules/manifest.smk"
-include: "rules/stages.smk"
-include: "rules/dataset.smk"
+
+
+# features that others made are not computed here: chsims-build adopt has written the dataset
+if not ADOPTED:
+
+    include: "rules/manifest.smk"
+    include: "rules/stages.smk"
+    include: "rules/dataset.smk"
+
+
 include: "rules/train.smk"
 include: "rules/report.smk"
 
@@ -35,7 +42,7 @@ rule all:
     input:
         TRAINING,
         rules.report.output,
-        rules.verdict.output,
+        [] if ADOPTED else rules.verdict.output,
 
 
 rule stage_dataset:

@@ -31,7 +31,7 @@ from pipeline.opensmile.settings import OpenSmileSettings
 from pipeline.report.settings import ReportSettings
 from pipeline.settings import Settings, explain, operational
 from pipeline.speech.settings import SpeechSettings
-from pipeline.stages import NONE, STAGES, extractors
+from pipeline.stages import ADOPTED, NONE, STAGES, extractors
 from pipeline.store.layout import Layout
 from pipeline.text.settings import TextSettings
 from pipeline.train.settings import TrainSettings
@@ -62,7 +62,7 @@ class FeaturesSettings(Settings):
     @field_validator("text", "audio", "vision", mode="before")
     @classmethod
     def _known(cls, value: Any, info: ValidationInfo) -> Any:
-        choices = (*extractors(str(info.field_name)), NONE)
+        choices = (*extractors(str(info.field_name)), NONE, ADOPTED)
         if value is None:  # YAML's null
             return NONE
         if value not in choices:
@@ -73,6 +73,12 @@ class FeaturesSettings(Settings):
     def _not_empty(self) -> Self:
         if (self.text, self.audio, self.vision) == (NONE, NONE, NONE):
             raise ValueError("all three slots are none: a dataset needs at least one feature")
+        chosen = {self.text, self.audio, self.vision} - {NONE}
+        if ADOPTED in chosen and len(chosen) > 1:
+            raise ValueError(
+                "adopted features cannot be combined with extracted ones: each slot is adopted or "
+                "none in a folder that chsims-build adopt made"
+            )
         return self
 
 

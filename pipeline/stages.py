@@ -34,6 +34,9 @@ ENTRY_POINTS = "chsims_build.extractors"
 NONE = "none"
 """Value of a slot in ``features`` that leaves out the modality."""
 
+ADOPTED = "adopted"
+"""Value of a slot whose feature others made; ``chsims-build adopt`` writes such configurations."""
+
 
 def _all_stages() -> dict[str, Stage]:
     """Return our own stages, then those of other packages, by name."""
@@ -71,9 +74,15 @@ def extractors(slot: str) -> dict[str, Stage]:
 
 
 def slots(config: Config) -> dict[str, Stage]:
-    """Return the stage of each slot that is filled, in the order of `MODALITIES`."""
+    """Return the stage of each slot that a stage fills, in the order of `MODALITIES`."""
     chosen = {slot: getattr(config.features, slot) for slot in MODALITIES}
-    return {slot: extractors(slot)[name] for slot, name in chosen.items() if name != NONE}
+    stages = {slot: name for slot, name in chosen.items() if name not in (NONE, ADOPTED)}
+    return {slot: extractors(slot)[name] for slot, name in stages.items()}
+
+
+def is_adopted(config: Config) -> bool:
+    """Tell whether the dataset was made from other people's features, so that no stage runs."""
+    return ADOPTED in (getattr(config.features, slot) for slot in MODALITIES)
 
 
 def wanted(config: Config) -> list[str]:
@@ -86,6 +95,12 @@ def read_of_clips(config: Config) -> frozenset[str]:
     needed = [STAGES[name] for name in wanted(config)]
     decoded = {stage.decodes for stage in needed if stage.decodes}
     return frozenset(decoded | {"text" for stage in needed if stage.source == "text"})
+
+
+def steps_of(config: Config) -> list[str]:
+    """Return the steps that a build of this configuration has, in the order of the data."""
+    made = [] if is_adopted(config) else ["manifest", *wanted(config), "dataset"]
+    return [*made, "train", "report"]
 
 
 def stage_called(config: Config, name: str) -> Stage:

@@ -7,7 +7,7 @@ from pipeline.commands.console import SAY
 from pipeline.config import merge, read_values
 from pipeline.errors import BuildError
 from pipeline.runner.jobs import job_names, jobs_read, memory_of_job, shards_of_job
-from pipeline.stages import STAGES, needed_for, slots, wanted
+from pipeline.stages import STAGES, is_adopted, needed_for, slots, wanted
 from pipeline.workflow.closing import closing_words, forget_stop
 from pipeline.workflow.start import start
 from snakemake.exceptions import WorkflowError
@@ -44,6 +44,7 @@ with told_by_snakemake():
 
 CONFIG, FILES = START.config, START.config.layout
 SELECTED = START.selected
+ADOPTED = is_adopted(CONFIG)
 
 
 wildcard_constraints:

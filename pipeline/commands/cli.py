@@ -14,7 +14,7 @@ from pipeline.config import Config, available_cores, make_config, read_values
 from pipeline.corpus import MODALITIES
 from pipeline.errors import BuildError
 from pipeline.runner.threads import bound_threads
-from pipeline.stages import STAGES, STEPS, slots, stage_called
+from pipeline.stages import STAGES, STEPS, is_adopted, slots, stage_called
 
 EXAMPLES = """
 \b
@@ -34,6 +34,7 @@ Examples:
   chsims-build export --to mmsa                       the dataset for other people's tools
   chsims-build annotate raw/new                       let people vote on clips in their browsers
   chsims-build init my-corpus                         lay out a folder for a corpus of your own
+  chsims-build adopt unaligned_39.pkl --to processed/sims    other people's features, to train on
 """
 
 
@@ -108,6 +109,8 @@ def main(
 
     values = read_values(files, assignments)
     config = make_config(over_project(values))
+    if is_adopted(config):
+        _check_adopted(config, stages)
     stages = tuple(
         name if name not in {*STAGES, *MODALITIES} else stage_called(config, name).name
         for name in stages
@@ -118,6 +121,17 @@ def main(
         config = make_config(over_project(values))
     call = Call(values, cores or available_cores(), stages, dry_run, extra)
     sys.exit(run(call, config))
+
+
+def _check_adopted(config: Config, stages: tuple[str, ...]) -> None:
+    from pipeline.adopt.record import adopt_again
+
+    extracting = [name for name in stages if name not in ("train", "report")]
+    if extracting:
+        raise BuildError(
+            f"the features of {config.processed} were adopted: there is no stage {extracting[0]}",
+            f"build train and report; or adopt the file again: {adopt_again(config.layout)}",
+        )
 
 
 def _check_run(stages: tuple[str, ...], clips: tuple[str, ...], force: bool) -> None:
@@ -262,6 +276,39 @@ def predict(
     if text is None and "text" in slots(config):
         raise click.UsageError("the models read the transcript: give it with --text")
     print_prediction(config, predict_clip(config, clip, text or "", model, openface_csv))
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--to",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The folder to make, e.g. processed/sims.",
+)
+@click.option("--force", is_flag=True, help="Replace the dataset of another file in that folder.")
+@friendly
+def adopt(file: Path, folder: Path, force: bool) -> None:
+    """Make a dataset of FILE, a pickle of features that others extracted.
+
+    FILE has the layout that MMSA reads: unaligned_39.pkl of CH-SIMS, unaligned.pkl of CH-SIMS v2,
+    the output of MMSA-FET, or a file of "chsims-build export --to mmsa". Nothing in it is executed,
+    and it is not loaded whole: a pickle that needs anything but arrays, numbers, text, lists and
+    dicts is refused, and the first such name is printed.
+
+    Then train on the folder and report, without clips, OpenFace or BERT:
+
+    \b
+      chsims-build adopt unaligned_39.pkl --to processed/sims
+      chsims-build --config processed/sims/config.yaml
+      chsims-build --config processed/sims/config.yaml --set train.preset=published
+    """
+    from pipeline.adopt.run import adopt as adopted
+    from pipeline.terminal import tell
+
+    config = adopted(file, folder, force=force, say=tell)
+    click.echo(f"train on it: chsims-build --config {config.layout.adopted_config}")
 
 
 @main.command()

@@ -17,7 +17,7 @@ from pipeline.errors import BuildError
 from pipeline.extractor import check_device
 from pipeline.manifest.sheet import sheet_rows
 from pipeline.stage import Stage
-from pipeline.stages import STAGES, wanted
+from pipeline.stages import STAGES, is_adopted, wanted
 from pipeline.train.experiments import job_memory, trained_experiments, weights_mb
 from pipeline.train.registry import MODELS
 
@@ -44,10 +44,11 @@ def examine(config: Config, *, with_openface: bool = False) -> list[Check]:
     with_openface : bool
         Also run OpenFace on a packaged face clip, through the configured runtime.
     """
+    adopted = is_adopted(config)
     checks = [
         *_guarded("python", _python),
-        *_guarded("ffmpeg", lambda: _ffmpeg(config)),
-        *_guarded("corpus", lambda: _corpus(config)),
+        *(_guarded("ffmpeg", lambda: _ffmpeg(config)) if not adopted else ()),
+        *(_guarded("corpus", lambda: _corpus(config)) if not adopted else ()),
         *_guarded("disk", lambda: _disk(config)),
         *_guarded("cores", _cores),
         *_guarded("training", lambda: _training(config)),
@@ -133,9 +134,9 @@ def _corpus(config: Config) -> Check:
 
 
 def _disk(config: Config) -> Check:
-    seconds = len(sheet_rows(config)) * MEAN_SECONDS
-    table = config.layout.manifest
-    if table.is_file():
+    adopted, table = is_adopted(config), config.layout.manifest
+    seconds = 0.0 if adopted else len(sheet_rows(config)) * MEAN_SECONDS
+    if table.is_file() and not adopted:
         from pipeline.manifest.build import read_manifest
 
         seconds = float(read_manifest(config.processed)["duration"].sum())

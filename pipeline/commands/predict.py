@@ -9,7 +9,7 @@ from pipeline.config import Config
 from pipeline.encoders.files import is_stored
 from pipeline.errors import BuildError
 from pipeline.one_clip import extract
-from pipeline.stages import STAGES, wanted
+from pipeline.stages import STAGES, is_adopted, wanted
 from pipeline.store.made import again
 
 
@@ -42,6 +42,12 @@ def predict_clip(
         If the clip cannot be used, there is no such model, or the configuration would
         extract other features than those the model was trained on.
     """
+    if is_adopted(config):
+        raise BuildError(
+            f"the features of {config.processed} were adopted, so this program cannot extract "
+            "them from a clip",
+            "predict with models that were trained on features of this program",
+        )
     trained = _trained(config.layout.experiment("table2"), model)
     _check_settings(config)
     extracted = extract(media, text, config, openface_csv)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
+from pipeline.manifest.build import read_manifest
 from pipeline.runner.jobs import shard_names
 from pipeline.runner.plan import plan
 from pipeline.stage import Build
-from pipeline.stages import STAGES, needed_for, wanted
+from pipeline.stages import STAGES, is_adopted, needed_for, steps_of, wanted
 from pipeline.store.freshness import is_outdated, products
 from pipeline.store.quarantine import QuarantineEntry, read_entries
 from pipeline.store.shards import Clip, read_shard
@@ -64,6 +65,8 @@ def clips_due(config: Config, stages: Sequence[str] = ()) -> str:
     stages : sequence of str
         The requested stages; if empty, all.
     """
+    if is_adopted(config):
+        return "clips to compute: none, since their features were adopted"
     clips, asked = clips_of(config), set(config.run.clips)
     if not clips:
         return "no manifest yet: the number of clips to compute is known once it is built"
@@ -104,7 +107,10 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
     for column in table.columns[1:]:
         column.justify = "right"
     entries, clips = manifest_quarantine(config), clips_of(config)
-    table.add_row("manifest", str(len(clips)), "-", str(len(entries) or "-"))
+    if is_adopted(config):
+        table.add_row("adopted", str(len(read_manifest(config.processed))), "-", "-")
+    else:
+        table.add_row("manifest", str(len(clips)), "-", str(len(entries) or "-"))
     problems: dict[str, str] = {}
     for row in stage_status(config, clips):
         if row.problem:
@@ -148,7 +154,7 @@ def print_prediction(config: Config, sentiments: dict[str, tuple[float, float]])
 def _products(config: Config) -> Iterator[str]:
     """Say for each product whether it exists and is up to date."""
     layout = config.layout
-    deciding = ["manifest", *wanted(config), "dataset", "train", "report"]
+    deciding = steps_of(config)
     built = any(product.is_file() for product in products(layout))
     changed = {each.step for each in changed_settings(config, deciding)} if built else set()
     last = {layout.dataset: "dataset", layout.result("table2"): "train", layout.report: "report"}
@@ -157,7 +163,8 @@ def _products(config: Config) -> Iterator[str]:
             yield f"{path}: not built yet"
             continue
         size = f"{path}: {path.stat().st_size / 1e6:.1f} MB"
-        others = [s for s in deciding[: deciding.index(last[path]) + 1] if s in changed]
+        before = deciding[: deciding.index(last[path]) + 1] if last[path] in deciding else []
+        others = [step for step in before if step in changed]
         if is_outdated(layout, path):
             yield f"{size}, from an earlier build (chsims-build updates it)"
         elif others:

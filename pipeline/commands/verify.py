@@ -115,12 +115,12 @@ def _step(config: Config, kind: str, step: str, first: Path) -> Verified:
         made = [each.path for each in read_made(layout, step)]
         faults = dict(damaged(layout, step))
     except (OSError, ValueError) as error:
-        found.add(f"{record} is damaged ({error})", f"make it again: {again(step)}")
+        found.add(f"{record} is damaged ({error})", f"make it again: {again(step, layout)}")
         return found
     for path in made:
         if path.parent != layout.shards:  # they have a line of their own
             fault = f"{path} {faults[path]}" if path in faults else ""
-            found.add(fault, f"make it again: {again(step)}")
+            found.add(fault, f"make it again: {again(step, layout)}")
     return found
 
 
@@ -132,7 +132,7 @@ def _shards(config: Config) -> Verified:
         faults = {}  # the manifest's line says so
     for path in {*layout.numbered_shards, *(p for p in faults if p.parent == layout.shards)}:
         fault = f"{path} {faults[path]}" if path in faults else _refusal(read_shard, path)
-        found.add(fault, f"make it again: {again('manifest')}")
+        found.add(fault, f"make it again: {again('manifest', layout)}")
     return found
 
 
@@ -202,7 +202,7 @@ def _dataset(config: Config) -> Verified:
     if layout.dataset.is_file() and not found.faults:
         fault = dataset_fault(layout.dataset, config)
         if fault:
-            found.add(fault, f"make it again: {again('dataset')}")
+            found.add(fault, f"make it again: {again('dataset', layout)}")
         elif fault == "" and found.unsigned:  # its parts' own digests stand for the record
             found.whole, found.unsigned = found.whole + 1, found.unsigned - 1
     return found

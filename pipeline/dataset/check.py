@@ -42,7 +42,9 @@ def dataset_fault(path: Path, config: Config) -> str | None:
             if any({*names} > {*file[part]["quality"]} for part in parts):
                 return None
             changed = [
-                part for part in parts if _digest(file[part], names) != file.attrs[f"digest_{part}"]
+                part
+                for part in parts
+                if part_digest(file[part], names) != file.attrs[f"digest_{part}"]
             ]
     except BuildError as error:
         return error.problem
@@ -59,8 +61,16 @@ def _quality(info: DatasetInfo, config: Config) -> list[str]:
     return quality_names(config.model_copy(update={"features": written_with}))
 
 
-def _digest(group: Any, quality: Sequence[str]) -> str:
-    """Return the digest of a part, in the order in which the writer wrote it."""
+def part_digest(group: Any, quality: Sequence[str]) -> str:
+    """Return the digest of a part, in the order in which the writer wrote it.
+
+    Parameters
+    ----------
+    group : h5py.Group
+        The part.
+    quality : sequence of str
+        The quality figures of its stages, in the order of `quality_names`.
+    """
     found = hashlib.sha256()
     for piece in _pieces(group, quality):
         found.update(piece)

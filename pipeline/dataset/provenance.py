@@ -77,8 +77,7 @@ def root_attributes(
 def versions(ffmpeg: str = "wheel") -> dict[str, str]:
     """Return the versions of Python, this package, ffmpeg and the libraries features come from."""
     return {
-        "python": ".".join(map(str, sys.version_info[:3])),
-        "chsims-build": pipeline.__version__,
+        **own_versions(),
         "ffmpeg": ffmpeg_version(ffmpeg),
         **package_versions(_PACKAGES),
     }
@@ -89,6 +88,12 @@ def _extractors_packages(config: Config) -> Mapping[str, str]:
     stages = [STAGES[name] for name in wanted(config)]
     named = {p for stage in stages for p in stage.extractor(stage.settings(config)).packages}
     return package_versions(tuple(sorted(named)))
+
+
+def own_versions() -> dict[str, str]:
+    """Return the versions of Python and this package."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    return {"python": python, "chsims-build": pipeline.__version__}
 
 
 @cache

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import compress
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,9 +51,22 @@ def left_out(source: Source) -> list[str]:
     return [words for words in found if words]
 
 
+def _lacking(source: Source) -> dict[str, int]:
+    """Return how many of the clips that are written lack each of T, A and V."""
+    counts = {
+        task: sum(
+            int(np.isnan(source.labels(part, task)[kept(source, part)]).sum()) for part in PARTS
+        )
+        for task in "TAV"
+    }
+    return {task: count for task, count in counts.items() if count}
+
+
 def _lacking_labels(source: Source) -> Iterator[str]:
-    lacking = {task: source.unlabelled(task, list(PARTS)) for task in "TAV"}
-    lacking = {task: count for task, count in lacking.items() if count}
+    without = source.unlabelled("M", list(PARTS))
+    if without:
+        yield f"{without:,} clips without the label M"
+    lacking = _lacking(source)
     if lacking:
         counts = ", ".join(f"{task} ({count:,})" for task, count in lacking.items())
         yield (
@@ -62,10 +78,10 @@ def _lacking_labels(source: Source) -> Iterator[str]:
 def write(source: Source, output: Output) -> None:
     """Write the pickle; a few clips are in memory at a time."""
     tokens = Tokens(source)
-    total = sum(source.size(part) for part in PARTS)
+    total = sum(int(kept(source, part).sum()) for part in PARTS)
     steps = len(source.modalities) + (not tokens.absent)
     shown = iter(tracked(range(total * steps), "mmsa", total * steps))
-    lacking = {task for task in "TAV" if source.unlabelled(task, list(PARTS))}
+    lacking = set(_lacking(source))
     content = {part: _part(source, part, tokens, lacking, shown) for part in PARTS}
     with output.new() as temporary, temporary.open("wb") as stream:
         write_pickle(stream, content)
@@ -74,26 +90,34 @@ def write(source: Source, output: Output) -> None:
 def _part(
     source: Source, part: str, tokens: Tokens, lacking: set[str], shown: Iterator[int]
 ) -> dict[str, Any]:
+    group, keep = source[part], kept(source, part)
+    count = int(keep.sum())
     found: dict[str, Any] = {
-        "id": [clip.replace("/", "$_$", 1) for clip in source.strings(part, "id")],
-        "raw_text": source.strings(part, "raw_text"),
+        "id": [clip.replace("/", "$_$", 1) for clip in compress(source.strings(part, "id"), keep)],
+        "raw_text": list(compress(source.strings(part, "raw_text"), keep)),
     }
-    group, count = source[part], source.size(part)
     for modality in source.modalities:
-        found[modality] = Streamed(group[modality].shape, _features(source, part, modality, shown))
+        array = group[modality]
+        read = partial(_rows_of, array)
+        found[modality] = Streamed((count, *array.shape[1:]), _blocks(read, keep, shown))
         if modality != "text":  # MMSA takes the length of texts from their tokens
-            lengths = group[f"{modality}_lengths"][:]
+            lengths = group[f"{modality}_lengths"][:][keep]
             found[f"{modality}_lengths"] = [int(length) for length in lengths]
     if not tokens.absent:
         shape = (count, 3, int(group["text"].shape[1]))
-        found["text_bert"] = Streamed(shape, _tokens(source, part, tokens, shown))
+        found["text_bert"] = Streamed(shape, _blocks(partial(tokens.of, part), keep, shown))
     for task, suffix in _KEYS.items():
         if task not in lacking:
-            labels = source.labels(part, task)
+            labels = source.labels(part, task)[keep]
             found[f"regression_labels{suffix}"] = labels
             found[f"classification_labels{suffix}"] = signs(labels)
-    found["annotations"] = [ANNOTATIONS[i] for i in signs(source.labels(part, "M"))]
+    found["annotations"] = [ANNOTATIONS[i] for i in signs(source.labels(part, "M")[keep])]
     return found
+
+
+def kept(source: Source, part: str) -> NDArray[np.bool_]:
+    """Say which clips of a part are written: those with the label M, which MMSA needs."""
+    return ~np.isnan(source.labels(part, "M"))
 
 
 def signs(labels: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -101,28 +125,24 @@ def signs(labels: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.sign(labels).astype(np.int64) + 1
 
 
-def _features(source: Source, part: str, modality: str, shown: Iterator[int]) -> Any:
+Read = Callable[[int, int], NDArray[np.float32]]
+
+
+def _rows_of(array: h5py.Dataset, start: int, stop: int) -> NDArray[np.float32]:
+    return np.asarray(array[start:stop], np.float32)
+
+
+def _blocks(
+    read: Read, keep: NDArray[np.bool_], shown: Iterator[int]
+) -> Callable[[], Iterator[NDArray[np.float32]]]:
+    """Return what reads an array in blocks, without the clips that are not kept."""
+
     def blocks() -> Iterator[NDArray[np.float32]]:
-        array = source[part][modality]
-        for start in range(0, len(array), BLOCK):
-            block = np.asarray(array[start : start + BLOCK], np.float32)
+        for start in range(0, len(keep), BLOCK):
+            stop = min(start + BLOCK, len(keep))
+            block = read(start, stop)[keep[start:stop]]
             yield block
-            _advance(shown, len(block))
+            for _ in range(len(block)):
+                next(shown, None)
 
     return blocks
-
-
-def _tokens(source: Source, part: str, tokens: Tokens, shown: Iterator[int]) -> Any:
-    def blocks() -> Iterator[NDArray[np.float32]]:
-        count = source.size(part)
-        for start in range(0, count, BLOCK):
-            stop = min(start + BLOCK, count)
-            yield tokens.of(part, start, stop)
-            _advance(shown, stop - start)
-
-    return blocks
-
-
-def _advance(shown: Iterator[int], clips: int) -> None:
-    for _ in range(clips):
-        next(shown, None)

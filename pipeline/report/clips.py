@@ -122,7 +122,7 @@ def _info(build: Build, stage: str, clip: str) -> dict[str, Any] | None:
 
 def _steps(build: Build, clip: str) -> dict[str, int]:
     """Return the clip's steps in each slot, before padding and cutting."""
-    steps = {}
+    steps = build.adopted_steps.get(clip, {}).copy()
     for slot, stage in build.slots.items():
         assert stage.feature is not None
         try:

@@ -67,7 +67,7 @@ def page_content(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
         "limits": limits(build.config, build.stages),
         "split": _split(build),
         "results": results,
-        "tables": result_tables(results, build.slots),
+        "tables": result_tables(results, build.modalities),
         "comparable": not incomparable,
         "incomparable": incomparable,
         "curves": _curves(results),
@@ -82,14 +82,15 @@ def page_content(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
         "versions_from": versions_from,
         "differences": differences(build.made_with),
         "dag": dag(build, len(results.trained)),
-        "edges": edges(build.slots),
+        "edges": edges(build.slots, adopted=build.adopted is not None),
         "methods": paragraph,
         "bibtex": bibtex,
     }
 
 
 def _cards(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
-    seconds = float(build.usable["duration"].sum()) if build.manifest is not None else 0.0
+    durations: list[float] = list(build.usable["duration"].dropna()) if len(build.usable) else []
+    seconds = float(sum(durations)) if durations or not rows else None
     reasons = Counter(item.reason for item in build.quarantine)
     if len(reasons) > _REASONS_SHOWN or any(len(reason) > 60 for reason in reasons):
         reasons = Counter(f"at {item.stage}" for item in build.quarantine)
@@ -148,11 +149,10 @@ def _lengths(build: Build, rows: list[ClipRow]) -> list[tuple[corpus.Lengths, st
     found = []
     labelled = set(build.labelled["clip"])
     rows = [row for row in rows if row.clip in labelled] or rows
-    for slot, stage in build.slots.items():
+    for slot in build.modalities:
         steps = [row.steps[slot] for row in rows if slot in row.steps]
-        if steps and stage.feature is not None:
-            unit = f"{stage.feature.step_of(stage.settings(build.made_with))}s"
-            limit = build.padded.get(slot)
+        if steps:
+            unit, limit = f"{build.step_of(slot)}s", build.padded.get(slot)
             lengths = corpus.lengths(slot, unit, steps, build.made_with.dataset.sigmas, limit)
             found.append((lengths, LABEL_OF[slot].lower()))
     return found
@@ -177,7 +177,7 @@ def _incomparable(build: Build) -> str:
     """Say why scores cannot be compared with the paper's; nothing when they can."""
     if build.clips_in != PAPER_TABLE1.clips:
         return f"This corpus has {len(build.usable):,} usable clips."
-    if absent := [slot for slot in MODALITIES if slot not in build.slots]:
+    if absent := [slot for slot in MODALITIES if slot not in build.modalities]:
         return f"This dataset has no {' and no '.join(absent)} feature."
     return "Here the text model is untrained." if LABEL in build.text_models else ""
 
@@ -230,7 +230,7 @@ def table_data(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
         "alphabet": ALPHABET,
         "heat": heat_scale(LEVELS),
         "labels": dict(TITLES),
-        "slots": list(build.slots),
+        "slots": build.modalities,
         "figures": figure_columns(build),
         "tracks": tracks_of(build),
         "block": DETAILS_A_BLOCK,

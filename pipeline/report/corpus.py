@@ -44,9 +44,13 @@ def compared(ours: CorpusCounts) -> list[Compared]:
         Compared("– male", ours.male, paper.male),
         Compared("– female", ours.female, paper.female),
         Compared("Speakers", ours.speakers, paper.speakers),
-        Compared("Mean length", ours.seconds, paper.seconds, digits=2, unit=" s"),
+        Compared("Mean length", _known(ours.seconds), paper.seconds, digits=2, unit=" s"),
         Compared("Mean words", ours.words, paper.words, digits=1),
     ]
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from pipeline.adopt.record import Adopted
 from pipeline.report.sources import Build
 from pipeline.stage import Account, Stage
 from pipeline.train.registry import MODELS
@@ -55,7 +56,7 @@ def methods(build: Build, versions: Mapping[str, str], trained: list[str]) -> tu
         Plain text; the references it names, as BibTeX.
     """
     cited: list[str] = ["yu2020chsims", "molder2021snakemake"]
-    sentences = [_intake(build)]
+    sentences = [_adopted(build, build.adopted) if build.adopted else _intake(build)]
     for name, stage in build.stages.items():
         if not build.done[name]:
             continue
@@ -110,6 +111,19 @@ def _intake(build: Build) -> str:
 
 _OF_CH_SIMS = {"frames", "faces", "openface", "vision", "audio", "text"}
 """The stages of the corpus' own features."""
+
+
+def _adopted(build: Build, adopted: Adopted) -> str:
+    """Say where the features come from, and nothing about how they were made."""
+    widths = {name: len(names) for name, names in build.feature_names.items()}
+    values = ", ".join(f"{name} {width}" for name, width in widths.items())
+    what = f"{adopted.published}; " if adopted.published else ""
+    return (
+        f"The features of {len(build.usable):,} clips ({values} values per step) were not "
+        f"extracted for this work but taken from the file {adopted.name} ({what}SHA-256 "
+        f"{adopted.digest}), in the manner of CH-SIMS (Yu et al., 2020); models were trained and "
+        "evaluated with a Snakemake workflow (Mölder et al., 2021)."
+    )
 
 
 def _frames(build: Build, _: Mapping[str, str]) -> tuple[str, list[str]]:
@@ -270,6 +284,11 @@ def _dataset(build: Build) -> str:
         "none": "not split, because none has a label",
     }[made or s.split]
     lengths = ", ".join(f"{name} {steps}" for name, steps in build.padded.items())
+    if build.adopted is not None:
+        return (
+            f"Sequences have the common lengths of that file ({lengths} steps), and clips are "
+            "split as it gives them."
+        )
     return (
         f"Sequences were padded with zeros or cut at their mean plus {s.sigmas:g} standard "
         f"deviations of the length ({lengths} steps). Clips were {split}."

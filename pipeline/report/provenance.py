@@ -172,9 +172,9 @@ def _behind(stage: Stage) -> list[Stage]:
     return list(found.values())
 
 
-def edges(slots: Mapping[str, Stage]) -> list[tuple[str, str]]:
+def edges(slots: Mapping[str, Stage], *, adopted: bool = False) -> list[tuple[str, str]]:
     """Return which step hands files to which; a way that others make up is left out."""
-    found: dict[tuple[str, str], None] = {}
+    found: dict[tuple[str, str], None] = {("adopt", "dataset"): None} if adopted else {}
     for slot in slots.values():
         for stage in (slot, *_behind(slot)):
             known = {other for earlier in stage.inputs for other in _behind(earlier)}
@@ -197,8 +197,12 @@ def dag(build: Build, trained: int) -> list[Node]:
         "train": (bool(trained), f"{trained} model{'s' if trained != 1 else ''}"),
         "report": (True, "this page"),
     }
+    steps = places(build.slots)
+    if build.adopted is not None:
+        steps = {"adopt" if name == "manifest" else name: at for name, at in steps.items()}
+        single["adopt"] = (True, build.adopted.name[:14])
     nodes = []
-    for stage, (column, row) in places(build.slots).items():
+    for stage, (column, row) in steps.items():
         if stage in STAGES:
             lost = {item.clip for item in build.quarantine if item.stage == stage}
             done, total = len(build.done[stage] & usable), len(usable)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from pipeline.adopt.record import Adopted, read_adopted
 from pipeline.config import Config, make_config, merge
 from pipeline.corpus import LABELS
 from pipeline.dataset.info import DatasetInfo
@@ -124,6 +125,40 @@ class Build:
         """The stages that the filled slots need, in the order data takes."""
         return {name: STAGES[name] for name in wanted(self.made_with)}
 
+    @cached_property
+    def adopted(self) -> Adopted | None:
+        """The file that the features come from, if others made them."""
+        with suppress(BuildError):
+            return read_adopted(self.config.layout)
+        return None
+
+    @property
+    def modalities(self) -> list[str]:
+        """The modalities of the dataset; without one, those that the slots will fill."""
+        if self.dataset is None:
+            return list(self.slots)
+        return list(self.dataset.length_statistics) or list(self.slots)
+
+    @cached_property
+    def adopted_steps(self) -> dict[str, dict[str, int]]:
+        """The steps of each clip whose features were adopted, by modality."""
+        if self.dataset is None or self.adopted is None:
+            return {}
+        clips, modalities = self.dataset.clips, self.modalities
+        columns = [clips[f"{modality}_lengths"] for modality in modalities]
+        return {
+            str(clip): dict(zip(modalities, map(int, lengths), strict=True))
+            for clip, *lengths in zip(clips["id"], *columns, strict=True)
+        }
+
+    def step_of(self, modality: str) -> str:
+        """Return what a step of a modality is: a token, a frame."""
+        stage = self.slots.get(modality)
+        if stage is not None and stage.feature is not None:
+            return stage.feature.step_of(stage.settings(self.made_with))
+        described = self.dataset.attributes.get("modalities", {}) if self.dataset else {}
+        return str(described.get(modality, {}).get("step", "step"))
+
     @property
     def features(self) -> dict[str, int]:
         """How many usable clips have the feature of each filled slot."""
@@ -149,7 +184,7 @@ class Build:
         """The name of each dimension of each slot's feature; empty without a dataset."""
         if self.dataset is None:
             return {}
-        names = {slot: self.dataset.attributes.get(f"{slot}_names") for slot in self.slots}
+        names = {slot: self.dataset.attributes.get(f"{slot}_names") for slot in self.modalities}
         return {slot: list(given) for slot, given in names.items() if given}
 
     @cached_property

@@ -10,13 +10,15 @@ from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.manifest.sheet import shard_count
 from pipeline.stage import Stage
-from pipeline.stages import STAGES
+from pipeline.stages import STAGES, is_adopted
 from pipeline.store.files import digest
 from pipeline.store.shards import Clip, read_shard, shard_name
 
 
 def shard_names(config: Config) -> list[str]:
     """Return the names of the numbered shards: ``0000``, ``0001`` ..."""
+    if is_adopted(config):
+        return []
     return numbered(shard_count(config))
 
 

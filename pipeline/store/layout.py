@@ -126,6 +126,16 @@ class Layout:
         return self.root / "report"
 
     @property
+    def adopted(self) -> Path:
+        """What is known of the file that an adopted dataset was made from."""
+        return self.root / "adopted.json"
+
+    @property
+    def adopted_config(self) -> Path:
+        """The configuration of an adopted folder."""
+        return self.root / "config.yaml"
+
+    @property
     def exports(self) -> Path:
         """Folder of exports to other formats, unless another place is named."""
         return self.root / "exports"
@@ -186,7 +196,7 @@ OWN = {
         *(_HERE.manifest, _HERE.manifest_quarantine, _HERE.manifest_cache, _HERE.votes),
         *(_HERE.shards, _HERE.settings("x"), _HERE.record("x", "x"), _HERE.scratch, _HERE.dataset),
         *(_HERE.quarantine, _HERE.experiments, _HERE.results, _HERE.report, _HERE.exhibits),
-        *(_HERE.exports, _HERE.logs),
+        *(_HERE.adopted, _HERE.adopted_config, _HERE.exports, _HERE.logs),
     )
 }
 """Everything directly in a build's folder, except the stages' feature files."""

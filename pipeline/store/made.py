@@ -120,10 +120,12 @@ def check_made(layout: Layout, step: str) -> None:
     except (OSError, ValueError) as error:
         faults = [(layout.made(step), f"is damaged ({error})")]
     for path, fault in faults:
-        raise BuildError(f"{path} {fault}", f"make it again: {again(step)}")
+        raise BuildError(f"{path} {fault}", f"make it again: {again(step, layout)}")
 
 
-def again(step: str) -> str:
+def again(step: str, layout: Layout | None = None) -> str:
     """Return the command that makes a step's files again, whatever they look like now."""
+    if layout is not None and layout.adopted.is_file() and step in ("manifest", "dataset"):
+        return f"chsims-build adopt FILE --to {layout.root}"
     stage = "train" if step.startswith("results_") else step
     return f"chsims-build --stage {stage} --force"

@@ -13,9 +13,10 @@ from pipeline.extractor import check_device
 from pipeline.manifest.sheet import read_sheet
 from pipeline.runner.children import note_builder
 from pipeline.runner.jobs import numbered, selection_name
-from pipeline.stages import STAGES, wanted
+from pipeline.stages import STAGES, is_adopted, steps_of, wanted
 from pipeline.store.files import digest, remove_left_over
 from pipeline.store.scratch import sweep
+from pipeline.workflow.adopted import check_adopted
 from pipeline.workflow.locks import claim_build
 from pipeline.workflow.recheck import delete_records, stale_records
 from pipeline.workflow.settings_files import (
@@ -141,6 +142,14 @@ def _prepare(config: Config, say: Say) -> None:
         STAGES[name].begin(config)
 
 
+def _begun(config: Config, *, main: bool, dry_run: bool) -> Start:
+    if is_adopted(config):  # there is no label sheet, and no clip to compute
+        return Start(config, [], main=main, dry_run=dry_run and main)
+    sheet = read_sheet(config)
+    shards = numbered(sheet.shard_count(config.shard_size))
+    return Start(config, shards, sheet.labelled, main, dry_run and main)
+
+
 def start(values: Mapping[str, Any], *, main: bool, dry_run: bool, say: Say) -> Start:
     """Check the configuration; in the main process, also prepare the build folder.
 
@@ -168,17 +177,17 @@ def start(values: Mapping[str, Any], *, main: bool, dry_run: bool, say: Say) -> 
     config = make_config(values)
     if main:
         check_surroundings(config)
-    sheet = read_sheet(config)
-    shards = numbered(sheet.shard_count(config.shard_size))
-    begun = Start(config, shards, sheet.labelled, main, dry_run and main)
+        note = check_adopted(config)
+        if note:
+            say(note)
+    begun = _begun(config, main=main, dry_run=dry_run)
     if not main:
         return begun
     note_builder()
     if dry_run or claim_build(config):
         if not dry_run:
             _prepare(config, say)
-        steps = ("manifest", *wanted(config), "dataset", "train", "report")
-        begun.changed = changed_settings(config, steps, begun.told)
+        begun.changed = changed_settings(config, steps_of(config), begun.told)
         begun.stale = stale_records(config)
     if not dry_run:
         write_settings(config, begun.changed)

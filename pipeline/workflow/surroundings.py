@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.manifest.find import sheet_files
-from pipeline.stages import STAGES
+from pipeline.stages import STAGES, is_adopted
 
 _FUTURE_SECONDS = 60
 """Clocks of two machines may be so far apart."""
@@ -34,10 +34,12 @@ def check_surroundings(config: Config) -> None:
     BuildError
         Naming the path, what is wrong with it, and what to do.
     """
-    link = f"lead a link to it: ln -s '{config.raw.absolute()}' corpus; then --set raw=corpus"
-    _refuse_braces("raw", config.raw, link)
     _refuse_braces("processed", config.processed, "build elsewhere: --set processed=FOLDER")
     _refuse_files(_folders(config))
+    if is_adopted(config):  # nothing of raw is read
+        return
+    link = f"lead a link to it: ln -s '{config.raw.absolute()}' corpus; then --set raw=corpus"
+    _refuse_braces("raw", config.raw, link)
     for path in sheet_files(config):
         _refuse_braces("the label sheet", path, "rename it")
         if is_from_the_future(path):

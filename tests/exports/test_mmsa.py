@@ -130,6 +130,20 @@ def test_what_the_pickle_cannot_hold_is_said(tmp_path: Path) -> None:
     assert "text_bert" in words and "text_bert" not in content["train"]
 
 
+def test_clips_without_the_label_m_are_left_out(tmp_path: Path) -> None:
+    config = dataset(tmp_path, Shape(lacking="M"))
+    done = export(config, "mmsa")
+    content = load(done.path)
+    with h5py.File(config.layout.dataset) as file:
+        for part in PARTS:
+            labels = file[part]["labels/M"][:]
+            keep = ~np.isnan(labels)
+            np.testing.assert_array_equal(content[part]["regression_labels"], labels[keep])
+            np.testing.assert_array_equal(content[part]["audio"], file[part]["audio"][:][keep])
+            assert len(content[part]["id"]) == keep.sum() == len(content[part]["audio_lengths"])
+    assert "4 clips without the label M" in done.left_out
+
+
 def test_another_tokenizer_is_not_taken_for_the_one_that_ran(demo: Config) -> None:
     values = demo.model_dump(mode="json")
     values["text"] = {"model": "nobody/nothing"}
