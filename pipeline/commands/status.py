@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pipeline.commands.edited import Edits, edits
 from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.manifest.build import read_manifest
@@ -56,7 +57,7 @@ def stage_status(config: Config, clips: list[Clip]) -> Iterator[StageStatus]:
 
 
 def clips_due(config: Config, stages: Sequence[str] = ()) -> str:
-    """Say how many clips each stage would compute, of those in the current manifest.
+    """Say how many clips each stage would compute, as the label sheet and the media are now.
 
     Parameters
     ----------
@@ -70,13 +71,15 @@ def clips_due(config: Config, stages: Sequence[str] = ()) -> str:
     clips, asked = clips_of(config), set(config.run.clips)
     if not clips:
         return "no manifest yet: the number of clips to compute is known once it is built"
-    clips = [clip for clip in clips if not asked or clip.clip in asked]
+    edited = edits(config, clips)
+    clips = [clip for clip in edited.clips if not asked or clip.clip in asked]
     needed = _needed(config, stages)
     due = []
     for row in stage_status(config, clips):
         if row.stage in needed and (row.stale or row.problem):
             due.append(f"{row.stage} {'?' if row.problem else row.stale}")
-    return f"clips to compute: {', '.join(due) or 'none'} (of {len(clips)})"
+    counted = f"clips to compute: {', '.join(due) or 'none'} (of {len(clips)})"
+    return f"{edited.words}\n{counted}" if edited.words else counted
 
 
 def _needed(config: Config, stages: Sequence[str]) -> set[str]:
@@ -111,6 +114,8 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
         table.add_row("adopted", str(len(read_manifest(config.processed))), "-", "-")
     else:
         table.add_row("manifest", str(len(clips)), "-", str(len(entries) or "-"))
+    edited = _edited(config, clips)
+    clips = clips if isinstance(edited, str) else edited.clips
     problems: dict[str, str] = {}
     for row in stage_status(config, clips):
         if row.problem:
@@ -122,9 +127,11 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
         )
         entries += row.quarantine
     console.print(table)
+    if note := edited if isinstance(edited, str) else edited.words:
+        console.print(note, highlight=False, markup=False)
     for problem, stage in problems.items():
         console.print(f"{stage}: {problem}", highlight=False, markup=False)
-    for line in _products(config):
+    for line in _products(config, before_edits=not isinstance(edited, str) and bool(edited.words)):
         console.print(line, highlight=False, markup=False)
     if entries and not with_quarantine:
         console.print(f"{len(entries)} clips in quarantine: chsims-build status --quarantine")
@@ -134,6 +141,16 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
             highlight=False,
             markup=False,
         )
+
+
+def _edited(config: Config, clips: list[Clip]) -> Edits | str:
+    """Return the edits, or why they are not known: a status is worth showing all the same."""
+    if is_adopted(config):
+        return ""
+    try:
+        return edits(config, clips)
+    except BuildError as error:
+        return f"the label sheet cannot be compared with the manifest: {error}"
 
 
 def print_prediction(config: Config, sentiments: dict[str, tuple[float, float]]) -> None:
@@ -151,7 +168,7 @@ def print_prediction(config: Config, sentiments: dict[str, tuple[float, float]])
         console.print("untrained text model: demo only; these numbers are meaningless")
 
 
-def _products(config: Config) -> Iterator[str]:
+def _products(config: Config, *, before_edits: bool) -> Iterator[str]:
     """Say for each product whether it exists and is up to date."""
     layout = config.layout
     deciding = steps_of(config)
@@ -165,7 +182,7 @@ def _products(config: Config) -> Iterator[str]:
         size = f"{path}: {path.stat().st_size / 1e6:.1f} MB"
         before = deciding[: deciding.index(last[path]) + 1] if last[path] in deciding else []
         others = [step for step in before if step in changed]
-        if is_outdated(layout, path):
+        if before_edits or is_outdated(layout, path):
             yield f"{size}, from an earlier build (chsims-build updates it)"
         elif others:
             yield f"{size}, made with other settings of {', '.join(others)}"
