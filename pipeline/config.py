@@ -46,6 +46,8 @@ class RunSettings(Settings):
     """Only these clips, e.g. video_0001/0003 (--clip)."""
     force: tuple[str, ...] = operational(())
     """Stages to recompute although nothing changed (--force)."""
+    quiet: bool = operational(False)
+    """Print no closing message (chsims-build predict)."""
 
 
 class FeaturesSettings(Settings):

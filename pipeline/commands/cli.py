@@ -14,7 +14,7 @@ from pipeline.config import Config, available_cores, make_config, read_values
 from pipeline.corpus import MODALITIES
 from pipeline.errors import BuildError
 from pipeline.runner.threads import bound_threads
-from pipeline.stages import STAGES, STEPS, is_adopted, slots, stage_called
+from pipeline.stages import STAGES, STEPS, is_adopted, stage_called
 
 EXAMPLES = """
 \b
@@ -244,38 +244,71 @@ def report(context: click.Context, files: tuple[Path, ...], assignments: tuple[s
 
 @main.command()
 @config_options
-@click.argument("clip", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--text", callback=not_empty, help="The clip's transcript.")
+@click.argument("clips", type=click.Path(exists=True, path_type=Path))
+@click.option("--text", callback=not_empty, help="The transcript of a single clip.")
 @click.option("--model", default="mlf_dnn", show_default=True, help="The trained model to use.")
 @click.option(
     "--openface-csv",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The clip's OpenFace CSV, if openface.runtime is import.",
+    help="The OpenFace CSV of a single clip, if openface.runtime is import.",
 )
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="CSV file for a folder or a sheet.  [default: predictions.csv next to their features]",
+)
+@click.option("--parts", is_flag=True, help="Also write the part that the sheet gives each clip.")
+@click.option("--cores", type=click.IntRange(1), help="Number of cores to use.  [default: all]")
 @click.pass_context
 @friendly
 def predict(
     context: click.Context,
     files: tuple[Path, ...],
     assignments: tuple[str, ...],
-    clip: Path,
+    clips: Path,
     text: str | None,
     model: str,
     openface_csv: Path | None,
+    output: Path | None,
+    parts: bool,
+    cores: int | None,
 ) -> None:
-    """Extract the features of CLIP and print the sentiments that a trained model predicts.
+    """Extract the features of CLIPS and predict their sentiments with a trained model.
+
+    CLIPS is a media file, a folder of clips, or a label sheet (its media lie next to it). Only
+    the features that the model was trained on are computed: a model without vision needs no
+    OpenFace. Give the --config and --set options of the build that trained it.
+
+    For a media file, the sentiments are printed. For a folder or a sheet, they are written to a
+    CSV file: clip, M, T, A, V, and M_std, T_std, A_std, V_std, the standard deviation over the
+    seeds. A task that the model has not learned is empty. The features are kept in
+    processed/predict, so that an interrupted call resumes; clips that cannot be used are listed
+    in quarantine.csv there. A model that reads transcripts needs a sheet (label.csv with the
+    columns video_id, clip_id and text) in the folder.
 
     \b
-    Example:
+    Examples:
       chsims-build predict my.mp4 --text "太好了！" --model mlf_dnn
+      chsims-build predict my-clips/ --output predictions.csv
+      chsims-build predict my-clips/label.csv --parts
     """
     from pipeline.commands.predict import predict_clip
+    from pipeline.commands.predict_many import SHEETS, Request, predict_many
     from pipeline.commands.status import print_prediction
 
-    config = make_config(values_of(context, files, assignments))
-    if text is None and "text" in slots(config):
-        raise click.UsageError("the models read the transcript: give it with --text")
-    print_prediction(config, predict_clip(config, clip, text or "", model, openface_csv))
+    values = values_of(context, files, assignments)
+    if clips.is_dir() or clips.suffix.lower() in SHEETS:
+        if text is not None or openface_csv is not None:
+            raise click.UsageError(
+                "--text and --openface-csv are for a single clip; the transcripts of several stand "
+                "in a label sheet, their CSVs in openface.import_folder"
+            )
+        request = Request(clips, model, output, parts, cores or available_cores())
+        sys.exit(predict_many(values, request))
+    if output is not None or parts:
+        raise click.UsageError("--output and --parts are for a folder of clips or a label sheet")
+    config = make_config(values)
+    print_prediction(config, predict_clip(config, clips, text, model, openface_csv))
 
 
 @main.command()

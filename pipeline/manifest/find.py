@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import BuildError
-from pipeline.manifest.folders import EXTENSIONS, MediaFolders
+from pipeline.manifest.folders import MediaFolders
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -24,6 +24,9 @@ _SUFFIXES = (".csv", ".tsv", ".xlsx")
 _DEPTH = 2
 """Folders between raw and a sheet: a download folder, and the one inside its archive."""
 
+_PUT = "put label.csv there (columns video_id, clip_id, text, label; docs/data-format.md)"
+_WITHOUT_TEXT = "or leave out the transcripts and what is made from them: --set features.text=none"
+
 _NOT_A_CORPUS = ("raw", "processed", "__macosx")
 
 
@@ -33,15 +36,15 @@ class Found:
 
     Parameters
     ----------
-    sheet : Path
-        Its label sheet.
+    sheet : Path, optional
+        Its label sheet; None for a folder of videos.
     folder : Path
         The folder with ``VIDEO/CLIP.mp4`` or ``Raw/VIDEO/CLIP.mp4``.
     notes : tuple of str
         Which folder or sheet was chosen, if there was a choice.
     """
 
-    sheet: Path
+    sheet: Path | None
     folder: Path
     notes: tuple[str, ...] = ()
 
@@ -51,12 +54,13 @@ def find_corpus(config: Config) -> Found:
 
     The sheet is ``manifest.sheet``, or label, meta or annotations (.csv, .tsv or .xlsx) in
     ``raw``. If ``raw`` has neither a sheet nor videos, the one corpus up to two folders below
-    is taken.
+    is taken. Videos without a sheet are a corpus too, without transcripts and labels, if no
+    feature is made from the transcript.
 
     Raises
     ------
     BuildError
-        If there is no sheet, or more than one corpus below ``raw``.
+        If there is no sheet and transcripts are needed, or more than one corpus below ``raw``.
     """
     raw = config.raw
     if not raw.is_dir():
@@ -71,7 +75,8 @@ def find_corpus(config: Config) -> Found:
         return Found(path, raw)
     if found := _corpus_in(raw):
         return found
-    below = [] if _has_videos(raw) else _corpora_below(raw)
+    has_videos = _has_videos(raw)
+    below = [] if has_videos else _corpora_below(raw)
     if len(below) == 1:
         (found,) = below
         inner = found.folder.relative_to(raw)
@@ -83,17 +88,27 @@ def find_corpus(config: Config) -> Found:
             f"{raw} has no label sheet, and {len(below)} folders below it have one: {listed}",
             f"choose one: --set 'raw={below[0].folder}'",
         )
-    raise _no_sheet(raw, f"label.csv, meta.csv or annotations.csv in {raw}")
+    error = _no_sheet(raw, f"label.csv, meta.csv or annotations.csv in {raw}")
+    if not has_videos or error.remedy != _PUT:
+        raise error
+    if reads_transcripts(config):
+        raise BuildError(error.problem, f"{_PUT}; {_WITHOUT_TEXT}")
+    note = "raw has no label sheet; its videos are taken without transcripts and labels"
+    return Found(None, raw, (note,))
 
 
-def find_sheet(config: Config) -> Path:
-    """Return the path of the label sheet."""
-    return find_corpus(config).sheet
+def reads_transcripts(config: Config) -> bool:
+    """Tell whether a filled slot is made from the transcript."""
+    from pipeline.stages import read_of_clips  # it imports the stages' settings
+
+    return "text" in read_of_clips(config)
 
 
 def sheet_files(config: Config) -> list[Path]:
     """Return every file that `read_sheet` may read, the sheet first: what a build depends on."""
-    sheet = find_sheet(config)
+    sheet = find_corpus(config).sheet
+    if sheet is None:
+        return []
     found = [find_table(sheet.parent, stem, (".csv",)) for stem in _STEMS]
     return [sheet, *(path for path in found if path is not None and path != sheet)]
 
@@ -147,17 +162,15 @@ def _folders(folder: Path) -> Iterator[Path]:
 def _has_videos(raw: Path) -> bool:
     """Tell whether media files lie where those of a corpus in raw itself would."""
     folders = MediaFolders(raw)
-    return any(folders.files(video) for video in folders.videos) or any(
-        path.suffix.lower() in EXTENSIONS for path in raw.iterdir()
-    )
+    return any(folders.files(video) for video in folders.videos)
 
 
 def _no_sheet(raw: Path, wanted: str) -> BuildError:
     tables = sorted(p.name for p in raw.glob("*") if p.suffix.lower() in _SUFFIXES)
-    remedy = "put label.csv there (columns video_id, clip_id, text, label; docs/data-format.md)"
+    remedy = _PUT
     above = raw.resolve().parent
     if tables:
         remedy = f"found {', '.join(tables[:5])}: name the sheet with --set manifest.sheet=NAME"
-    elif found := _corpus_in(above):
+    elif (found := _corpus_in(above)) and found.sheet:
         remedy = f"{found.sheet.name} lies one folder up: --set 'raw={above}'"
     return BuildError(f"no label sheet: expected {wanted}", remedy)

@@ -28,7 +28,8 @@ class MediaFolders:
         followed.
     corpus : Path, optional
         The corpus folder, `raw` or a folder below it. Videos lie in ``corpus/VIDEO/`` or, as in
-        the CH-SIMS download, in ``corpus/Raw/VIDEO/``.
+        the CH-SIMS download, in ``corpus/Raw/VIDEO/``. Clips in ``corpus`` itself are of a
+        video of its name.
     """
 
     def __init__(self, raw: Path, corpus: Path | None = None) -> None:
@@ -42,12 +43,15 @@ class MediaFolders:
 
     @cached_property
     def videos(self) -> dict[str, Path]:
-        """Video folders by name."""
+        """Video folders by name; a corpus folder that holds clips itself is one of them."""
         found: dict[str, Path] = {}
         for place in self._places:
             for path in _listed(place) if self.inside(place) else ():
                 if path.is_dir():
                     found.setdefault(_composed(path.name), path)
+        corpus = self._places[0]
+        if any(_is_media(path) for path in _listed(corpus)):
+            found.setdefault(_composed(corpus.name), corpus)
         return found
 
     def inside(self, path: Path) -> bool:
@@ -86,7 +90,7 @@ class MediaFolders:
             found: dict[str, list[Path]] = {}
             if folder is not None and self.inside(folder):
                 for path in _listed(folder):
-                    if path.suffix.lower() in EXTENSIONS:
+                    if _is_media(path):
                         found.setdefault(_composed(path.stem), []).append(path)
             self._files[video_id] = found
         return self._files[video_id]
@@ -145,6 +149,10 @@ def _listed(folder: Path) -> list[Path]:
         return sorted(Path(entry.path) for entry in os.scandir(folder))
     except OSError:
         return []
+
+
+def _is_media(path: Path) -> bool:
+    return path.suffix.lower() in EXTENSIONS
 
 
 def _composed(name: str) -> str:

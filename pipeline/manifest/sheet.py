@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.corpus import LABELS
 from pipeline.errors import BuildError
 from pipeline.manifest.checks import has_labels, id_columns, label_faults, notes, require
-from pipeline.manifest.find import find_corpus, find_table
+from pipeline.manifest.find import find_corpus, find_table, reads_transcripts
 from pipeline.manifest.folders import MediaFolders
 from pipeline.manifest.row import SheetRow, row_of
 from pipeline.manifest.table import Table, read_table
@@ -82,7 +82,11 @@ def read_sheet(config: Config, folders: MediaFolders | None = None) -> Sheet:
     """
     found = find_corpus(config)
     folders = folders or MediaFolders(config.raw, found.folder)
-    sheet = _read(found.sheet, config, folders)
+    sheet = (
+        _of_videos(found.folder, folders)
+        if found.sheet is None
+        else _read(found.sheet, config, folders)
+    )
     return replace(sheet, notes=(*found.notes, *sheet.notes))
 
 
@@ -100,7 +104,8 @@ def _read(path: Path, config: Config, folders: MediaFolders) -> Sheet:
         votes, told = read_votes(vote_table, folders), vote_table.notes
     columns = [name for name in LABELS if name in table.columns]
     faults = tuple(label_faults(table)) if votes is None or columns else ()
-    require(table, (*id_columns(table), "text"), faults)
+    text = ("text",) if reads_transcripts(config) else ()
+    require(table, (*id_columns(table), *text), faults)
     rows = [row_of(i, r, folders, table.columns) for i, r in enumerate(table.records)]
     _require_rows(path, rows)
     labelled = bool(columns) and has_labels(rows)
@@ -114,6 +119,18 @@ def _read(path: Path, config: Config, folders: MediaFolders) -> Sheet:
         labelled,
         (*notes(table, rows, labelled), *told),
     )
+
+
+def _of_videos(folder: Path, folders: MediaFolders) -> Sheet:
+    """List the clips of a corpus that has no sheet, by their names."""
+    names = sorted(
+        (video, clip)
+        for video in folders.videos
+        for clip in folders.files(video)
+        if not clip.startswith(".")
+    )
+    rows = tuple(SheetRow(row, 0, *name) for row, name in enumerate(names))
+    return Sheet(folder, rows, None, labelled=False)
 
 
 def _sheet_of_votes(table: Table, encoding: str, folders: MediaFolders) -> Sheet:

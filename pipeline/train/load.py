@@ -114,13 +114,90 @@ def _listed_seeds(folder: Path) -> list[Path]:
     return current or seeds
 
 
+class Predictor:
+    """All seeds of a trained model, loaded once.
+
+    Parameters
+    ----------
+    folder : Path
+        A variant's folder, ``experiments/table2/mlf_dnn``, with its ``seed_*``.
+    device : {"auto", "cpu", "cuda", "cuda:N"}
+        Where to compute.
+
+    Attributes
+    ----------
+    tasks : tuple of str
+        The tasks that it predicts: M, or M, T, A and V.
+    inputs : Inputs
+        The modalities that it reads.
+
+    Raises
+    ------
+    BuildError
+        If there is no trained seed, or one cannot be loaded.
+    """
+
+    def __init__(self, folder: Path | str, device: str = "auto") -> None:
+        seeds = _listed_seeds(Path(folder))
+        if not seeds:
+            raise BuildError(
+                f"{folder} has no trained seed", "train first: chsims-build --stage train"
+            )
+        self._device = pick_device(device, "device")
+        self._seeds = {seed: load_model(seed, device) for seed in seeds}
+        first = self._seeds[seeds[0]]
+        self.tasks: tuple[str, ...] = tuple(first.config["tasks"])
+        self.inputs = first.inputs
+
+    def predict(
+        self,
+        features: Mapping[str, NDArray[np.float32]],
+        valid: Mapping[str, NDArray[Any]] | None = None,
+    ) -> dict[str, tuple[float, float]]:
+        """Predict one clip's sentiments.
+
+        Parameters
+        ----------
+        features : mapping of str to ndarray ``[L, d]``
+            The clip's features by modality (text, audio, vision), unpadded; cut at the lengths
+            of the dataset trained on. Modalities that this dataset lacks are ignored.
+        valid : mapping of str to ndarray ``[L]``, optional
+            By modality, the rows that count (vision: those that show a face); all by default.
+
+        Returns
+        -------
+        dict of str to (float, float)
+            By task, the mean and the standard deviation over seeds, predictions clipped to
+            [-1, 1].
+
+        Raises
+        ------
+        BuildError
+            If a modality is missing or has other dimensions than those trained on.
+        """
+        by_task: dict[str, list[float]] = {}
+        torch.set_num_threads(1)
+        for seed, loaded in self._seeds.items():
+            _check_features(seed, features, loaded.inputs)
+            form = type(loaded.model).form(loaded.recipe)
+            part = part_of_arrays(
+                features, valid or {}, loaded.inputs, form, loaded.recipe, loaded.scaling
+            )
+            for task, values in predict(loaded.model, part, self._device).items():
+                by_task.setdefault(task, []).append(float(np.clip(values[0], -1, 1)))
+        return {
+            task: (float(np.mean(values)), float(np.std(values)))
+            for task, values in by_task.items()
+        }
+
+
 def predict_features(
     folder: Path | str,
     features: Mapping[str, NDArray[np.float32]],
     valid: Mapping[str, NDArray[Any]] | None = None,
     device: str = "auto",
 ) -> dict[str, tuple[float, float]]:
-    """Predict one clip's sentiments by all seeds of a model.
+    """Predict one clip's sentiments by all seeds of a model; for many clips, take `Predictor`.
 
     Parameters
     ----------
@@ -154,23 +231,26 @@ def predict_features(
     >>> list(found), -1 <= found["M"][0] <= 1
     (['M', 'T', 'A', 'V'], True)
     """
+    return Predictor(folder, device).predict(features, valid)
+
+
+def modalities_of(folder: Path | str) -> list[str]:
+    """Return the modalities that a trained model reads, without loading its weights.
+
+    Raises
+    ------
+    BuildError
+        If there is no trained seed, or its configuration cannot be read.
+    """
     seeds = _listed_seeds(Path(folder))
-    if not seeds:
-        raise BuildError(f"{folder} has no trained seed", "train first: chsims-build --stage train")
-    by_task: dict[str, list[float]] = {}
-    for seed in seeds:
-        loaded = load_model(seed, device)
-        _check_features(seed, features, loaded.inputs)
-        form = type(loaded.model).form(loaded.recipe)
-        part = part_of_arrays(
-            features, valid or {}, loaded.inputs, form, loaded.recipe, loaded.scaling
-        )
-        torch.set_num_threads(1)
-        for task, values in predict(loaded.model, part, pick_device(device, "device")).items():
-            by_task.setdefault(task, []).append(float(np.clip(values[0], -1, 1)))
-    return {
-        task: (float(np.mean(values)), float(np.std(values))) for task, values in by_task.items()
-    }
+    try:
+        config = json.loads((seeds[0] / "config.json").read_text("utf-8"))
+        return list(_inputs(config).dims)
+    except (IndexError, OSError, ValueError, KeyError, TypeError) as error:
+        raise BuildError(
+            f"{folder} has no trained seed that can be read ({error})",
+            "train first: chsims-build --stage train",
+        ) from error
 
 
 def _check_features(

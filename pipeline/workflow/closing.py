@@ -36,7 +36,7 @@ def closing_words(config: Config) -> str:
     """
     from pipeline.report.summary import summary_text
 
-    summary = "" if config.run.clips else f"{summary_text(config)}\n"
+    summary = "" if config.run.clips or config.run.quiet else f"{summary_text(config)}\n"
     stopped = config.layout.stopped
     if not stopped.is_file():
         return summary
