@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 
 from pipeline.corpus import LABELS
 from pipeline.errors import BuildError
-from pipeline.report.corpus import classes_of
+from pipeline.report.corpus import classes_of, votes_by_clip
 from pipeline.report.drawings import open_features
 from pipeline.report.findings import Finding, findings
 from pipeline.report.signals import Detail, fitting_detail
@@ -36,6 +36,7 @@ class ClipRow:
     figures: dict[str, Any]
     steps: dict[str, int]
     found: list[Finding]
+    votes: str = ""
 
     @property
     def weight(self) -> float:
@@ -50,6 +51,7 @@ def clip_rows(build: Build) -> list[ClipRow]:
         return []
     classes = classes_of(usable["M"])
     limits, parts = build.padded, build.parts
+    votes = {} if build.votes is None else votes_by_clip(build.votes)
     rows = []
     for entry, name in zip(usable.to_dict("records"), classes, strict=True):
         clip = str(entry["clip"])
@@ -66,7 +68,8 @@ def clip_rows(build: Build) -> list[ClipRow]:
         }
         warnings = [str(warning) for warning in entry["warnings"]]
         found = findings(build.config, infos, warnings, cut)
-        rows.append(ClipRow(clip, entry["text"], _media(entry), figures, steps, found))
+        said = votes.get(clip, "")
+        rows.append(ClipRow(clip, entry["text"], _media(entry), figures, steps, found, said))
     order = sorted(range(len(rows)), key=lambda i: (-rows[i].weight, i))
     return [rows[i] for i in order]
 
@@ -143,7 +146,11 @@ def clip_details(build: Build, rows: list[ClipRow]) -> tuple[Detail, list[list[d
     """Pack thumbnails and tracks, in blocks that the page reads one at a time."""
     detail = fitting_detail(len(rows), build.config.report.megabytes)
     packed = [
-        {"media": row.media, **pack_clip(build, row.clip, row.figures["seconds"], detail)}
+        {
+            "media": row.media,
+            **({"votes": row.votes} if row.votes else {}),
+            **pack_clip(build, row.clip, row.figures["seconds"], detail),
+        }
         for row in rows[: detail.clips]
     ]
     return detail, [packed[i : i + DETAILS_A_BLOCK] for i in range(0, len(packed), DETAILS_A_BLOCK)]

@@ -116,7 +116,7 @@ def _corpus(build: Build, rows: list[ClipRow]) -> dict[str, Any] | None:
         "unknown": [int(n) for row in rows if (n := row.figures.get("unknown_tokens"))],
         "table3": None,
         "without_m": 0,
-        "agreement": corpus.agreement(build.votes) if build.votes is not None else None,
+        "votes": corpus.vote_counts(build.votes) if build.votes is not None else None,
     }
     shown["lengths"] = [
         (length, charts.length_histogram(length.name, length.steps, length.limit, length.unit, hue))

@@ -116,6 +116,40 @@ def alpha_ordinal(votes: Sequence[Sequence[float]]) -> float:
     return 1 - (totals.sum() - 1) * observed / expected if expected else float("nan")
 
 
+@dataclass(frozen=True)
+class VoteCount:
+    """The votes on one modality: how many annotators and clips, and how often each answer."""
+
+    clips: int
+    annotators: int
+    negative: int
+    neutral: int
+    positive: int
+    alpha: float
+
+
+def vote_counts(votes: pd.DataFrame) -> dict[str, VoteCount]:
+    """Count the votes on each modality that was voted on."""
+    alphas = agreement(votes)
+    found = {}
+    for name, alpha in alphas.items():
+        rows = votes[votes["modality"] == name]
+        negative, neutral, positive = (int((rows["vote"] == x).sum()) for x in (-1, 0, 1))
+        clips, annotators = rows["clip"].nunique(), rows["annotator"].nunique()
+        found[name] = VoteCount(clips, annotators, negative, neutral, positive, alpha)
+    return found
+
+
+def votes_by_clip(votes: pd.DataFrame) -> dict[str, str]:
+    """Write each clip's votes in one line, e.g. ``Votes: M 1 0 1, T -1 0 0``."""
+    lines: dict[str, list[str]] = {}
+    for name in LABELS:
+        for clip, group in votes[votes["modality"] == name].groupby("clip"):
+            values = " ".join(f"{vote:g}" for vote in sorted(group["vote"]))
+            lines.setdefault(str(clip), []).append(f"{name} {values}")
+    return {clip: f"Votes: {', '.join(each)}" for clip, each in lines.items()}
+
+
 def agreement(votes: pd.DataFrame) -> dict[str, float]:
     """Return Krippendorff's alpha of each modality that was voted on."""
     return {

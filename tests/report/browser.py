@@ -107,6 +107,23 @@ class Browser:
         while not self._loaded:
             self._take(limit)
 
+    def click(self, selector: str) -> None:
+        """Click the middle of an element with the mouse, as a person would."""
+        box = self.run(
+            f"(() => {{ const e = document.querySelector('{selector}'); e.scrollIntoView(); "
+            "const b = e.getBoundingClientRect(); "
+            "return [b.x + b.width / 2, b.y + b.height / 2] })()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            self.send(
+                "Input.dispatchMouseEvent",
+                type=kind,
+                x=box[0],
+                y=box[1],
+                button="left",
+                clickCount=1,
+            )
+
     def press(self, key: str) -> None:
         """Press a key that writes itself, such as a digit, as a person would."""
         for kind in ("keyDown", "keyUp"):

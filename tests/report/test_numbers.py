@@ -7,13 +7,15 @@ import math
 import re
 from pathlib import Path
 
+import krippendorff
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
 from pipeline.config import Config, make_config
 from pipeline.corpus import LABEL_OF, MODALITIES
-from pipeline.report.corpus import alpha_ordinal, lengths
+from pipeline.report.corpus import alpha_ordinal, lengths, vote_counts, votes_by_clip
 from pipeline.report.findings import Finding, Infos, findings
 from pipeline.report.methods import methods
 from pipeline.report.palette import DARK, LIGHT
@@ -45,6 +47,36 @@ def test_alpha_is_that_of_krippendorffs_worked_example() -> None:
     ]
     units = [[v for v in unit if not math.isnan(v)] for unit in zip(*observers, strict=True)]
     assert alpha_ordinal(units) == pytest.approx(0.815, abs=0.0005)
+
+
+def test_alpha_is_that_of_the_reference_library_on_any_votes() -> None:
+    rng = np.random.default_rng(5)
+    compared = 0
+    for _ in range(200):
+        votes = rng.integers(-1, 2, (5, int(rng.integers(2, 30)))).astype(float)
+        votes[rng.random(votes.shape) < rng.choice([0, 0.3, 0.7])] = math.nan
+        units = [[v for v in unit if not math.isnan(v)] for unit in votes.T]
+        ours = alpha_ordinal(units)
+        pairable = {v for unit in units if len(unit) > 1 for v in unit}
+        if len(pairable) < 2:
+            assert math.isnan(ours)
+            continue
+        theirs = krippendorff.alpha(votes, level_of_measurement="ordinal", value_domain=[-1, 0, 1])
+        assert ours == pytest.approx(theirs, abs=1e-9)
+        compared += 1
+    assert compared > 150
+
+
+def test_votes_are_counted_and_listed() -> None:
+    votes = pd.DataFrame(
+        [("v/1", "M", "a", 1.0), ("v/1", "M", "b", -1.0), ("v/1", "T", "a", 0.0)],
+        columns=["clip", "modality", "annotator", "vote"],
+    )
+    counts = vote_counts(votes)
+    assert list(counts) == ["M", "T"]
+    assert (counts["M"].clips, counts["M"].annotators) == (1, 2)
+    assert (counts["M"].negative, counts["M"].neutral, counts["M"].positive) == (1, 0, 1)
+    assert votes_by_clip(votes) == {"v/1": "Votes: M -1 1, T 0"}
 
 
 def test_alpha_is_one_when_all_agree_and_undefined_when_nothing_varies() -> None:

@@ -260,6 +260,7 @@
       sheet.append(make("p", { class: "gap", text: "The page carries no pictures of this clip, to stay small." }));
     } else {
       sheet.append(make("p", { class: "soft" }, make("bdi", { text: packed.media })));
+      if (packed.votes) sheet.append(make("p", { class: "soft", text: packed.votes }));
       sheet.append(tracksOf(packed));
       for (const stage of packed.empty || [])
         sheet.append(make("p", { class: "gap", text: `The ${stage} feature of this clip has no step: there is nothing to draw.` }));
