@@ -24,7 +24,9 @@ TYPES = {"A": "audio/mp4", "V": "video/mp4", "M": "video/mp4"}
 _VERSION = 1
 """Part of the files' names: raise it when `_OPTIONS` or `_PICTURE` change."""
 
-_PICTURE = "scale=w='min(1280,iw*sar)':h=-2,setsar=1,scale=w='trunc(iw/2)*2':h='trunc(ih/2)*2'"
+_PICTURE = (
+    "scale=w='trunc(iw*sar/2)*2':h='trunc(ih/2)*2',setsar=1,scale=w='min(1280,iw)':h=-2,setsar=1"
+)
 """Square pixels, an even number of them (H.264 needs that), not wider than a screen."""
 
 _OPTIONS: dict[str, Any] = {

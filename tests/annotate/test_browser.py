@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from importlib.resources import files
@@ -9,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+import chsims
 from tests.annotate.conftest import lay_out
 from tests.annotate.test_server import answer_all, ask, serving
+from tests.conftest import ROOT
 from tests.report.browser import CHROMIUM, Browser
 
 CLIPS = 6
@@ -27,7 +31,7 @@ def browser() -> Iterator[Browser]:
         yield opened
 
 
-def wait(browser: Browser, condition: str, seconds: float = 30) -> None:
+def wait(browser: Browser, condition: str, seconds: float = 60) -> None:
     """Wait until an expression holds in the page."""
     limit = time.monotonic() + seconds
     while not browser.run(f"!!({condition})"):
@@ -113,11 +117,36 @@ def test_five_annotators_vote_through_all_four_phases(browser: Browser, tmp_path
         assert len(parts) > 4  # 20 shuffles of 6
         browser.visit(server.organiser)
         page = browser.run("document.body.innerText")
-        browser.run(f"fetch('{server.organiser}annotations.csv').then((r) => r.text())")
     assert page.count("6 of 6, closed") == 20
     assert "1.000" in page  # everybody agrees on T, V and M
     assert browser.console == []
     assert {url.split("/")[2] for url in browser.requests} == {server.organiser.split("/")[2]}
+    check_build(tmp_path, raw)
+
+
+def check_build(folder: Path, raw: Path) -> None:
+    """Build a dataset and a report from the votes, and find the votes in them."""
+    command = [sys.executable, "-m", "pipeline.commands.cli"]
+    subprocess.run([*command, "annotate", str(raw), "--export"], cwd=ROOT, check=True)
+    settings = (
+        *(f"raw={raw}", f"processed={folder / 'processed'}", "text.model=demo"),
+        *("features.audio=none", "features.vision=none"),
+    )
+    options = [word for setting in settings for word in ("--set", setting)]
+    subprocess.run([*command, "--stage", "dataset", *options], cwd=ROOT, check=True)
+    labels = {}
+    for part in ("train", "valid", "test"):
+        for sample in chsims.open_dataset(folder / "processed" / "dataset.h5", part=part):
+            labels[sample["id"]] = [round(float(sample["labels"][m]), 2) for m in "TAVM"]
+    assert len(labels) == CLIPS
+    for clip, found in labels.items():
+        answer = ANSWERS[clip.partition("/")[2]]
+        assert found == [answer, round(0.6 * answer, 2), answer, answer]
+    subprocess.run([*command, "report", *options], cwd=ROOT, check=True)
+    page = (folder / "processed" / "report.html").read_text("utf-8")
+    assert "Votes and agreement" in page
+    assert "Fig. 2, left." in page
+    assert "Votes: M -1 -1 -1 -1 -1, T -1 -1 -1 -1 -1, A -1 -1 -1 -1 1" in page
 
 
 def test_two_windows_of_one_annotator_agree(browser: Browser, tmp_path: Path) -> None:
