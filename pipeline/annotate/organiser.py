@@ -63,7 +63,7 @@ def corrections(db: sqlite3.Connection) -> list[Correction]:
     for row in db.execute("SELECT id, text, decided FROM clips ORDER BY id"):
         proposed = proposals.get(row["id"], Counter())
         agreed = next((text for text, count in proposed.items() if count > needed), row["text"])
-        if proposed:
+        if proposed or row["decided"] is not None:
             held = agreed if row["decided"] is None else row["decided"]
             found.append(
                 Correction(row["id"], row["text"], proposed, held, row["decided"] is not None)

@@ -146,9 +146,21 @@ def _listen(place: Place) -> socket.socket:
     return sock
 
 
+def _address(host: str) -> str:
+    """Return the address to put into links: for a wildcard, the one that leads to the network."""
+    if host not in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
+        return host
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # nothing is sent; it only chooses the interface
+        except OSError:
+            return socket.gethostname()
+        return str(probe.getsockname()[0])
+
+
 def _print_links(place: Place, port: int, secret: Links, say: Callable[[str], None]) -> None:
     is_local = is_loopback(place.host)
-    name = place.names[0] if place.names else place.host if is_local else socket.getfqdn()
+    name = place.names[0] if place.names else _address(place.host)
     base = f"http://{f'[{name}]' if ':' in name else name}:{port}"
     say("")
     if not is_local:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable, Collection
 from functools import wraps
 from pathlib import Path
@@ -14,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from pipeline.annotate.cut import TYPES, Cutter
@@ -25,6 +26,7 @@ from pipeline.annotate.rounds import PHASE_NAMES, PHASES
 from pipeline.annotate.security import LARGEST_BODY, Guard
 from pipeline.annotate.voting import RefusedError, Task, Voting
 from pipeline.errors import BuildError, ClipError
+from pipeline.terminal import tell
 
 _HERE = Path(__file__).parent
 _STATIC = {
@@ -57,6 +59,8 @@ def application(
     get, post = ["GET"], ["POST"]
     routes = [
         Route("/static/{name}", pages.static, methods=get),
+        Route("/a/{token}", pages.with_slash, methods=get),
+        Route("/o/{token}", pages.with_slash, methods=get),
         Route("/a/{token}/", pages.annotator, methods=get),
         Route("/a/{token}/state", pages.state, methods=get),
         Route("/a/{token}/clip/{ticket}", pages.clip, methods=get),
@@ -91,8 +95,11 @@ def _answering(endpoint: Callable[[Any, Request], Awaitable[Response]]) -> Any:
             return JSONResponse({"reason": "this clip cannot be played"}, 422)
         except BuildError as error:
             # the details name files: they are for the organiser's page and terminal
-            print(f"error: {error}", flush=True)
+            tell(f"error: {error}")
             return JSONResponse({"reason": "the server cannot make this file"}, 500)
+        except sqlite3.Error as error:
+            tell(f"error: an answer was not stored ({error}); is the disk full?")
+            return JSONResponse({"reason": "the server cannot store anything now"}, 503)
 
     return answered
 
@@ -118,6 +125,10 @@ class _Pages:
         if name not in _STATIC:
             raise HTTPException(404)
         return FileResponse(_HERE / "static" / name, media_type=_STATIC[name])
+
+    async def with_slash(self, request: Request) -> Response:
+        """Mend a link that lost its last character on the way."""
+        return RedirectResponse(f"{request.url.path}/")
 
     @_answering
     async def annotator(self, request: Request) -> Response:

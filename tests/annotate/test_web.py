@@ -202,6 +202,7 @@ def test_unknown_links_open_nothing(site: Site) -> None:
     ):
         assert site.client.get(path).status_code == 404, path
     assert len(annotator) >= 43  # 32 random bytes
+    assert site.client.get(f"/a/{annotator}").url.path == f"/a/{annotator}/"
 
 
 def test_the_organiser_reads_everything_and_hostile_texts_stay_text(site: Site) -> None:

@@ -207,7 +207,9 @@ const KEYS = {
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.matches("input, textarea, select");
   if (panel !== "work" || isTyping || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  if (event.key === " " && event.target.matches("button, audio, video")) return; // it presses that
+  const isPlayer = event.target.matches("audio, video"); // arrows seek there, and Space pauses
+  if (event.key === " " && (isPlayer || event.target.matches("button"))) return;
+  if (isPlayer && event.key.startsWith("Arrow")) return;
   const action = KEYS[event.key] || KEYS[event.key.toLowerCase()];
   if (!action) return;
   event.preventDefault();

@@ -35,5 +35,6 @@ for (const input of document.querySelectorAll("input[data-clip]")) {
   });
 }
 for (const input of document.querySelectorAll("input.link")) {
+  input.value = location.origin + new URL(input.value).pathname; // as an https proxy is called
   input.addEventListener("focus", () => input.select());
 }
