@@ -105,7 +105,7 @@ def _settings(values: Mapping[str, Any], request: Request) -> tuple[Config, Conf
     corpus = (request.clips.parent if is_sheet else request.clips).resolve()
     name = f"{corpus.name}-{digest([str(corpus), request.clips.name])[:8]}"
     manifest = config.manifest.model_copy(
-        update={"sheet": request.clips.name if is_sheet else None}
+        update={"sheet": request.clips.name if is_sheet else None, "keep_columns": ()}
     )
     inner = chosen.model_copy(
         update={

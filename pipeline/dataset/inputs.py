@@ -95,7 +95,8 @@ def gather(config: Config) -> Gathered:
     build, layout = Build.of(config), config.layout
     check_made(layout, "manifest")
     known = {clip.clip: clip for path in layout.numbered_shards for clip in read_shard(path)}
-    manifest = read_manifest(config.processed)[list(_COLUMNS)].astype(object)
+    kept = config.manifest.keep_columns
+    manifest = read_manifest(config.processed, kept)[[*_COLUMNS, *kept]].astype(object)
     rows: list[dict[str, Any]] = [
         {str(name): value for name, value in row.items()}
         for row in manifest.where(manifest.notna(), None).to_dict("records")

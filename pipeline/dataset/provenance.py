@@ -51,7 +51,7 @@ def root_attributes(
         for slot, stage in stages.items()
     }
     statistics = {f"{m}_length_statistics": asdict(values) for m, values in lengths.items()}
-    made = {
+    made: dict[str, Any] = {
         "class_names": list(CLASSES),
         "modalities": {
             slot: {
@@ -66,6 +66,8 @@ def root_attributes(
         "warnings": [*_source_warnings(config, clips), *warnings],
         **_sources(config, clips),
     }
+    if config.manifest.label_range is not None:
+        made["label_range"] = list(config.manifest.label_range)
     plain = {
         "format": FORMAT,
         "preset": config.preset,

@@ -61,7 +61,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
     with zeros at the back (a modality whose slot is none is not there), ``vision_valid [Lv]``
     bool and other masks, ``lengths`` (steps of each modality),
     ``labels`` (M, T, A, V; NaN where not labelled), ``class`` (0 to 4; -1 without M), ``id``,
-    ``raw_text``.
+    ``raw_text``, and ``columns`` (str or float by name), if ``manifest.keep_columns`` keeps any.
 
     Parameters
     ----------
@@ -118,6 +118,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
         item["class"] = int(group["class"][row])
         item["id"] = _string(group["id"][row])
         item["raw_text"] = _string(group["raw_text"][row])
+        if "columns" in group:
+            item["columns"] = {name: _value(kept[row]) for name, kept in group["columns"].items()}
         return item
 
     def _group(self) -> h5py.Group:
@@ -150,3 +152,8 @@ def _in_memory(group: h5py.Group) -> dict[str, Any]:
 
 def _string(value: bytes | str) -> str:
     return value.decode("utf-8") if isinstance(value, bytes) else value
+
+
+def _value(value: Any) -> str | float:
+    """Return a clip's value in a column that the user keeps."""
+    return _string(value) if isinstance(value, (bytes, str)) else float(value)

@@ -77,6 +77,7 @@ def build_dataset(config: Config, *, progress: bool = True) -> Split:
     _check_widths(config, clips, attributes)
     members = _members(clips, split)
     quality = list(clips[0].quality)
+    kept = _kept(config, clips)
     shown = tracked(range(len(clips)), "dataset", len(clips), shown=progress)
     with (
         written_whole(config.layout.dataset) as temporary,
@@ -85,7 +86,8 @@ def build_dataset(config: Config, *, progress: bool = True) -> Split:
         for name in sorted(attributes):
             file.attrs[name] = attributes[name]
         for part, own in members.items():
-            writer = _PartWriter(file.create_group(part), own, lengths, quality, config)
+            group = file.create_group(part)
+            writer = _PartWriter(group, own, lengths, quality, config, kept)
             for _ in writer.write():
                 disk.check()
                 next(shown, None)
@@ -104,6 +106,14 @@ def _lengths(config: Config, clips: Sequence[ClipInput]) -> dict[str, LengthStat
     return {
         m: length_statistics([clip.steps[m] for clip in clips], config.dataset.sigmas)
         for m in slots(config)
+    }
+
+
+def _kept(config: Config, clips: Sequence[ClipInput]) -> dict[str, bool]:
+    """Return the columns that the user keeps, by name, and whether they hold numbers."""
+    return {
+        name: any(isinstance(clip.row[name], float) for clip in clips)
+        for name in sorted(config.manifest.keep_columns)
     }
 
 
@@ -130,6 +140,8 @@ class _PartWriter:
         Names of the quality figures.
     config : Config
         Where the features are, and how hard to compress.
+    kept : mapping of str to bool
+        The sheet's columns that the user keeps, each with whether it holds numbers.
     """
 
     def __init__(
@@ -139,7 +151,9 @@ class _PartWriter:
         lengths: Mapping[str, LengthStatistics],
         quality: Sequence[str],
         config: Config,
+        kept: Mapping[str, bool],
     ) -> None:
+        self.kept = kept
         self.group = group
         self.clips = clips
         self.slots = slots(config)
@@ -213,11 +227,27 @@ class _PartWriter:
             figures = [clip.quality[name] for clip in clips]
             self._column(f"quality/{name}", np.asarray(figures, np.float32))
         self._column("quality/warnings", ["; ".join(clip.warnings) for clip in clips])
+        self._kept_columns()
         for m, padded in self.padded.items():
             steps = np.asarray([clip.steps[m] for clip in clips], np.int32)
             self._column(f"{m}_lengths", np.minimum(steps, padded))
             self._column(f"quality/{m}_steps", steps)
             self._column(f"quality/{m}_truncated", (steps > padded).astype(np.uint8))
+
+    def _kept_columns(self) -> None:
+        """Write the sheet's columns that the user keeps; no digest covers them.
+
+        They leave the digests of the parts as they were, so no model is trained anew.
+        """
+        for name, is_number in self.kept.items():
+            values = [clip.row[name] for clip in self.clips]
+            if is_number:
+                data: Any = np.asarray([np.nan if v is None else v for v in values], np.float64)
+                self.group.create_dataset(f"columns/{name}", data=data, track_times=False)
+            else:
+                data = np.asarray([v or "" for v in values], dtype=object)
+                shape = (len(values),)
+                self.group.create_dataset(f"columns/{name}", shape, _TEXT, data, track_times=False)
 
     def _column(self, name: str, values: list[str] | NDArray[Any]) -> None:
         if isinstance(values, list):

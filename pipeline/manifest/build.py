@@ -14,7 +14,15 @@ from pipeline.corpus import LABELS
 from pipeline.errors import BuildError, ClipError
 from pipeline.manifest.find import media_folders
 from pipeline.manifest.media import Media, MediaReader, find_media
-from pipeline.manifest.parquet import STRINGS, manifest_schema, read_table, vote_schema, write_table
+from pipeline.manifest.numbers import all_numbers, number
+from pipeline.manifest.parquet import (
+    OWN_NAMES,
+    STRINGS,
+    manifest_schema,
+    read_table,
+    vote_schema,
+    write_table,
+)
 from pipeline.manifest.row import SheetRow
 from pipeline.manifest.rules import judge, unusable
 from pipeline.manifest.sheet import Sheet, read_sheet
@@ -100,8 +108,15 @@ def _stop(quarantine: Sequence[QuarantineEntry]) -> BuildError:
     )
 
 
-def read_manifest(processed: Path) -> pd.DataFrame:
+def read_manifest(processed: Path, kept: Sequence[str] = ()) -> pd.DataFrame:
     """Read the table of usable clips.
+
+    Parameters
+    ----------
+    processed : Path
+        The build's folder.
+    kept : sequence of str
+        Columns of the label sheet that it must have (``manifest.keep_columns``).
 
     Returns
     -------
@@ -119,7 +134,7 @@ def read_manifest(processed: Path) -> pd.DataFrame:
     path = Layout(processed).manifest
     try:
         table = read_table(path)
-        if not {*manifest_schema().names} <= {*table.columns}:
+        if not {*OWN_NAMES, *kept} <= {*table.columns}:
             raise ValueError("columns are missing")
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
@@ -164,7 +179,7 @@ def _line_errors(
     if not errors:  # what cannot be read is not judged
         found = [
             *unusable(row, None),
-            *judge(row, None, config.manifest.rules, read_of_clips(config)).refusals,
+            *judge(row, None, config.manifest.applied_rules, read_of_clips(config)).refusals,
         ]
         errors += [ClipError(finding.reason, finding.remedy) for finding in found]
     return errors
@@ -173,7 +188,7 @@ def _line_errors(
 def _accept(row: SheetRow, media: Media | ClipError, config: Config) -> dict[str, Any]:
     if isinstance(media, ClipError):
         raise media
-    verdict = judge(row, media.probe, config.manifest.rules, read_of_clips(config))
+    verdict = judge(row, media.probe, config.manifest.applied_rules, read_of_clips(config))
     bad = [*unusable(row, media.probe), *verdict.refusals]
     if bad:
         raise ClipError("; ".join(f.reason for f in bad), "; ".join(f.remedy for f in bad))
@@ -187,6 +202,7 @@ def _accept(row: SheetRow, media: Media | ClipError, config: Config) -> dict[str
         **asdict(media.probe),
         "streams": streams_of(media.probe),
         "warnings": list(verdict.warnings),
+        **row.kept,
     }
 
 
@@ -228,8 +244,8 @@ def _write(
         shard.append({name: entry[name] for name in ("clip", "media", "media_digest", "text")})
         shard[-1]["seconds"] = entry["duration"]
         shard[-1]["streams"] = entry["streams"]
-    for number, clips in enumerate(shards):
-        write_shard(layout.shard(shard_name(number)), clips)
+    for place, clips in enumerate(shards):
+        write_shard(layout.shard(shard_name(place)), clips)
     for stale in layout.numbered_shards[len(shards) :]:
         stale.unlink()
     write_entries(layout.manifest_quarantine, quarantine)
@@ -237,14 +253,45 @@ def _write(
         layout.votes.unlink(missing_ok=True)
     else:
         write_table(layout.votes, [asdict(vote) for vote in sheet.votes], vote_schema())
-    write_manifest(config.processed, accepted, sheet.notes)
+    numbers, words = _kept(sheet, accepted)
+    write_manifest(config.processed, accepted, sheet.notes, numbers, words)
     files = [layout.manifest, layout.manifest_quarantine, *layout.numbered_shards]
     note_made(layout, "manifest", [*files, *([layout.votes] if sheet.votes is not None else [])])
 
 
-def write_manifest(processed: Path, rows: list[dict[str, Any]], notes: Sequence[str] = ()) -> None:
-    """Write ``manifest.parquet`` from rows that have all its columns, and the sheet's notes."""
-    schema = manifest_schema().with_metadata({_NOTES: json.dumps(list(notes))})
+def _kept(sheet: Sheet, accepted: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
+    """Turn the kept columns that hold only numbers into numbers; return their names by type."""
+    names = list(dict.fromkeys(name for row in sheet.rows for name in row.kept))
+    values = {name: [row.kept.get(name, "") for row in sheet.rows] for name in names}
+    numbers = [name for name in names if all_numbers(values[name])]
+    for entry in accepted:
+        for name in names:
+            text = entry.get(name, "")
+            entry[name] = number(text) if name in numbers else text
+    return numbers, [name for name in names if name not in numbers]
+
+
+def write_manifest(
+    processed: Path,
+    rows: list[dict[str, Any]],
+    notes: Sequence[str] = (),
+    numbers: Sequence[str] = (),
+    words: Sequence[str] = (),
+) -> None:
+    """Write ``manifest.parquet``.
+
+    Parameters
+    ----------
+    processed : Path
+        The build's folder.
+    rows : list of dict
+        Rows that have all its columns.
+    notes : sequence of str
+        What a person should know about how the sheet was read.
+    numbers, words : sequence of str
+        The columns that the user keeps, by their type.
+    """
+    schema = manifest_schema(numbers, words).with_metadata({_NOTES: json.dumps(list(notes))})
     write_table(Layout(processed).manifest, rows, schema)
 
 

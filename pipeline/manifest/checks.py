@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterator, Sequence
 
 from pipeline.corpus import LABELS
 from pipeline.errors import BuildError
-from pipeline.manifest.columns import CH_SIMS, MODES, SPELLINGS
+from pipeline.manifest.columns import CH_SIMS, MODES, SPELLINGS, kept_keys
 from pipeline.manifest.numbers import is_missing, not_a_number, number
+from pipeline.manifest.parquet import OWN_NAMES
 from pipeline.manifest.plausible import is_han
 from pipeline.manifest.row import SheetRow
 from pipeline.manifest.table import Table
@@ -75,8 +77,25 @@ def require(table: Table, expected: Sequence[str], faults: Sequence[str] = ()) -
         raise BuildError(f"{table.path} has {len(listed)} fault(s):{words}", remedy)
 
 
-def label_faults(table: Table) -> Iterator[str]:
+def keep_faults(table: Table, keep: Sequence[str]) -> Iterator[str]:
+    """Yield the columns to keep that the sheet lacks, or whose names the manifest has itself."""
+    found = kept_keys(table.columns)
+    for name in keep:
+        if name in OWN_NAMES:
+            yield (
+                f"manifest.keep_columns: {name} is the name of a column of the manifest itself; "
+                "rename the column in the sheet"
+            )
+        elif name not in found:
+            yield (
+                f"manifest.keep_columns: it has no column {name}; found the columns "
+                f"{', '.join(table.header)[:300]}"
+            )
+
+
+def label_faults(table: Table, label_range: tuple[float, float] | None = None) -> Iterator[str]:
     """Yield the label columns that are no labels: another scale, another notation."""
+    low, high = label_range or (-1.0, 1.0)
     if near := _misspelt_label(table):
         yield f"it has no column label; did you mean label by {near!r}?"
     for name in LABELS:
@@ -84,22 +103,37 @@ def label_faults(table: Table) -> Iterator[str]:
             continue
         written = [r[name] for r in table.records if not is_missing(r[name])]
         values = [x for text in written if (x := number(text)) is not None]
-        outside = [x for x in values if abs(x) > 1 + 1e-6]
+        outside = [x for x in values if not low - 1e-6 <= x <= high + 1e-6]
         column = f"column {table.columns[name]}"
         if len(written) > 1 and not values:
             first = not_a_number(written[0])
             yield f"{column}: none of its {len(written)} values is a label; {first}"
         elif len(outside) > 1 and len(outside) >= _MANY * len(values):
             yield (
-                f"{column}: {len(outside)} of {len(values)} labels lie outside [-1, 1] (they run "
-                f"from {min(values):g} to {max(values):g}); scale them to -1 ... 1"
+                f"{column}: {len(outside)} of {len(values)} labels lie outside [{low:g}, {high:g}] "
+                f"(they run from {min(values):g} to {max(values):g}); to have the build scale them "
+                f"to -1 ... 1, give their range: --set 'manifest.label_range={_range_of(values)}'"
             )
 
 
-def notes(table: Table, rows: Sequence[SheetRow], labelled: bool) -> Iterator[str]:
+def _range_of(values: Sequence[float]) -> str:
+    """Suggest the range of a scale, symmetric about zero if it has negative labels."""
+    largest = math.ceil(max(map(abs, values)))
+    return f"[{-largest if min(values) < 0 else 0}, {largest}]"
+
+
+def notes(
+    table: Table,
+    rows: Sequence[SheetRow],
+    labelled: bool,
+    label_range: tuple[float, float] | None = None,
+) -> Iterator[str]:
     """Yield what a person should know of a sheet that can be used."""
     name = table.path.name
     yield from table.notes
+    if labelled and label_range is not None:
+        low, high = label_range
+        yield f"{name}: the labels were scaled linearly from [{low:g}, {high:g}] to [-1, 1]"
     if not labelled:
         yield (
             f"{name} has no labels: features can be built, and a dataset with all clips in the "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.manifest.numbers import is_missing, number
 from pipeline.manifest.plausible import is_han
@@ -52,6 +52,8 @@ MODES = {
 }
 """How sheets spell the parts, lower case."""
 
+_KEPT = "kept:"
+
 _SIGNS = {"negative": -1, "neutral": 0, "positive": 1}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _EDGES = re.compile(r"^[\s\u00ad\u200b-\u200f\u2060\ufeff]+|[\s\u00ad\u200b-\u200f\u2060\ufeff]+$")
@@ -72,6 +74,19 @@ def locate(header: Sequence[str]) -> dict[str, list[int]]:
         for column, accepted in SPELLINGS.items()
         if (places := [i for name in accepted for i, found in enumerate(names) if found == name])
     }
+
+
+def kept_places(header: Sequence[str], keep: Sequence[str]) -> dict[str, list[int]]:
+    """Return the places of the columns that the user wants to keep, by ``kept:NAME``."""
+    names = [_folded(name) for name in header]
+    return {
+        f"{_KEPT}{name}": [names.index(_folded(name))] for name in keep if _folded(name) in names
+    }
+
+
+def kept_keys(columns: Iterable[str]) -> dict[str, str]:
+    """Return the kept columns' names, each with its key among a table's columns."""
+    return {key.removeprefix(_KEPT): key for key in columns if key.startswith(_KEPT)}
 
 
 def disagreements(header: Sequence[str], where: dict[str, list[int]], lines: Fields) -> list[str]:

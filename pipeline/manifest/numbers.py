@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_PADDED = re.compile(r"[+-]?0[0-9]")
 _FORMS = str.maketrans(
     "０１２３４５６７８９．，＋－−–—‒﹣⁻",
     "0123456789.,+-------",
@@ -34,3 +36,17 @@ def not_a_number(text: str) -> str:
 def is_missing(text: str) -> bool:
     """Tell whether a label was left out."""
     return text.casefold() in ("", "nan", "na", "n/a", "none", "null")
+
+
+def all_numbers(texts: Iterable[str]) -> bool:
+    """Tell whether a column holds numbers and gaps; 007 is a name, not a number.
+
+    Examples
+    --------
+    >>> all_numbers(["1", "", "0.5"]), all_numbers(["007"]), all_numbers(["", "NA"])
+    (True, False, False)
+    """
+    written = [text for text in texts if not is_missing(text)]
+    return bool(written) and all(
+        number(text) is not None and _PADDED.match(text) is None for text in written
+    )

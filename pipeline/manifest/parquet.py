@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,28 +50,42 @@ def vote_schema() -> Any:
     return pa.schema([*names, ("vote", pa.float64())])
 
 
-def manifest_schema() -> Any:
-    """Return the columns of ``manifest.parquet``."""
+_TEXT, _NUMBER, _WHOLE, _TEXTS = "string", "double", "int64", "list"
+
+_COLUMNS = (
+    *((name, _TEXT) for name in ("clip", "video_id", "clip_id")),
+    ("row", _WHOLE),
+    ("text", _TEXT),
+    *((name, _NUMBER) for name in LABELS),
+    *((name, _TEXT) for name in (*STRINGS, "media", "media_digest")),
+    ("size", _WHOLE),
+    ("duration", _NUMBER),
+    ("fps", _NUMBER),
+    *((name, _WHOLE) for name in ("width", "height", "rotation")),
+    *((name, _TEXT) for name in ("video_codec", "audio_codec")),
+    *((name, _WHOLE) for name in ("sample_rate", "channels")),
+    *((name, _WHOLE) for name in ("video_stream", "audio_stream", "audio_track")),
+    ("audio_tracks", _TEXTS),
+    *((name, _NUMBER) for name in ("time_zero", "video_start", "video_seconds")),
+    *((name, _NUMBER) for name in ("audio_start", "audio_seconds", "streams_apart")),
+    ("warnings", _TEXTS),
+)
+
+OWN_NAMES = frozenset(name for name, _ in _COLUMNS)
+"""Names of the manifest's own columns."""
+
+
+def manifest_schema(numbers: Sequence[str] = (), words: Sequence[str] = ()) -> Any:
+    """Return the columns of ``manifest.parquet``.
+
+    Parameters
+    ----------
+    numbers, words : sequence of str
+        The columns that the user keeps, by their type.
+    """
     import pyarrow as pa
 
-    text, number, whole = pa.string(), pa.float64(), pa.int64()
-    return pa.schema(
-        [
-            *((name, text) for name in ("clip", "video_id", "clip_id")),
-            ("row", whole),
-            ("text", text),
-            *((name, number) for name in LABELS),
-            *((name, text) for name in (*STRINGS, "media", "media_digest")),
-            ("size", whole),
-            ("duration", number),
-            ("fps", number),
-            *((name, whole) for name in ("width", "height", "rotation")),
-            *((name, text) for name in ("video_codec", "audio_codec")),
-            *((name, whole) for name in ("sample_rate", "channels")),
-            *((name, whole) for name in ("video_stream", "audio_stream", "audio_track")),
-            ("audio_tracks", pa.list_(text)),
-            *((name, number) for name in ("time_zero", "video_start", "video_seconds")),
-            *((name, number) for name in ("audio_start", "audio_seconds", "streams_apart")),
-            ("warnings", pa.list_(text)),
-        ]
-    )
+    types = {_TEXT: pa.string(), _NUMBER: pa.float64(), _WHOLE: pa.int64()}
+    types[_TEXTS] = pa.list_(pa.string())
+    kept = [*((name, _NUMBER) for name in numbers), *((name, _TEXT) for name in words)]
+    return pa.schema([(name, types[kind]) for name, kind in (*_COLUMNS, *sorted(kept))])

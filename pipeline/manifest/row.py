@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipeline.corpus import LABELS
-from pipeline.manifest.columns import MODES, SPELLINGS
+from pipeline.corpus import LABELS, Label
+from pipeline.manifest.columns import MODES, SPELLINGS, kept_keys
 from pipeline.manifest.folders import MediaFolders
 from pipeline.manifest.misread import misread
 from pipeline.manifest.numbers import is_missing, not_a_number, number
@@ -22,6 +22,8 @@ LONGEST_TEXT = 1000
 
 _FILLERS = "\u115f\u1160\u2800\u3164\uffa0"
 """Letters and signs that show nothing."""
+
+_EPSILON = 1e-6
 
 _GENDERS = {
     "m": "male",
@@ -59,6 +61,8 @@ class SheetRow:
         What the rule `votes` speaks about.
     names : mapping of str to str
         The header's own names of the columns, for messages.
+    kept : mapping of str to str
+        The columns that the user wants to keep (``manifest.keep_columns``), as written.
     """
 
     row: int
@@ -78,6 +82,7 @@ class SheetRow:
     problems: tuple[str, ...] = ()
     vote_problems: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    kept: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def column(self, name: str) -> str:
         """Return what the sheet calls a column, for messages."""
@@ -101,6 +106,7 @@ def row_of(
     names: Mapping[str, str],
     *,
     labelled: bool = True,
+    label_range: tuple[float, float] | None = None,
 ) -> SheetRow:
     """Make a row of one line.
 
@@ -116,6 +122,8 @@ def row_of(
         The header's names of the columns.
     labelled : bool
         Read the label columns.
+    label_range : (float, float), optional
+        The labels' range, which is scaled to [-1, 1].
     """
     video_id, clip_id, problem = folders.full_ids(*identity(record))
     made = SheetRow(
@@ -126,8 +134,15 @@ def row_of(
         record["text"],
         **_attributes(record),
         names=names,
+        kept={name: record[key] for name, key in kept_keys(names).items()},
     )
     labels = {name: number(record[name]) for name in LABELS} if labelled else {}
+    outside = _outside(labels, label_range)
+    if label_range is not None:
+        labels = {
+            name: None if x is None or name in outside else scaled(x, label_range)
+            for name, x in labels.items()
+        }
     problems = [
         *([problem] if problem else []),
         *_surplus(record),
@@ -135,11 +150,38 @@ def row_of(
         *(
             f"{made.column(name)}: {not_a_number(record[name])}"
             for name, value in labels.items()
-            if value is None and not is_missing(record[name])
+            if value is None and name not in outside and not is_missing(record[name])
         ),
+        *(f"{made.column(name)}: {words}" for name, words in outside.items()),
     ]
     found: dict[str, Any] = {name: math.nan if x is None else x for name, x in labels.items()}
     return replace(made, **found, problems=tuple(problems))
+
+
+def scaled(label: float, label_range: tuple[float, float]) -> float:
+    """Scale a label linearly from its range to [-1, 1].
+
+    Examples
+    --------
+    >>> [scaled(label, (-3, 3)) for label in (-3, -1.8, 0, 3)]
+    [-1.0, -0.6, 0.0, 1.0]
+    """
+    low, high = label_range
+    return round(2 * (label - low) / (high - low) - 1, 6) + 0.0  # no negative zero
+
+
+def _outside(
+    labels: Mapping[Label, float | None], label_range: tuple[float, float] | None
+) -> dict[str, str]:
+    """Say which labels lie outside the range that the user gave."""
+    if label_range is None:
+        return {}
+    low, high = label_range
+    return {
+        name: f"{x:g} is outside [{low:g}, {high:g}] (manifest.label_range)"
+        for name, x in labels.items()
+        if x is not None and not low - _EPSILON <= x <= high + _EPSILON
+    }
 
 
 def _attributes(record: Record) -> dict[str, Any]:

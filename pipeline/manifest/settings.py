@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.settings import Settings
 
@@ -62,5 +62,34 @@ class ManifestSettings(Settings):
     encoding: Literal["auto", "utf-8", "gb18030", "big5", "utf-16", "shift_jis"] = "auto"
     """Text encoding of the sheet. auto recognises all of these except shift_jis, and refuses a
     sheet if it is uncertain."""
+    label_range: tuple[float, float] | None = None
+    """Lowest and highest label of the sheet, e.g. [-3, 3] as in CMU-MOSI. Its labels are then
+    scaled linearly to [-1, 1], and the rule label_grid does not apply."""
+    keep_columns: tuple[str, ...] = ()
+    """Further columns of the label sheet to store in the manifest and the dataset."""
     rules: CorpusRules = CorpusRules()
     """The corpus rules; each is quarantine, warn or off."""
+
+    @model_validator(mode="after")
+    def _range_goes_up(self) -> Self:
+        if self.label_range is not None and not self.label_range[0] < self.label_range[1]:
+            low, high = self.label_range
+            raise ValueError(f"label_range must go up, e.g. [-3, 3] (found [{low:g}, {high:g}])")
+        return self
+
+    @field_validator("keep_columns")
+    @classmethod
+    def _columns_have_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        odd = [name for name in names if not name.strip() or "/" in name or name.startswith(".")]
+        if odd:
+            raise ValueError(f"{odd[0]!r} cannot be the name of a stored column")
+        if len(set(names)) < len(names):
+            raise ValueError("it names a column twice")
+        return names
+
+    @property
+    def applied_rules(self) -> CorpusRules:
+        """The rules without those that do not apply to labels of another range."""
+        if self.label_range is None:
+            return self.rules
+        return self.rules.model_copy(update={"label_grid": "off"})

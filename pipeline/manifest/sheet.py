@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.corpus import LABELS
 from pipeline.errors import BuildError
-from pipeline.manifest.checks import has_labels, id_columns, label_faults, notes, require
+from pipeline.manifest.checks import (
+    has_labels,
+    id_columns,
+    keep_faults,
+    label_faults,
+    notes,
+    require,
+)
 from pipeline.manifest.find import find_corpus, find_table, reads_transcripts
 from pipeline.manifest.folders import MediaFolders
 from pipeline.manifest.row import SheetRow, row_of
@@ -91,10 +98,11 @@ def read_sheet(config: Config, folders: MediaFolders | None = None) -> Sheet:
 
 
 def _read(path: Path, config: Config, folders: MediaFolders) -> Sheet:
-    encoding = config.manifest.encoding
-    table = read_table(path, encoding)
+    settings = config.manifest
+    encoding = settings.encoding
+    table = read_table(path, encoding, settings.keep_columns)
     if table.columns.keys() >= _VOTE_COLUMNS:
-        return _sheet_of_votes(table, encoding, folders)
+        return _sheet_of_votes(table, config, folders)
     votes_path = find_table(path.parent, "annotations", (".csv",))
     votes: dict[str, ClipVotes] | None = None
     told: tuple[str, ...] = ()
@@ -103,10 +111,15 @@ def _read(path: Path, config: Config, folders: MediaFolders) -> Sheet:
         require(vote_table, (*id_columns(vote_table), *sorted(_VOTE_COLUMNS)))
         votes, told = read_votes(vote_table, folders), vote_table.notes
     columns = [name for name in LABELS if name in table.columns]
-    faults = tuple(label_faults(table)) if votes is None or columns else ()
+    faults = [*keep_faults(table, settings.keep_columns)]
+    if votes is None or columns:
+        faults += label_faults(table, settings.label_range)
     text = ("text",) if reads_transcripts(config) else ()
     require(table, (*id_columns(table), *text), faults)
-    rows = [row_of(i, r, folders, table.columns) for i, r in enumerate(table.records)]
+    rows = [
+        row_of(i, record, folders, table.columns, label_range=settings.label_range)
+        for i, record in enumerate(table.records)
+    ]
     _require_rows(path, rows)
     labelled = bool(columns) and has_labels(rows)
     if votes is not None:
@@ -117,7 +130,7 @@ def _read(path: Path, config: Config, folders: MediaFolders) -> Sheet:
         tuple(rows),
         None if votes is None else tuple(flat(votes)),
         labelled,
-        (*notes(table, rows, labelled), *told),
+        (*notes(table, rows, labelled, settings.label_range), *told),
     )
 
 
@@ -133,10 +146,10 @@ def _of_videos(folder: Path, folders: MediaFolders) -> Sheet:
     return Sheet(folder, rows, None, labelled=False)
 
 
-def _sheet_of_votes(table: Table, encoding: str, folders: MediaFolders) -> Sheet:
+def _sheet_of_votes(table: Table, config: Config, folders: MediaFolders) -> Sheet:
     require(table, id_columns(table))
     votes = read_votes(table, folders)
-    transcripts, told = _transcripts(table, encoding, folders)
+    transcripts, told = _transcripts(table, config, folders)
     rows = _rows_of_votes(votes, transcripts)
     _require_rows(table.path, rows)
     return Sheet(table.path, tuple(rows), tuple(flat(votes)), True, (*table.notes, *told))
@@ -150,10 +163,12 @@ def _require_rows(path: Path, rows: Sequence[SheetRow]) -> None:
 
 
 def _transcripts(
-    table: Table, encoding: str, folders: MediaFolders
+    table: Table, config: Config, folders: MediaFolders
 ) -> tuple[list[SheetRow], tuple[str, ...]]:
     """Return rows with the transcripts that belong to a sheet of votes, and notes on them."""
+    keep = config.manifest.keep_columns
     if "text" in table.columns:
+        require(table, (), [*keep_faults(table, keep)])
         first: dict[tuple[str, str], SheetRow] = {}
         for record in table.records:
             key = folders.full_ids(*identity(record))[:2]
@@ -163,8 +178,8 @@ def _transcripts(
     for stem in ("transcripts", "label"):
         path = find_table(table.path.parent, stem, (".csv",))
         if path is not None:
-            found = read_table(path, encoding)
-            require(found, (*id_columns(found), "text"))
+            found = read_table(path, config.manifest.encoding, keep)
+            require(found, (*id_columns(found), "text"), [*keep_faults(found, keep)])
             rows = [
                 row_of(0, record, folders, found.columns, labelled=False)
                 for record in found.records

@@ -10,6 +10,7 @@ from pipeline.errors import BuildError
 from pipeline.manifest.columns import (
     disagreements,
     headerless,
+    kept_places,
     locate,
     looks_like_a_clip,
     value,
@@ -52,7 +53,7 @@ class Table:
     """The line below the first that has the columns' names, if the first has not."""
 
 
-def read_table(path: Path, encoding: str) -> Table:
+def read_table(path: Path, encoding: str, keep: Sequence[str] = ()) -> Table:
     """Read a CSV file or .xlsx workbook whose columns may come in any order and case.
 
     Parameters
@@ -61,6 +62,8 @@ def read_table(path: Path, encoding: str) -> Table:
         The file: comma, semicolon, tab or bar separated, or a workbook with one sheet.
     encoding : str
         A key of `pipeline.manifest.encoding.NAMES`, or auto.
+    keep : sequence of str
+        Further columns to read, under the keys that `kept_keys` names.
 
     Raises
     ------
@@ -80,6 +83,7 @@ def read_table(path: Path, encoding: str) -> Table:
         )
     faults = [*grid.faults, *_cell_faults(grid, header, where)]
     faults += disagreements(header, where, lines)
+    where = {**where, **kept_places(header, keep)}
     return Table(
         path,
         header,

@@ -49,7 +49,11 @@ def build_folder(root: Path, clips: list[Given], *, shard_size: int = 4, **confi
             done = {clip.clip: build.key(STAGES[stage], clip) for clip in members}
             record = {"clips": done, "quarantine": []}
             write_json(root / "records" / stage / f"{job}.json", record)
-    write_manifest(root, [_row(given, number) for number, given in enumerate(clips)])
+    kept = build.config.manifest.keep_columns
+    numbers = [name for name in kept if isinstance(clips[0].row[name], float)]
+    words = [name for name in kept if name not in numbers]
+    rows = [_row(given, number) for number, given in enumerate(clips)]
+    write_manifest(root, rows, (), numbers, words)
     write_json(root / "manifest_quarantine.json", [])
     for i, given in enumerate(clips):
         write_features(build, given, clip_of(given, i), np.random.default_rng(i))

@@ -19,6 +19,7 @@ from pipeline.config import Config
 from pipeline.corpus import MODALITIES, NO_CLASS
 from pipeline.dataset.check import dataset_fault
 from pipeline.dataset.info import DatasetInfo
+from pipeline.dataset.reader import open_dataset
 from pipeline.dataset.split import PARTS
 from pipeline.dataset.writer import build_dataset
 from pipeline.errors import BuildError
@@ -404,3 +405,24 @@ def test_hostile_texts_are_stored_as_they_are(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "dataset.h5") as file:
         group, row = every_clip(file)[clips[0].clip]
         assert group["raw_text"].asstr()[row] == text
+
+
+def test_kept_columns_reach_every_part_and_its_items(tmp_path: Path) -> None:
+    clips = balanced(30)
+    for number, clip in enumerate(clips):
+        clip.row = {"emotion": "喜" if number % 2 else "", "arousal": number / 10}
+    plain = build_folder(tmp_path / "plain", balanced(30))
+    build_dataset(plain)
+    manifest = {"keep_columns": ["emotion", "arousal"]}
+    config = build_folder(tmp_path, clips, manifest=manifest)
+    build_dataset(config)
+    with h5py.File(config.layout.dataset) as file, h5py.File(plain.layout.dataset) as without:
+        for part in PARTS:
+            assert file[part]["columns/arousal"].dtype == np.float64
+            assert file.attrs[f"digest_{part}"] == without.attrs[f"digest_{part}"]
+            assert "columns" not in without[part]
+        place = file["train/id"].asstr()[:].tolist().index(file["train/id"].asstr()[3])
+    item = open_dataset(config.layout.dataset, "train")[place]
+    number = int(item["id"][6:10]) * 10 + int(item["id"][-4:])
+    assert item["columns"] == {"emotion": "喜" if number % 2 else "", "arousal": number / 10}
+    assert dataset_fault(config.layout.dataset, config) == ""

@@ -174,3 +174,18 @@ def test_five_hundred_rows_become_shards_of_32(corpus: Corpus, media: Path) -> N
     build_manifest(config)
     assert len(read_manifest(config.processed)) == 500
     assert len(shards(config)) == 16
+
+
+def test_kept_columns_are_numbers_if_all_their_values_are(corpus: Corpus) -> None:
+    sheet = (
+        "video_id,clip_id,text,label,emotion,arousal,code\n"
+        "v,1,好,0,喜,0.5,007\nv,2,好,0,,,008\nv,3,好,0,怒,2,9\n"
+    )
+    files = {f"v/000{i}.mp4": "plain.mp4" for i in (1, 2, 3)}
+    config = corpus(files, sheet, manifest={"keep_columns": ["emotion", "arousal", "code"]})
+    build_manifest(config, progress=False)
+    table = read_manifest(config.processed)
+    assert table["emotion"].tolist() == ["喜", "", "怒"]
+    assert table["arousal"].dtype == float
+    assert table["arousal"].fillna(-1).tolist() == [0.5, -1, 2]
+    assert table["code"].tolist() == ["007", "008", "9"]

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.config import Config, make_config
 from pipeline.errors import BuildError
-from pipeline.manifest.sheet import shard_count, sheet_rows
+from pipeline.manifest.sheet import read_sheet, shard_count, sheet_rows
 
 HEADER = "video_id,clip_id,text,label,label_T,label_A,label_V,annotation,mode\n"
 ROW = "video_0001,0001,你好，世界,-0.4,0.2,0.0,1.0,Negative,train\n"
@@ -122,3 +122,50 @@ def test_reading_the_sheet_loads_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_labels_of_another_scale_are_scaled_and_said_so(corpus: Corpus) -> None:
+    lines = "v,1,x,-3,3\nv,2,x,-1.8,\nv,3,x,0.6,1\n"
+    config = corpus(
+        {},
+        "video_id,clip_id,text,label,label_T\n" + lines,
+        manifest={"label_range": [-3, 3]},
+    )
+    sheet = read_sheet(config)
+    assert [row.M for row in sheet.rows] == [-1.0, -0.6, 0.2]
+    assert sheet.rows[0].T == 1.0
+    assert math.isnan(sheet.rows[1].T)
+    assert "label.csv: the labels were scaled linearly from [-3, 3] to [-1, 1]" in sheet.notes
+
+
+def test_a_label_outside_its_range_is_named_with_its_line_and_column(corpus: Corpus) -> None:
+    lines = "".join(f"v,{i},x,{i % 3}\n" for i in range(20))
+    config = corpus(
+        {},
+        "video_id,clip_id,text,label\n" + lines + "v,99,x,3.5\n",
+        manifest={"label_range": [0, 3]},
+    )
+    bad = sheet_rows(config)[-1]
+    assert bad.line == 22
+    assert bad.problems == ("column label: 3.5 is outside [0, 3] (manifest.label_range)",)
+    assert not bad.is_labelled
+
+
+@pytest.mark.parametrize(("values", "suggested"), [((-2.4, 1.5), "[-3, 3]"), ((0, 4), "[0, 4]")])
+def test_a_sheet_of_another_scale_names_the_setting(
+    values: tuple[float, float], suggested: str, corpus: Corpus
+) -> None:
+    lines = "".join(f"v,{i},x,{value}\n" for i, value in enumerate(values * 2))
+    with pytest.raises(BuildError, match=r"manifest\.label_range") as caught:
+        sheet_rows(corpus({}, "video_id,clip_id,text,label\n" + lines))
+    assert f"label_range={suggested}" in str(caught.value)
+
+
+def test_columns_to_keep_are_found_and_missing_ones_are_named(corpus: Corpus) -> None:
+    sheet = "video_id,clip_id,text,label,Emotion\nv,1,x,0,joy\n"
+    (row,) = sheet_rows(corpus({}, sheet, manifest={"keep_columns": ["emotion"]}))
+    assert row.kept == {"emotion": "joy"}
+    with pytest.raises(BuildError, match=r"it has no column arousal; found .*Emotion"):
+        sheet_rows(corpus({}, sheet, manifest={"keep_columns": ["arousal"]}))
+    with pytest.raises(BuildError, match="duration is the name of a column of the manifest"):
+        sheet_rows(corpus({}, sheet, manifest={"keep_columns": ["duration"]}))
