@@ -33,13 +33,14 @@ def put_hours() -> None:
     rows = {row["model"]: row for row in table_of(PAGE, "trained")}
     settings = TrainSettings()
     total = 0.0
+    count = len(settings.seeds)
     for info in MODELS.values():
-        if info.title in rows:
-            row = rows[info.title]
-            count = len(settings.seeds)
-            total += _seconds(row, count)
-            lines.append(_line(f"`table2`, {info.title}", row, count))
-    lines.append(f"| `table2`, all of these | | | | {_spoken(total)} |")
+        if info.title not in rows:
+            lines.append(f"| `table2`, {info.title} | {count} | not measured | | |")
+            continue
+        total += _seconds(rows[info.title], count)
+        lines.append(_line(f"`table2`, {info.title}", rows[info.title], count))
+    lines.append(f"| `table2`, all that were measured | | | | {_spoken(total)} |")
     row = rows[MODELS["mlf_dnn"].title]
     for name in ("table4", "table5", "search"):
         count = sum(len(found.seeds) for found in variants(name, "mlf_dnn", settings))
