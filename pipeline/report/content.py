@@ -162,6 +162,8 @@ def _split(build: Build) -> str:
     """Say which split was made, and why."""
     if build.dataset is None:
         return ""
+    if build.adopted is not None:
+        return "Split: the parts of the adopted file."
     kind = build.dataset.attributes.get("split", build.made_with.dataset.split)
     words = {
         "stratified": "6:2:2 within each class",
