@@ -50,7 +50,7 @@ def check_takes(files: EncoderFiles, settings: Wanted, inputs: tuple[str, ...]) 
     name = type_name(config.model_type)
     try:
         known: Any = AutoModel._model_mapping[type(config)]
-        taken = known.main_input_name
+        taken = (known[0] if isinstance(known, tuple) else known).main_input_name
     except KeyError:
         taken = "nothing that AutoModel knows"
     if taken not in inputs and not ("pixel_values" in inputs and hasattr(config, "vision_config")):

@@ -209,7 +209,9 @@ def _roundest(low: float, high: float) -> int:
 
 def _shortest(folder: Path, found: SpeechEncoder) -> int:
     """Return the samples of the shortest sound that gives a step: as told, or more if need be."""
-    least = 1 if found.window else shortest_told(folder) or round(found.stride)
+    if found.window:
+        return 1
+    least = shortest_told(folder) or round(found.stride)
     for more in range(_MOST_STEPS_NEEDED):
         samples = round(least + more * found.stride)
         with suppress(Exception), warnings.catch_warnings(action="ignore"):  # with too little

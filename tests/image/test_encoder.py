@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,45 @@ def test_the_class_token_stands_in_for_a_pooler_that_was_never_trained(tmp_path:
     with torch.no_grad():
         expected = model.vit(**inputs).last_hidden_state[:, 0].numpy()
     np.testing.assert_allclose(encoder(folder).encode(given), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["clip", "vit"])
+def test_older_and_newer_forms_of_an_image_processor_are_read(
+    kind: str, models: dict[str, Path], tmp_path: Path
+) -> None:
+    """Older files name a feature extractor; a processor of today holds it among its parts."""
+    given = pictures(1)
+    expected = encoder(models[kind]).encode(given)
+    values = json.loads((models[kind] / "preprocessor_config.json").read_text())
+    older = {k: v for k, v in values.items() if k != "image_processor_type"}
+    name = "CLIPFeatureExtractor" if kind == "clip" else "ViTFeatureExtractor"
+    forms = {
+        "preprocessor_config.json": {**older, "feature_extractor_type": name},
+        "processor_config.json": {"image_processor": values, "processor_class": "X"},
+    }
+    for file, form in forms.items():
+        folder = shutil.copytree(models[kind], tmp_path / file)
+        (folder / "preprocessor_config.json").unlink()
+        (folder / file).write_text(json.dumps(form), "utf-8")
+        np.testing.assert_allclose(encoder(folder).encode(given), expected, atol=1e-6)
+
+
+def test_positions_in_old_files_and_classifiers_are_left_out(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    old = shutil.copytree(models["clip"], tmp_path / "clip")
+    positions = {
+        f"{part}_model.embeddings.position_ids": torch.arange(9)[None]
+        for part in ("text", "vision")
+    }
+    rewrite_weights(old, lambda w: {**w, **positions})
+    given = pictures(1)
+    expected = encoder(models["clip"]).encode(given)
+    np.testing.assert_array_equal(encoder(old).encode(given), expected)
+    resnet = write_image_model(tmp_path / "resnet", "resnet", hf.ResNetForImageClassification)
+    output = own_call(resnet, given)
+    found = encoder(resnet).encode(given)
+    np.testing.assert_allclose(found, output.pooler_output.flatten(1).numpy(), atol=1e-5)
 
 
 def test_the_same_model_in_another_folder_is_the_same(
