@@ -170,11 +170,13 @@ def write_encoders(folder: Path) -> None:
     """Write a BERT, a HuBERT and a ViT with random weights, unless they are there."""
     import torch
     import transformers as hf
+    from transformers.utils import logging
 
     from pipeline.text.demo_model import vocabulary
 
     if folder.is_dir():
         return
+    logging.disable_progress_bar()
     shape = {"hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 2}
     shape["intermediate_size"] = 2 * WIDTH
     sound = {"conv_dim": (16,) * 7, "num_conv_pos_embeddings": 16}

@@ -17,6 +17,9 @@ from pipeline.corpus import MODALITIES
 from pipeline.errors import BuildError
 from pipeline.stage import Need
 from pipeline.stages import STAGES, extractors
+from tests.image.models import write_image_model
+from tests.speech.models import write_speech_model
+from tests.text.models import write_model
 
 NOWHERE = ("text.model=nobody/no-such-model", "openface.native_binary=/nowhere/FeatureExtraction")
 
@@ -118,3 +121,24 @@ def test_help_teaches_the_command() -> None:
     shown = CliRunner().invoke(main, ["encoders", "--help"]).output
     assert "Nothing is downloaded" in shown and "features.audio=opensmile" in shown
     assert "encoders" in CliRunner().invoke(main, ["--help"]).output
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "width", "rate"),
+    [
+        ("bert", "bert", 48, None),
+        ("speech", "hubert", 24, 50.0),
+        ("speech", "whisper", 24, 50.0),
+        ("image", "clip", 24, 5.0),
+        ("image_frames", "resnet", 16, 5.0),
+    ],
+)
+def test_the_width_of_an_encoder_is_that_of_its_model(
+    tmp_path: Path, name: str, kind: str, width: int, rate: float | None
+) -> None:
+    stage = extractors({"bert": "text", "speech": "audio"}.get(name, "vision"))[name].name
+    write = {"text": write_model, "speech": write_speech_model}.get(stage, write_image_model)
+    write(tmp_path / "model", kind)
+    here = found("text.model=demo", f"{stage}.model={tmp_path / 'model'}")[name]
+    assert here.here and here.rate_known
+    assert (here.width, here.steps_per_second) == (width, rate)
