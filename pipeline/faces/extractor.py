@@ -66,7 +66,7 @@ class FaceExtractor(Extractor):
         Parameters
         ----------
         inputs : FrameSource
-            T frames on the 30 Hz grid.
+            T frames on the common grid.
 
         Returns
         -------

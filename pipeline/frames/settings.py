@@ -11,6 +11,6 @@ class FramesSettings(Settings):
     """How clips are resampled to a constant frame rate."""
 
     fps: float = Field(30.0, gt=0, le=240)
-    """Frames per second of the common grid (paper: 30 Hz)."""
+    """Frames per second of the common grid (paper: 30 Hz; CH-SIMS v2: 25, the clips' own rate)."""
     keep_frames: bool = operational(False)
-    """Keep the lossless 30 Hz videos in processed/frames after the faces are found."""
+    """Keep the lossless videos in processed/frames after the faces are found."""

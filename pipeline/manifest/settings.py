@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.settings import Settings
+from pipeline.settings import Settings, added_later
 
 Action = Literal["quarantine", "warn", "off"]
 
@@ -62,10 +62,10 @@ class ManifestSettings(Settings):
     encoding: Literal["auto", "utf-8", "gb18030", "big5", "utf-16", "shift_jis"] = "auto"
     """Text encoding of the sheet. auto recognises all of these except shift_jis, and refuses a
     sheet if it is uncertain."""
-    label_range: tuple[float, float] | None = None
+    label_range: tuple[float, float] | None = added_later(None)
     """Lowest and highest label of the sheet, e.g. [-3, 3] as in CMU-MOSI. Its labels are then
     scaled linearly to [-1, 1], and the rule label_grid does not apply."""
-    keep_columns: tuple[str, ...] = ()
+    keep_columns: tuple[str, ...] = added_later(())
     """Further columns of the label sheet to store in the manifest and the dataset."""
     rules: CorpusRules = CorpusRules()
     """The corpus rules; each is quarantine, warn or off."""

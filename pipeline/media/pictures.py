@@ -50,7 +50,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class FrameSource:
-    """Frames of one clip on the 30 Hz grid, decoded as they are asked for.
+    """Frames of one clip on the common grid, decoded as they are asked for.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ class Placed:
     Parameters
     ----------
     grid : {'frame', 'picture'}
-        Whether rows are frames of the 30 Hz grid, or pictures of the clip's own video.
+        Whether rows are frames of the common grid, or pictures of the clip's own video.
     times : ndarray, float64 [pictures]
         When each picture is shown, in seconds of the clip's clock; row i is picture i. A CSV
         may lack rows for the last pictures, or have some that belong to none.

@@ -37,7 +37,7 @@ class OpenFaceSettings(Settings):
     """Folder with VIDEO/CLIP.csv, VIDEO/CLIP/CLIP.csv or VIDEO_CLIP.csv, each plain or .csv.gz
     (runtime: import)."""
     import_by: Literal["auto", "frame", "picture"] = "auto"
-    """What imported rows are: frames of the 30 Hz grid, pictures of the clip's own video, or
+    """What imported rows are: frames of the common grid, pictures of the clip's own video, or
     auto: pictures where the CSV has timestamps (OpenFace -f), frames where all are 0 (-fdir)."""
     import_check: Literal["quarantine", "warn"] = operational("quarantine")
     """What happens to a clip whose imported rows are not of the face in the clip: another person

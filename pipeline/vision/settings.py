@@ -49,7 +49,7 @@ class VisionSettings(Settings):
     """How OpenFace's rows become the vision feature."""
 
     rows: Literal["grid", "csv"] = "grid"
-    """grid: each frame of the 30 Hz grid takes its row of OpenFace's CSV; csv: the rows that
+    """grid: each frame of the common grid takes its row of OpenFace's CSV; csv: the rows that
     OpenFace wrote, one after another, whatever their times (recipe)."""
     invalid: Literal["zero", "drop", "keep"] = "zero"
     """Rows that OpenFace marks success 0: zeros with the mask false, left out, or used like the
