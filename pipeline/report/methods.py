@@ -99,7 +99,7 @@ def _intake(build: Build) -> str:
     left_out = f" {clips} left out (see the quarantine list)." if lost else ""
     others = set(build.stages) - _OF_CH_SIMS
     recipe = (
-        "in the manner of CH-SIMS (Yu et al., 2020), with the extractors named below"
+        "in the manner of CH-SIMS (Yu et al., 2020) by the extractors named below"
         if others
         else f"after the recipe of CH-SIMS (Yu et al., 2020), preset {build.made_with.preset}"
     )
@@ -319,6 +319,6 @@ def _training(build: Build, trained: list[str]) -> str:
     return (
         f"{names} {were} trained with {seeds} ({', '.join(map(str, s.seeds))}), {how} (training "
         f"preset {s.preset}{departures}). Training stopped when the loss on the valid part had "
-        f"not fallen for {s.patience} epochs, or after {s.max_epochs} epochs. {scores} on the "
+        f"not fallen for {s.patience} epochs, or after {s.max_epochs} in all. {scores} on the "
         "test part."
     )

@@ -59,10 +59,11 @@ class Difference:
 def differences(config: Config) -> list[Difference]:
     """List the settings that differ from their defaults.
 
-    Left out are the looks of this page, the stages that no slot needs, and the text model:
-    `Build.text_models` knows it, the settings say only where one lies now.
+    Left out are the looks of this page, the stages that no slot needs, and the encoders' models:
+    `Build.models_of` knows them, the settings say only where they lie now.
     """
-    left_out: dict[str, bool | set[str]] = {"report": True, "text": {"model", "revision"}}
+    left_out: dict[str, bool | set[str]] = {"report": True}
+    left_out |= {s.name: {"model", "revision"} for s in STAGES.values() if s.model is not None}
     left_out |= dict.fromkeys({*STAGES} - {*wanted(config)}, True)
     ours = _flat(config.model_dump(mode="json", exclude=left_out))
     defaults = _flat(Config().model_dump(mode="json"))

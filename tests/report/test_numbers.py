@@ -250,6 +250,8 @@ def test_only_settings_off_their_defaults_are_listed() -> None:
     assert (item.key, item.default, item.value) == ("audio.mfcc_htk", "false", "true")
     silent = make_config({"audio": {"mfcc_htk": True}, "features": {"audio": "none"}})
     assert [item.key for item in differences(silent)] == ["features.audio"]
+    speech = make_config({"features": {"audio": "speech"}, "speech": {"model": "moved/hubert"}})
+    assert [item.key for item in differences(speech)] == ["features.audio"]
 
 
 def test_the_methods_describe_only_what_ran(build: Config) -> None:
