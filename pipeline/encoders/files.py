@@ -270,9 +270,10 @@ class EncoderFiles:
         """Refuse what can be seen without loading: files that are missing, an unusable type."""
         lacking = self._lacking(folder)
         if lacking:
+            convert = "; docs/encoders.md says how to convert pickled weights"
             raise BuildError(
                 f"{self.key}: the folder {folder} lacks {', '.join(lacking)}{_instead(folder)}",
-                self.needs,
+                f"{self.needs}{convert if 'model.safetensors' in lacking else ''}",
             )
         config = self.config(folder)
         self.check(folder, config)

@@ -22,7 +22,7 @@ class EncoderSettings(Settings):
     """last: the model's output; a number: that hidden state (0: the embeddings, -1: counted from
     the end); a range such as 9-12: the mean of these hidden states."""
     device: Device = operational("auto")
-    """Where the model runs; auto takes CUDA when there is one."""
+    """Where the model runs; auto uses CUDA if it is available."""
 
     def defining(self) -> dict[str, Any]:
         """Return what decides the result, but not where the model lies.
