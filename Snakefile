@@ -41,7 +41,7 @@ rule all:
     default_target: True
     input:
         TRAINING,
-        rules.report.output,
+        rules.packed.output,
         [] if ADOPTED else rules.verdict.output,
 
 
@@ -60,5 +60,5 @@ rule stage_train:
 rule stage_report:
     input:
         TRAINING,
-        rules.report.output,
+        rules.packed.output,
     localrule: True

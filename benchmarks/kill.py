@@ -67,7 +67,7 @@ HANGS = 600.0
 LINGERS = 30.0
 """Seconds after a build within which all of its processes must have ended."""
 
-_MEASURED = re.compile(rb"Summed over the jobs in logs/runs\.jsonl.*?</table>", re.DOTALL)
+MEASURED = re.compile(rb"Summed over the jobs in logs/runs\.jsonl.*?</table>", re.DOTALL)
 """The report's table of what the jobs took; after a kill, its jobs are others and more."""
 
 
@@ -218,7 +218,7 @@ def products(folder: Path) -> dict[str, bytes]:
             continue
         data = path.read_bytes()
         name = path.relative_to(layout.root).as_posix()
-        found[name] = _MEASURED.sub(b"", data) if path == layout.report else data
+        found[name] = MEASURED.sub(b"", data) if path == layout.report else data
     return found
 
 

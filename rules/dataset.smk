@@ -23,7 +23,7 @@ rule verdict:
     input:
         manifest=FILES.made("manifest"),
         dataset=FILES.made("dataset"),
-        report=FILES.report,
+        report=FILES.made("report"),
     output:
         touch(FILES.verdict),
     log:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import os
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,13 +16,15 @@ from pathlib import Path
 import h5py
 import pytest
 
+from benchmarks.kill import MEASURED
 from pipeline.commands.status import print_status
 from pipeline.commands.verify import Fault, verify
-from pipeline.config import Config, load_config
+from pipeline.config import Config, load_config, make_config
 from pipeline.dataset.info import DatasetInfo
 from pipeline.errors import BuildError
 from pipeline.manifest.folders import MediaFolders
 from pipeline.manifest.media import MediaReader
+from pipeline.report.build import build_report
 from pipeline.report.summary import summary_text
 from pipeline.store.features import Store
 from pipeline.store.made import check_made
@@ -38,6 +43,7 @@ PRODUCTS = (
     *("records/audio/0000.json", "quarantine.csv", "results/table2.json", "results/table2.csv"),
     *(f"{stage}/{CLIP}.safetensors" for stage in ("faces", "openface", "vision", "audio", "text")),
     *(f"{SEED}/{name}" for name in ("weights.safetensors", "predictions.csv", "metrics.json")),
+    *("report.html", "report/clips.csv", "report/table2.csv"),
 )
 
 
@@ -117,9 +123,8 @@ def test_the_words_of_each_remedy_lead_back_to_the_same_bytes(
     corpus: Corpus, config: Config
 ) -> None:
     """Every product is damaged at once, one after the other in another way."""
-    products = [name for name in PRODUCTS if name.split("/")[0] not in ("openface", "vision")]
-    before = {product: _content(config.processed / product) for product in products}
-    for number, product in enumerate(products):
+    before = {product: _content(config.processed / product) for product in PRODUCTS}
+    for number, product in enumerate(PRODUCTS):
         DAMAGES[number % 4](config.processed / product)
     commands = dict.fromkeys(fault.remedy.partition("chsims-build ")[2] for fault in faults(config))
     for command in commands:
@@ -130,6 +135,44 @@ def test_the_words_of_each_remedy_lead_back_to_the_same_bytes(
     status, output = chsims(corpus, "verify", "--recompute", "2")
     assert status == 0, output
     assert "computed anew  10 whole" in output
+
+
+@pytest.mark.parametrize("damage", [flip, cut, empty], ids=lambda damage: damage.__name__)
+def test_page_and_console_name_the_damaged_files_and_what_makes_them_again(
+    config: Config, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    shutil.copytree(config.processed, tmp_path / "processed")
+    copy = make_config({**config.model_dump(), "processed": tmp_path / "processed"})
+    assert "DAMAGED" not in summary_text(copy)
+    shown = [name for name in PRODUCTS if not name.startswith(("report", "faces", "openface"))]
+    shown = [name for name in shown if name.split("/")[0] not in ("vision", "audio", "text")]
+    for name in shown:
+        damage(copy.processed / name)
+    said = summary_text(copy)
+    page = html.unescape(build_report(copy).read_text("utf-8"))
+    for name in shown:
+        named = SEED if name.startswith(SEED) else name
+        for words in (said, page):
+            assert re.search(rf"{re.escape(named)} (is|has|does|cannot)[^>]*", words), name
+    assert said.count("-> chsims-build --stage") == len({n for n in shown if n[:5] != SEED[:5]}) + 1
+    assert "Damaged files" in page
+
+
+def test_a_failing_report_keeps_the_last_page(corpus: Corpus, config: Config) -> None:
+    page, blocked = config.layout.report, config.layout.exhibits / "clips.csv"
+    before, table = page.read_bytes(), blocked.read_bytes()
+    blocked.unlink()
+    (blocked / "in the way").mkdir(parents=True)
+    status, output = corpus.run(train=TRAIN, report={"title": "Another"})
+    assert status != 0
+    assert page.read_bytes() == before
+    assert "out of date" in output
+    assert "report.html: " in (shown := chsims(corpus, "status")[1])
+    assert "from an earlier build" in " ".join(shown.split())
+    shutil.rmtree(blocked)
+    corpus.build(train=TRAIN)
+    assert _content(page) == MEASURED.sub(b"", before)
+    assert blocked.read_bytes() == table
 
 
 OWN_FILES = (
@@ -167,8 +210,10 @@ def test_a_broken_file_of_our_own_never_ends_in_a_traceback(
 
 
 def _content(path: Path) -> bytes | str | None:
-    """Return a file's bytes; the dataset's attributes name the revision of this checkout."""
-    return DatasetInfo(path).digest if path.suffix == ".h5" else path.read_bytes()
+    """Return a file's bytes, without the revision of this checkout and what jobs took."""
+    if path.suffix == ".h5":
+        return DatasetInfo(path).digest
+    return MEASURED.sub(b"", path.read_bytes())
 
 
 def test_what_a_step_reads_is_checked_before_it_is_read(config: Config) -> None:

@@ -98,6 +98,7 @@ def verify(config: Config, recompute: int = 0, cores: int = 1) -> Iterator[Verif
     yield _dataset(config)
     yield _seeds(config)
     yield _results(config)
+    yield _step(config, "report", "report", layout.report)
     yield _small(config)
     if recompute:
         yield _recomputed(config, recompute, cores)

@@ -127,7 +127,9 @@ def _known_as(
 
 def _begin(config: Config) -> None:
     from pipeline.openface.known import remember
+    from pipeline.openface.runtimes.select import end_left_over
 
+    end_left_over(config.layout.scratch)
     remember(config)
 
 

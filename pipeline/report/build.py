@@ -16,6 +16,7 @@ from pipeline.report.palette import DARK, LIGHT, css_variables
 from pipeline.report.sources import Build, read_build
 from pipeline.store.files import written_whole
 from pipeline.store.freshness import note_inputs
+from pipeline.store.made import note_made
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -44,10 +45,11 @@ def build_report(config: Config) -> Path:
     rows = clip_rows(build)
     content = page_content(build, rows)
     page = render({**content, **_embedded(build, rows)})
-    write_exhibits(config.layout.exhibits, content)
+    exhibits = write_exhibits(config.layout.exhibits, content)
     path = config.layout.report
     with written_whole(path) as temporary:
         temporary.write_bytes(page.encode("utf-8", "replace"))
+    note_made(config.layout, "report", [path, *exhibits])
     note_inputs(config.layout, [str(path)], map(str, build.files))
     return path
 

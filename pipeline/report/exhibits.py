@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from pipeline.report.corpus import Compared
 from pipeline.report.palette import LIGHT
 from pipeline.report.results import Table
 from pipeline.store.files import written_whole
+from pipeline.store.layout import Layout
 
 
-def write_exhibits(folder: Path, content: Mapping[str, Any]) -> None:
+def write_exhibits(folder: Path, content: Mapping[str, Any]) -> list[Path]:
     """Write tables as CSV and figures as SVG, and remove those of an earlier build.
 
     Parameters
@@ -25,6 +27,11 @@ def write_exhibits(folder: Path, content: Mapping[str, Any]) -> None:
         Where they go, ``processed/report/``.
     content : mapping
         What `pipeline.report.content.page_content` returns.
+
+    Returns
+    -------
+    list of Path
+        The files.
     """
     files = {f"{name}.svg": standalone(svg) for name, svg in _figures(content)}
     files |= {
@@ -37,6 +44,14 @@ def write_exhibits(folder: Path, content: Mapping[str, Any]) -> None:
     for old in folder.glob("*"):
         if old.suffix in (".svg", ".csv") and old.name not in files:
             old.unlink()
+    return [folder / name for name in files]
+
+
+def copy_exhibits(layout: Layout) -> None:
+    """Copy the page and its exhibits to where ``snakemake --report`` finds them."""
+    layout.packed.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(layout.report, layout.packed / layout.report.name)
+    shutil.copytree(layout.exhibits, layout.packed / "exhibits", dirs_exist_ok=True)
 
 
 def standalone(svg: str) -> str:

@@ -20,6 +20,7 @@ from pipeline.dataset.info import DatasetInfo
 from pipeline.dataset.split import is_unlabelled
 from pipeline.errors import BuildError
 from pipeline.manifest.parquet import read_table
+from pipeline.report.damage import damaged_files
 from pipeline.stage import Stage
 from pipeline.stages import STAGES, STEPS, slots, wanted
 from pipeline.store.features import Store
@@ -62,6 +63,8 @@ class Build:
         Lines of ``logs/runs.jsonl``, and Snakemake's benchmarks of training jobs.
     gaps : dict of str to Gap
         Missing pieces by name.
+    damaged : list of Gap
+        Files that are not as they were written.
     """
 
     config: Config
@@ -72,6 +75,7 @@ class Build:
     done: dict[str, set[str]]
     runs: list[dict[str, Any]]
     gaps: dict[str, Gap] = field(default_factory=dict)
+    damaged: list[Gap] = field(default_factory=list)
     outdated: bool = False
     """The dataset is of an earlier build than the manifest or the features."""
 
@@ -286,6 +290,7 @@ def read_build(config: Config) -> Build:
         done=done,
         runs=[*(runs or []), *_read_benchmarks(layout)],
         gaps=gaps,
+        damaged=[Gap(f"{name} {fault}", again) for name, fault, again in damaged_files(layout)],
         outdated=outdated,
     )
 

@@ -37,14 +37,26 @@ _EXPLAINED = (
 )
 
 
-def build_warnings(build: Build) -> list[Warned]:
-    """List what limits the use of a build, the gravest first."""
+def build_warnings(build: Build, *, damaged: bool = True) -> list[Warned]:
+    """List what limits the use of a build, the gravest first.
+
+    Parameters
+    ----------
+    build : Build
+        What the build's folder holds.
+    damaged : bool
+        Also name damaged files.
+    """
+    broken = [
+        Warned(f"{gap.what}, so it cannot be trusted", f"Make it again: {gap.command}.", "made")
+        for gap in (build.damaged if damaged else ())
+    ]
     texts = (
         [str(text) for text in build.dataset.attributes.get("warnings", [])]
         if build.dataset and not build.outdated
         else _expected(build.config)
     )
-    found = [
+    found = broken + [
         Warned(text, next((more for part, more in _EXPLAINED if part in text), ""), "made")
         for text in texts
     ]
@@ -87,7 +99,8 @@ def summary_text(config: Config) -> str:
     """
     build = read_build(config)
     lines = [_built(build), *_quarantined(build.quarantine)]
-    lines += [f"WARNING: {warned.text}" for warned in build_warnings(build)]
+    lines += [f"DAMAGED: {gap.what}\n  -> {gap.command}" for gap in build.damaged]
+    lines += [f"WARNING: {warned.text}" for warned in build_warnings(build, damaged=False)]
     lines.append(_report(config.layout))
     return "\n".join(lines)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.runner.costs import note_run
+from pipeline.runner.limits import is_out_of_memory, memory_hint
 from pipeline.runner.plan import plan
 from pipeline.runner.pool import compute
 from pipeline.runner.worker import Outcome
@@ -92,10 +93,13 @@ def _stop_if_all_failed_alike(build: Build, stage: str, outcomes: list[Outcome])
         return
     for outcome in outcomes:
         build.store.forget_failure(stage, outcome.step.clip.clip)
-    raise BuildError(
-        f"all {len(outcomes)} clips of this job failed in the same way: {outcomes[0].reason}",
-        f"check the settings of {stage}, and the job's log; these clips are not quarantined",
-    )
+    reason, not_blamed = outcomes[0].reason, "these clips are not quarantined"
+    problem = f"all {len(outcomes)} clips of this job failed in the same way: {reason}"
+    if is_out_of_memory(reason):
+        remedy = "memory ran out: free some, or build with fewer --cores"
+        raise BuildError(problem, "; ".join(filter(None, (remedy, memory_hint(), not_blamed))))
+    check = f"check the settings of {stage}, and the job's log"
+    raise BuildError(problem, "; ".join(filter(None, (memory_hint(), check, not_blamed))))
 
 
 def _stop_if_asked(config: Config, entry: QuarantineEntry) -> None:

@@ -39,7 +39,11 @@ def products(layout: Layout) -> tuple[Path, ...]:
 def _declared(layout: Layout) -> dict[Path, Path]:
     """Return what a rule declares as its output, for each product."""
     dataset, table, page = products(layout)
-    return {dataset: layout.made("dataset"), table: layout.made_results("table2"), page: page}
+    return {
+        dataset: layout.made("dataset"),
+        table: layout.made_results("table2"),
+        page: layout.made("report"),
+    }
 
 
 def is_outdated(layout: Layout, product: Path) -> bool:

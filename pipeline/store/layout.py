@@ -145,6 +145,11 @@ class Layout:
         """Folder of logs, costs and locks."""
         return self.root / "logs"
 
+    @property
+    def packed(self) -> Path:
+        """Copies of the page and the exhibits, which ``snakemake --report`` packs."""
+        return self.logs / "packed"
+
     def progress(self, stage: str, job: str) -> Path:
         """Return the path of a job's progress counter."""
         return self.logs / stage / f"{job}.progress"

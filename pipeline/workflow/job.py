@@ -18,13 +18,13 @@ from pipeline.config import Config, make_config
 from pipeline.errors import BuildError
 from pipeline.runner.children import end_with_builder
 from pipeline.runner.costs import note_run
+from pipeline.runner.limits import memory_hint
 from pipeline.runner.threads import bound_threads
 from pipeline.stages import STAGES
 from pipeline.store.freshness import note_inputs
 from pipeline.terminal import tell
 from pipeline.workflow.closing import note_stop
 from pipeline.workflow.locks import claim_job
-from pipeline.workflow.surroundings import memory_hint
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 
@@ -80,7 +80,7 @@ def _log_into(path: Path) -> None:
 
 
 def _stop(config: Config, rule: str, error: BuildError) -> NoReturn:
-    if memory_hint():
+    if memory_hint() and memory_hint() not in error.remedy:
         error = BuildError(error.problem, "; ".join(filter(None, (error.remedy, memory_hint()))))
     tell(f"\nERROR in {rule}: {error}\n")
     with suppress(OSError):  # on a full disk, both fail

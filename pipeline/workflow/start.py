@@ -136,10 +136,10 @@ def _prepare(config: Config, say: Say) -> None:
     """Remove what killed jobs left, and let the stages note what their keys need."""
     for folder in config.layout.folders:
         remove_left_over(folder)
-    for path in sweep(config.layout.scratch):
-        say(f"{path}, left by a killed job, could not be removed: remove it, it may hold faces")
     for name in wanted(config):
         STAGES[name].begin(config)
+    for path in sweep(config.layout.scratch):
+        say(f"{path}, left by a killed job, could not be removed: remove it, it may hold faces")
 
 
 def _begun(config: Config, *, main: bool, dry_run: bool) -> Start:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import resource
 import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.manifest.find import sheet_files
+from pipeline.runner.limits import limit_mb
 from pipeline.stages import STAGES, is_adopted
 
 _FUTURE_SECONDS = 60
@@ -20,7 +20,6 @@ _FUTURE_SECONDS = 60
 _LEAST_MB = 1000
 """Address space below which Snakemake, or numba in a job, cannot even be loaded."""
 
-_ENOUGH_MB = 16_000
 """Address space that no job of the default settings runs out of."""
 
 _BRACES = re.compile(r"[{}]")
@@ -59,26 +58,13 @@ def check_memory_limit() -> None:
     BuildError
         Naming the limit, and how to raise it.
     """
-    limit = _limit_mb()
+    limit = limit_mb()
     if limit is not None and limit < _LEAST_MB:
         raise BuildError(
             f"this shell limits each process to {limit} MB of memory (ulimit -v); a build needs "
             f"at least {_LEAST_MB} MB, and some stages several times as much",
             "raise the limit: ulimit -v unlimited",
         )
-
-
-def memory_hint() -> str:
-    """Return a hint for whatever fails under a tight limit on address space, or ''."""
-    limit = _limit_mb()
-    if limit is None or limit > _ENOUGH_MB:
-        return ""
-    return f"if memory is the cause: this shell allows {limit} MB (ulimit -v); raise it"
-
-
-def _limit_mb() -> int | None:
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    return None if limit == resource.RLIM_INFINITY else limit // 1_000_000
 
 
 def is_from_the_future(path: Path) -> bool:

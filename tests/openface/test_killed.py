@@ -137,6 +137,28 @@ def test_a_build_sweeps_what_processes_left_that_were_all_killed(
     assert not any((tmp_path / "scratch").iterdir())
 
 
+def test_a_build_ends_the_container_of_a_job_that_was_killed_with_its_guard(
+    podman: Harness, tmp_path: Path
+) -> None:
+    job, _ = started(podman, tmp_path, uuid.uuid4().hex)
+    end([job.pid, *descendants(job.pid)])
+    job.wait(30)
+    assert podman.running(), "the container belongs to the engine"
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "label.csv").write_text("video_id,clip_id,text,label\nv,0,好,0\n", "utf-8")
+    values = {
+        "processed": str(tmp_path),
+        "raw": str(tmp_path / "raw"),
+        "features": {"text": "none", "audio": "none"},
+        "openface": podman.settings().model_dump(mode="json"),
+    }
+    start(values, main=True, dry_run=True, say=print)
+    assert podman.running()  # a dry run touches nothing
+    start(values, main=True, dry_run=False, say=print)
+    assert podman.running() == []
+    assert not any((tmp_path / "scratch").iterdir())
+
+
 def test_the_folder_of_a_living_process_is_not_swept(tmp_path: Path) -> None:
     (tmp_path / "openface-of-an-earlier-version" / "faces").mkdir(parents=True)
     (tmp_path / "a-file").touch()

@@ -24,6 +24,7 @@ from pipeline.openface.runtimes.base import (
     bind,
     thread_environment,
 )
+from pipeline.store.files import digest
 
 _PROCESSES = 512
 _ENGINE_FAILED, _NOT_EXECUTABLE, _NOT_FOUND = 125, 126, 127
@@ -88,6 +89,7 @@ class ContainerEngine(Runtime):
         environment = thread_environment(limits.threads)
         argv = [
             *(self.name, "run", "--rm", "--pull", "never", "--name", unique),
+            *("--label", _label(faces.parent.parent)),
             *("--network", "none", "--read-only", "--tmpfs", "/tmp"),  # noqa: S108 - the container's
             *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
             # without this, SELinux hides the mounted folders from the container
@@ -154,6 +156,38 @@ class ContainerEngine(Runtime):
             f"{self.name} does not have the image {wanted} ({words})",
             f"with network, once: {pull}; without: {self.name} load -i FILE (see docs/openface.md)",
         )
+
+
+def remove_left_over(engine: type[ContainerEngine], work: Path) -> list[str]:
+    """Remove the containers that run for scratch folders below `work`, whose jobs are all dead.
+
+    A container belongs to the engine, so it outlives a job that is killed with its guard.
+
+    Parameters
+    ----------
+    engine : type of ContainerEngine
+        Podman or Docker.
+    work : Path
+        The build's folder of scratch folders.
+
+    Returns
+    -------
+    list of str
+        IDs of the containers that could not be removed.
+    """
+    if shutil.which(engine.name) is None:
+        return []
+    listed = [engine.name, "ps", "--all", "--quiet", "--filter", f"label={_label(work)}"]
+    _, output, _ = ask(listed)
+    left = output.split()
+    if not left or ask([engine.name, "rm", *engine.stop_options, *left])[0] == 0:
+        return []
+    return ask(listed)[1].split()
+
+
+def _label(work: Path) -> str:
+    """Return the label of the containers of a build, by its folder of scratch folders."""
+    return f"chsims-build={digest(str(work.resolve()))[:16]}"
 
 
 def _names(output: str) -> tuple[str, ...]:

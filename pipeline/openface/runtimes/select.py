@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from pipeline.errors import BuildError
 from pipeline.openface.runtimes.apptainer import Apptainer
 from pipeline.openface.runtimes.base import Found, Runtime, RuntimeUnavailableError
 from pipeline.openface.runtimes.docker import Docker
+from pipeline.openface.runtimes.engine import remove_left_over
 from pipeline.openface.runtimes.native import Native
 from pipeline.openface.runtimes.podman import Podman
 from pipeline.openface.settings import OpenFaceSettings
@@ -54,6 +56,32 @@ def select_runtime(settings: OpenFaceSettings) -> Selection:
         f"one of these is enough:\n     {remedies}\n     import: set openface.runtime: import and "
         "openface.import_folder, if you have OpenFace's CSVs",
     )
+
+
+def end_left_over(work: Path) -> None:
+    """End the containers of a build whose jobs and guards were all killed.
+
+    Such a job has left its scratch folder, too: without one, no engine is asked.
+
+    Parameters
+    ----------
+    work : Path
+        The build's folder of scratch folders; it need not exist.
+
+    Raises
+    ------
+    BuildError
+        If a container cannot be removed.
+    """
+    if not work.is_dir() or not any(work.iterdir()):
+        return
+    for kind in (Podman, Docker):
+        left = remove_left_over(kind, work)
+        if left:
+            raise BuildError(
+                f"{kind.name} does not end the containers of a killed build: {', '.join(left)}",
+                f"end them: {kind.name} rm --force {' '.join(left)}",
+            )
 
 
 def _why(name: str, refused: list[tuple[str, RuntimeUnavailableError]]) -> str:
