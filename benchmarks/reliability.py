@@ -4,9 +4,9 @@
     python benchmarks/reliability.py --docs --kills kills.json     # kills measured before
     python benchmarks/reliability.py --only cases --docs           # only sheets, media, fuzzers
 
-Kills come from kill.py, full disks from full_disk.py; the figures of either may be given as the
-file that it wrote with --json. Sheets, media files and fuzzers are tests, which run here. The page
-names what failed, too. The exit status is 1 if anything did.
+Kills come from kill.py, stops from stops.py, full disks from full_disk.py; the figures of each may
+be given as the file that it wrote with --json. Sheets, media files and fuzzers are tests, which run
+here. The page names what failed, too. The exit status is 1 if anything did.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 from xml.etree import ElementTree
 
@@ -33,7 +34,7 @@ from tests.sheets import encodings, shapes, values, workbooks
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = DOCS / "reliability.md"
-PARTS = ("kills", "disks", "cases")
+PARTS = ("kills", "stops", "disks", "cases")
 
 SHEETS = {
     "encodings": encodings.ENCODINGS,
@@ -51,6 +52,11 @@ MEDIA = {
     "streams and their times": media.STREAMS,
     "files that are not media": media.NOT_MEDIA,
     "damaged files": media.DAMAGED,
+}
+STOPS = {
+    "clip": "`on_bad_clip: stop`",
+    "runtime": "OpenFace cannot start",
+    "disk": "the disk is full",
 }
 FUZZERS = {
     "test_sheet.py": "label sheets",
@@ -109,6 +115,19 @@ def kills_table(figures: dict[str, Any]) -> list[str]:
     ]
 
 
+def stops_table(figures: dict[str, Any]) -> list[str]:
+    """Return the table of builds that stopped themselves, by fault and number of workers."""
+    lines = ["| Fault | workers | stops | median s to the end | slowest |", "|---|---|---|---|---|"]
+    groups: dict[tuple[str, int], list[float]] = {}
+    for stop in figures["stops"]:
+        groups.setdefault((stop["kind"], stop["workers"]), []).append(stop["seconds"])
+    for (kind, workers), seconds in sorted(groups.items()):
+        row = (STOPS[kind], workers, len(seconds), f"{median(seconds):.1f}", f"{max(seconds):.1f}")
+        lines.append(f"| {' | '.join(map(str, row))} |")
+    verdict = _verdict(figures["faults"])
+    return [f"{len(figures['stops'])} stops: {verdict}. {measured_on()}", "", *lines]
+
+
 def disks_table(figures: dict[str, Any]) -> list[str]:
     """Return the table of full disks."""
     lines = ["| The disk filled during | The build said |", "|---|---|"]
@@ -158,6 +177,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
     parser.add_argument("--docs", action="store_true", help="write docs/reliability.md")
     parser.add_argument("--kills", type=Path, help="figures of kill.py --json")
+    parser.add_argument("--stops", type=Path, help="figures of stops.py --json")
     parser.add_argument("--disks", type=Path, help="figures of full_disk.py --json")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args()
@@ -165,6 +185,7 @@ def main() -> None:
     faults = 0
     for part, program, table in (
         ("kills", "kill.py", kills_table),
+        ("stops", "stops.py", stops_table),
         ("disks", "full_disk.py", disks_table),
     ):
         if part in options.only:

@@ -6,6 +6,8 @@ import re
 import resource
 
 _ENOUGH_MB = 16_000
+"""Address space that no job of the default settings runs out of."""
+
 _OUT_OF_MEMORY = re.compile(
     r"MemoryError|bad_alloc|allocat|out of memory|enough memory|start new thread|"
     r"failed to map|Errno 12\b",

@@ -20,8 +20,6 @@ _FUTURE_SECONDS = 60
 _LEAST_MB = 1000
 """Address space below which Snakemake, or numba in a job, cannot even be loaded."""
 
-"""Address space that no job of the default settings runs out of."""
-
 _BRACES = re.compile(r"[{}]")
 
 
