@@ -92,8 +92,7 @@ def _if_unreadable(layout: Layout, path: Path, command: str) -> Iterator[tuple[s
         else:
             read_json(path)
     except (OSError, ValueError, BuildError) as error:
-        problem = error.problem if isinstance(error, BuildError) else str(error)
-        yield _name(layout, path), f"cannot be read ({problem})", command
+        yield _name(layout, path), f"cannot be read ({error.__cause__ or error})", command
 
 
 def _name(layout: Layout, path: Path) -> str:

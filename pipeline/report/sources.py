@@ -365,10 +365,12 @@ def _quarantine(
 ) -> list[QuarantineEntry]:
     """Take quarantine.csv, else (or if newer) what the manifest and the records say so far."""
     entries: list[QuarantineEntry] = []
+    whole = False
     if layout.quarantine.is_file() and not outdated:
-        with suppress(BuildError):
+        with suppress(BuildError):  # `damaged` names it
             entries += read_quarantine(layout.quarantine)
-    else:
+            whole = True
+    if not whole:
         with suppress(BuildError):  # the first step left none, or it is damaged
             entries += read_entries(layout.manifest_quarantine)
         entries += from_records

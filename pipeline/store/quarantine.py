@@ -77,8 +77,10 @@ def read_quarantine(path: Path) -> list[QuarantineEntry]:
     try:
         with path.open(encoding="utf-8", errors="replace", newline="") as stream:
             rows = csv.DictReader(line.replace("\0", "") for line in stream)
+            if "clip" not in (rows.fieldnames or ()):
+                raise ValueError("it has no column clip")
             return [QuarantineEntry.of(row) for row in rows if row.get("clip")]
-    except (OSError, csv.Error) as error:
+    except (OSError, csv.Error, ValueError) as error:
         raise BuildError(
             f"{path} cannot be read ({error})",
             "make it again: chsims-build --stage dataset --force",
