@@ -49,9 +49,11 @@ def write_exhibits(folder: Path, content: Mapping[str, Any]) -> list[Path]:
 
 def copy_exhibits(layout: Layout) -> None:
     """Copy the page and its exhibits to where ``snakemake --report`` finds them."""
-    layout.packed.mkdir(parents=True, exist_ok=True)
+    exhibits = layout.packed / "exhibits"
+    exhibits.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(layout.report, layout.packed / layout.report.name)
-    shutil.copytree(layout.exhibits, layout.packed / "exhibits", dirs_exist_ok=True)
+    if layout.exhibits.is_dir():  # a build without clips has none
+        shutil.copytree(layout.exhibits, exhibits, dirs_exist_ok=True)
 
 
 def standalone(svg: str) -> str:
