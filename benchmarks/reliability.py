@@ -117,13 +117,15 @@ def kills_table(figures: dict[str, Any]) -> list[str]:
 
 def stops_table(figures: dict[str, Any]) -> list[str]:
     """Return the table of builds that stopped themselves, by fault and number of workers."""
-    lines = ["| Fault | workers | stops | median s to the end | slowest |", "|---|---|---|---|---|"]
-    groups: dict[tuple[str, int], list[float]] = {}
+    heads = ("Fault", "workers", "stops", "s to the job's end", "s to the command's end", "slowest")
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for stop in figures["stops"]:
-        groups.setdefault((stop["kind"], stop["workers"]), []).append(stop["seconds"])
-    for (kind, workers), seconds in sorted(groups.items()):
-        row = (STOPS[kind], workers, len(seconds), f"{median(seconds):.1f}", f"{max(seconds):.1f}")
-        lines.append(f"| {' | '.join(map(str, row))} |")
+        groups.setdefault((stop["kind"], stop["workers"]), []).append(stop)
+    for (kind, workers), stops in sorted(groups.items()):
+        job, end = ([stop[name] for stop in stops] for name in ("job", "seconds"))
+        times = f"{median(job):.1f} | {median(end):.1f} | {max(end):.1f}"
+        lines.append(f"| {STOPS[kind]} | {workers} | {len(stops)} | {times} |")
     verdict = _verdict(figures["faults"])
     return [f"{len(figures['stops'])} stops: {verdict}. {measured_on()}", "", *lines]
 

@@ -46,10 +46,14 @@ _SHARD = 4
 
 @dataclass(frozen=True)
 class Stop:
-    """One stop: the fault, the workers, and the seconds from the fault to the end."""
+    """One stop: the fault, the workers, and the seconds from the fault to the end.
+
+    `job` are those until the last process of the jobs has ended; Snakemake does the rest.
+    """
 
     kind: str
     workers: int
+    job: float
     seconds: float
     status: int
 
@@ -115,13 +119,14 @@ def stop(folder: Path, kind: str, workers: int, findings: Findings) -> Stop:
             while build.poll() is None and "faces" not in jobs(folder).values():
                 time.sleep(0.02)
             fill(folder)
-        status = _ended(build, findings)
+        status, last_job = _ended(build, folder, findings)
         ended = time.time()
         said.seek(0)
         words = said.read().decode("utf-8", "replace")
     met = min((mark.stat().st_mtime for mark in marks()), default=ended)
     free(folder)
-    found = Stop(kind, workers, round(ended - met, 1), status)
+    taken = (round(max(moment - met, 0.0), 1) for moment in (last_job, ended))
+    found = Stop(kind, workers, *taken, status)
     name = f"{kind}, {workers} workers"
     if status <= 0 or WORDS[kind] not in words or "Traceback" in words:
         findings.faults.append(f"{name}: status {status}, and it said: {words[-1500:]}")
@@ -135,13 +140,17 @@ def stop(folder: Path, kind: str, workers: int, findings: Findings) -> Stop:
     return found
 
 
-def _ended(build: subprocess.Popen[bytes], findings: Findings) -> int:
-    try:
-        return build.wait(HANGS)
-    except subprocess.TimeoutExpired:
-        findings.faults.append(f"a build hung for {HANGS:.0f} s")
-        build.kill()
-        return build.wait()
+def _ended(build: subprocess.Popen[bytes], folder: Path, findings: Findings) -> tuple[int, float]:
+    """Wait for the end; return the status, and when a job was last seen to run."""
+    deadline, last = time.monotonic() + HANGS, 0.0
+    while build.poll() is None:
+        if jobs(folder):
+            last = time.time()
+        if time.monotonic() > deadline:
+            findings.faults.append(f"a build hung for {HANGS:.0f} s")
+            build.kill()
+        time.sleep(0.1)
+    return build.wait(), last
 
 
 def campaign(folder: Path, kinds: tuple[str, ...], stops: int, tell: bool = True) -> Findings:
@@ -151,7 +160,8 @@ def campaign(folder: Path, kinds: tuple[str, ...], stops: int, tell: bool = True
     for kind, workers in islice(cycle(product(kinds, WORKERS)), stops):
         found = stop(folder, kind, workers, findings)
         if tell:
-            print(f"{kind:8} {workers} workers {found.seconds:6.1f} s {found.status:4}", flush=True)
+            times = f"{found.job:6.1f} s, {found.seconds:6.1f} s"
+            print(f"{kind:8} {workers} workers {times} {found.status:4}", flush=True)
     return findings
 
 
