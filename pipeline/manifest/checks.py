@@ -19,6 +19,8 @@ PARTS = tuple(dict.fromkeys(MODES.values()))
 """The parts that a sheet can name."""
 
 _SHOWN = 10
+_FEW = 20
+"""Clips from which on one and the same label for all is odd."""
 _MANY = 0.1
 """Share of labels outside [-1, 1] above which they are of another scale, not mistyped."""
 
@@ -138,6 +140,11 @@ def notes(
         yield (
             f"{name} has no labels: features can be built, and a dataset with all clips in the "
             f"part unlabelled, but no models (found the columns {', '.join(table.header)})"
+        )
+    elif len(rows) >= _FEW and len({row.M for row in rows}) == 1 and not math.isnan(rows[0].M):
+        yield (
+            f"{name}: all {len(rows)} clips have the label {rows[0].M:g}; if nobody has labelled "
+            "them, empty the column, and they are in the part unlabelled"
         )
     elif bare := [row for row in rows if not row.is_labelled and not row.problems]:
         yield (

@@ -426,3 +426,11 @@ def test_kept_columns_reach_every_part_and_its_items(tmp_path: Path) -> None:
     number = int(item["id"][6:10]) * 10 + int(item["id"][-4:])
     assert item["columns"] == {"emotion": "喜" if number % 2 else "", "arousal": number / 10}
     assert dataset_fault(config.layout.dataset, config) == ""
+
+
+def test_a_dataset_says_which_range_its_labels_had(tmp_path: Path) -> None:
+    config = build_folder(tmp_path, balanced(30), manifest={"label_range": [-3, 3]})
+    build_dataset(config)
+    with h5py.File(config.layout.dataset) as file:
+        assert json.loads(file.attrs["label_range"]) == [-3, 3]
+        assert json.loads(file.attrs["config"])["manifest"]["label_range"] == [-3, 3]

@@ -14,7 +14,7 @@ from pipeline.errors import BuildError
 from pipeline.manifest.build import build_manifest, read_manifest
 from pipeline.manifest.find import find_corpus
 from pipeline.manifest.sheet import read_sheet
-from tests.downloads import CH_SIMS, V2_SHAPE, lay_out, published, sheet, unlabelled
+from tests.downloads import CH_SIMS, V2_SHAPE, Row, lay_out, published, sheet, unlabelled
 
 V2S, V2U = "CH-SIMS v2(s)", "CH-SIMS v2(u)"
 
@@ -169,3 +169,32 @@ def test_a_sheet_named_in_a_subfolder_has_its_media_in_raw(
     )
     build_manifest(config, progress=False)
     assert len(read_manifest(config.processed)) == 4
+
+
+def test_videos_without_a_sheet_are_built_if_nothing_reads_transcripts(
+    tmp_path: Path, clips: list[Path]
+) -> None:
+    lay_out(tmp_path / "raw", "notes.txt", "", V2_SHAPE, clips)
+    shutil.copyfile(clips[0], tmp_path / "raw" / "alone.mp4")
+    (tmp_path / "raw" / "._alone.mp4").write_text("what macOS leaves")
+    config = config_of(tmp_path / "raw")
+    with pytest.raises(BuildError, match=r"no label sheet.*\n.*features\.text=none"):
+        build_manifest(config, progress=False)
+    features = config.features.model_copy(update={"text": "none"})
+    without_text = config.model_copy(update={"features": features})
+    (note,) = build_manifest(without_text, progress=False)
+    assert "without transcripts and labels" in note
+    assert read_manifest(config.processed)["clip"].tolist() == [
+        "aqgy3_0001/00000",
+        "aqgy3_0001/00008_0",
+        "aqgy3_0001/0001",
+        "aqgy3_0012/00000",
+        "raw/alone",
+    ]
+
+
+def test_one_label_for_all_clips_is_pointed_out(tmp_path: Path) -> None:
+    rows = [Row("v", f"{number:04d}", "没有问题", "0", "train") for number in range(20)]
+    lay_out(tmp_path / V2U, "meta.csv", sheet(rows, header=True), (), ())
+    (note,) = read_sheet(config_of(tmp_path / V2U)).notes
+    assert "all 20 clips have the label 0; if nobody has labelled them" in note
