@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,8 @@ class Part:
     tokens: Stored | None = None
     rows: list[int] = field(default_factory=list)
     """Positions in the file of the clips that are taken, in their order."""
+    lacking: tuple[str, ...] = ()
+    """Columns that the file does not have: ids, transcripts."""
 
     def shape_of(self, modality: str) -> tuple[int, int]:
         """Return the longest length and the width of a feature."""
@@ -125,9 +128,14 @@ def _parts(content: Any) -> dict[str, Part]:
     if lacking:
         keys = ", ".join(map(str, list(content)[:10]))
         raise RefusedError(f"it has no part {', '.join(lacking)}; its keys are {keys or 'none'}")
-    parts = {name: _part(name, named[name]) for name in (*PARTS, UNLABELLED) if named.get(name)}
-    mixed = named.get(_MIXED)
-    if isinstance(mixed, dict) and UNLABELLED not in parts:
+    others = {name: named[name] for name in (UNLABELLED, _MIXED) if named.get(name) is not None}
+    for name, value in others.items():
+        if not isinstance(value, dict):
+            raise RefusedError(f"its part {name} is a {type(value).__name__}, not a dict")
+    given = [*PARTS, *([UNLABELLED] if others.get(UNLABELLED) else [])]
+    parts = {name: _part(name, named[name]) for name in given}
+    mixed = others.get(_MIXED)
+    if mixed and UNLABELLED not in parts:
         other = _part(_MIXED, mixed)
         known = set(parts["train"].ids)
         other.rows = [row for row in other.rows if other.ids[row] not in known]
@@ -164,14 +172,16 @@ def _part(name: str, content: dict[Any, Any]) -> Part:
         if (found := _lengths(name, content.get(f"{modality}_lengths"), count)) is not None
     }
     ids = _strings(name, _found(content, _IDS), count)
+    texts = _strings(name, _found(content, _TEXTS), count)
     return Part(
         ids=ids or [f"{name}_{i:05d}" for i in range(count)],
-        texts=_strings(name, _found(content, _TEXTS), count) or [""] * count,
+        texts=texts or [""] * count,
         features=features,
         lengths=lengths,
         labels={task: _labels(name, task, content, count) for task in LABELS},
         tokens=_tokens(content.get(_TOKENS), count),
         rows=list(range(count)),
+        lacking=tuple(what for what, found in (("ids", ids), ("transcripts", texts)) if not found),
     )
 
 
@@ -236,7 +246,9 @@ def _strings(name: str, value: Any, count: int) -> list[str]:
         text = item.decode("utf-8", "replace") if isinstance(item, bytes) else item
         if isinstance(text, (np.ndarray, list, tuple)) and len(text) == 1:  # [[id], [id], ...]
             text = text[0]
-        found.append(_plain(str(text) if isinstance(text, (str, int, float)) else ""))
+        if not isinstance(text, (str, int, float, NoneType)):
+            raise RefusedError(f"{name} has ids or texts that are no text ({type(text).__name__})")
+        found.append(_plain("" if text is None else str(text)))
     if len(found) != count:
         raise RefusedError(f"{name} has {len(found)} ids or texts for {count} clips")
     return found
@@ -267,7 +279,7 @@ def _lengths(name: str, value: Any, count: int) -> NDArray[np.int64] | None:
     found = _numbers(name, value, count, "lengths")
     if not np.isfinite(found).all() or (found < 0).any():
         return None
-    return found.astype(np.int64)
+    return np.minimum(found, 2**31).astype(np.int64)
 
 
 def _labels(name: str, task: str, content: Mapping[Any, Any], count: int) -> NDArray[np.float32]:

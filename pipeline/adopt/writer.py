@@ -26,6 +26,7 @@ from pipeline.store.features import is_plain_name
 from pipeline.store.files import written_whole
 from pipeline.terminal import tracked
 
+_INSTEAD = {"ids": "numbers here", "transcripts": "empty here"}
 _TEXT = h5py.string_dtype("utf-8")
 _FORMAT = ("earliest", "v110")
 
@@ -187,6 +188,8 @@ def _remarks(parts: Mapping[str, Part], fittings: Mapping[str, Fitting]) -> list
             found.append(f"{modality}: {fitting.width} dimensions, named as {taken_for}")
         else:
             found.append(f"{modality}: {fitting.width} dimensions, of which no names are known")
+    for name, part in parts.items():
+        found += [f"{name} has no {what}; they are {_INSTEAD[what]}" for what in part.lacking]
     for task in LABELS:
         lacking = sum(
             int(np.isnan(part.labels[task][part.rows]).sum())

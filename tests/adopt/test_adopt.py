@@ -200,6 +200,16 @@ def test_parts_ids_and_keys_of_other_names_are_understood(tmp_path: Path) -> Non
     assert "1 ids occur twice and were numbered" in words
 
 
+def test_ids_and_transcripts_that_the_file_lacks_are_said(tmp_path: Path) -> None:
+    content = files.published()
+    del content["test"]["id"], content["valid"]["raw_text"]
+    config, said = adopted(tmp_path, content)
+    assert "test has no ids; they are numbers here" in said
+    assert "valid has no transcripts; they are empty here" in said
+    with h5(config) as file:
+        assert file["test/id"].asstr()[0] == "test/00000"
+
+
 def test_the_mixed_part_of_ch_sims_v2_gives_its_unlabelled_clips(tmp_path: Path) -> None:
     content = files.published()
     other = files.part("mixed", 30, np.random.default_rng(1))
@@ -256,6 +266,32 @@ def test_a_file_that_does_not_hold_together_is_refused(
         adopted(tmp_path, content)
     assert named in refused.value.problem
     assert not (tmp_path / "sims").exists()
+
+
+ODD: tuple[Any, ...] = (
+    *(None, -1, 2**70, "x", b"\xff", [], {}, [[1], [2]], np.zeros(0), np.array(5.0)),
+    *(np.zeros((2, 0, 3)), np.array(["a", "b"]), np.array([None, [1]], dtype=object)),
+    *([np.zeros((3, 2))] * 2, [np.zeros((0, 2))] * 2, np.full(2, np.nan), np.array([1e300, 0])),
+)
+
+
+@pytest.mark.parametrize("key", ["id", "raw_text", "audio", "audio_lengths", "text_bert", "part"])
+def test_whatever_stands_in_a_column_is_read_or_refused(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "COUNTS", {"train": 3, "valid": 2, "test": 2})
+    refused = 0
+    for value in ODD:
+        content: dict[str, Any] = files.published()
+        if key == "part":
+            content["train_mix"] = value
+        else:
+            content["valid"][key] = value
+        try:
+            adopt(files.write(tmp_path / "x.pkl", content), tmp_path / "sims", force=True)
+        except BuildError:
+            refused += 1
+    assert refused or key == "text_bert"
 
 
 def test_one_array_for_every_clip_is_no_feature_file(tmp_path: Path) -> None:
