@@ -93,17 +93,21 @@ class Organiser:
             answers = pd.DataFrame(
                 [tuple(row) for row in db.execute(_VOTES)],
                 columns=["clip", "annotator", "modality", "vote"],
-            )
-            return {
+            ).astype({"vote": float})
+            shown = {
                 "clips": clips,
                 "missing": missing_transcripts(db),
                 "annotators": _progress(db, answers),
-                "agreement": _agreement(answers),
-                "spread": _widest(answers),
-                "marks": _marks(answers),
                 "corrections": corrections(db),
                 "speakers": _speakers(db),
             }
+        # not while the database is held: votes would wait
+        return {
+            **shown,
+            "agreement": _agreement(answers),
+            "spread": _widest(answers),
+            "marks": _marks(answers),
+        }
 
     def transcripts(self, token: str) -> list[dict[str, Any]]:
         """Return every clip with its transcript, and whether that may still be changed."""
@@ -183,21 +187,21 @@ def _agreement(answers: pd.DataFrame) -> dict[str, float]:
 
 def _widest(answers: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the clips and modalities whose votes differ most, widest first."""
-    found: list[dict[str, Any]] = []
-    for (clip, modality), group in answers.dropna(subset="vote").groupby(["clip", "modality"]):
-        votes = group["vote"].astype(int)
-        if votes.nunique() > 1:
-            listed = sorted(votes)
-            found.append(
-                {
-                    "clip": clip,
-                    "modality": modality,
-                    "votes": listed,
-                    "std": float(votes.std(ddof=0)),
-                }
-            )
-    found.sort(key=lambda each: (-each["std"], each["clip"], PHASES.index(each["modality"])))
-    return found[:_SHOWN]
+    groups = answers.dropna(subset="vote").groupby(["clip", "modality"])["vote"]
+    spread = groups.std(ddof=0)
+    widest = sorted(
+        ((clip, modality) for clip, modality in spread[spread > 0].index),
+        key=lambda each: (-spread[each], each[0], PHASES.index(each[1])),
+    )
+    return [
+        {
+            "clip": clip,
+            "modality": modality,
+            "votes": sorted(int(vote) for vote in groups.get_group((clip, modality))),
+            "std": float(spread[clip, modality]),
+        }
+        for clip, modality in widest[:_SHOWN]
+    ]
 
 
 def _marks(answers: pd.DataFrame) -> list[dict[str, Any]]:

@@ -205,6 +205,16 @@ def test_unknown_links_open_nothing(site: Site) -> None:
     assert site.client.get(f"/a/{annotator}").url.path == f"/a/{annotator}/"
 
 
+def test_the_organisers_page_opens_at_any_time(site: Site) -> None:
+    assert "No vote yet" in site.client.get(site.o).text
+    for annotator, answer in ((0, "cannot"), (1, "cannot"), (0, 1), (1, -1)):
+        site.panel.finish(annotator, answer)
+        page = site.client.get(site.o)
+        assert (page.status_code, "3 of 3, closed" in page.text) == (200, True)
+        assert site.client.get(f"{site.o}transcripts").status_code == 200
+    assert "-1, 1" in page.text
+
+
 def test_the_organiser_reads_everything_and_hostile_texts_stay_text(site: Site) -> None:
     hostile = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'"
     for _ in range(3):
