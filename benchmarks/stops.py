@@ -106,7 +106,7 @@ FAULTS = {"clip": _of_a_clip, "runtime": _of_a_runtime, "disk": _of_a_disk}
 WORDS = {"clip": "on_bad_clip", "runtime": "does not start", "disk": "No space left"}
 
 
-def stop(folder: Path, kind: str, workers: int, findings: Findings) -> Stop:
+def stop(folder: Path, kind: str, workers: int, findings: Findings, limit: float = LIMIT) -> Stop:
     """Run one call until it stops itself; note what is wrong with its end."""
     command, marks = FAULTS[kind](folder, workers)
     for mark in marks():
@@ -130,7 +130,7 @@ def stop(folder: Path, kind: str, workers: int, findings: Findings) -> Stop:
     name = f"{kind}, {workers} workers"
     if status <= 0 or WORDS[kind] not in words or "Traceback" in words:
         findings.faults.append(f"{name}: status {status}, and it said: {words[-1500:]}")
-    if found.seconds > LIMIT:
+    if found.seconds > limit:
         findings.faults.append(f"{name}: it took {found.seconds} s to end")
     deadline = time.monotonic() + _LEFT_SECONDS
     while (left := processes(folder)) and time.monotonic() < deadline:
@@ -153,12 +153,14 @@ def _ended(build: subprocess.Popen[bytes], folder: Path, findings: Findings) -> 
     return build.wait(), last
 
 
-def campaign(folder: Path, kinds: tuple[str, ...], stops: int, tell: bool = True) -> Findings:
+def campaign(
+    folder: Path, kinds: tuple[str, ...], stops: int, tell: bool = True, limit: float = LIMIT
+) -> Findings:
     """Stop as often as asked, each kind with each number of workers in turn."""
     findings = Findings()
     prepare(folder)
     for kind, workers in islice(cycle(product(kinds, WORKERS)), stops):
-        found = stop(folder, kind, workers, findings)
+        found = stop(folder, kind, workers, findings, limit)
         if tell:
             times = f"{found.job:6.1f} s, {found.seconds:6.1f} s"
             print(f"{kind:8} {workers} workers {times} {found.status:4}", flush=True)
