@@ -7,22 +7,15 @@ import re
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from pipeline.encoders.content import content_digest
 from pipeline.encoders.names import type_name
 from pipeline.errors import BuildError, NotHereError
-from pipeline.store.files import digest, file_digest
 
 CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
-
-_OF_A_PLACE = {
-    *("_name_or_path", "name_or_path", "tokenizer_file", "special_tokens_map_file"),
-    *("is_local", "local_files_only", "transformers_version", "dtype", "torch_dtype"),
-}
-"""Entries of JSON files that say where or by what a copy was saved, and decide no vector."""
 
 
 class Wanted(Protocol):
@@ -193,7 +186,7 @@ class EncoderFiles:
         """
         files = sorted({path for name in self.read for path in folder.glob(name) if path.is_file()})
         status = [(path, path.stat()) for path in files]
-        return _digest(
+        return content_digest(
             tuple((path, s.st_size, s.st_mtime_ns) for path, s in status), (CONFIG, *self.options)
         )
 
@@ -313,19 +306,3 @@ def _instead(folder: Path) -> str:
     if not pickled or any((folder / name).is_file() for name in WEIGHTS[:2]):
         return ""
     return f"; {pickled[0]} is a pickle, which could run code and is not read"
-
-
-@cache
-def _digest(files: tuple[tuple[Path, int, int], ...], options: tuple[str, ...]) -> str:
-    return digest({path.name: _content(path, options) for path, *_ in files})
-
-
-def _content(path: Path, options: tuple[str, ...]) -> Any:
-    """Return what a file says: of settings in JSON not how they are written, nor where they lay."""
-    if path.name in options:
-        try:
-            values = json.loads(path.read_text("utf-8"))
-            return {k: v for k, v in values.items() if k not in _OF_A_PLACE}
-        except (ValueError, AttributeError):
-            pass  # not the JSON that it should be: loading it will say so
-    return file_digest(path)

@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import yaml
 
-from pipeline.commands.predict import _check_settings
+from pipeline.commands.predict import _check_encoder
 from pipeline.config import load_config
 from pipeline.dataset.reader import open_dataset
 from pipeline.report.methods import methods
@@ -50,7 +50,7 @@ def test_text_and_speech_are_built_and_described(tmp_path: Path) -> None:
         assert json.loads(file.attrs["modalities"])["audio"]["steps_per_second"] == 50.0
         assert json.loads(file.attrs["speech_models"]) == [label]
         assert str(tmp_path) not in str(dict(file.attrs.items()))
-    _check_settings(load_config((path,)))
+    _check_encoder(load_config((path,)), "speech", [label])
 
     moved = tmp_path / "elsewhere"
     shutil.move(hubert, moved)

@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from pipeline.commands.predict import _check_settings
+from pipeline.commands.predict import _check_encoder
 from pipeline.config import make_config
 from pipeline.errors import BuildError
 from pipeline.report.methods import methods
@@ -65,9 +65,10 @@ def test_a_model_in_another_folder_recomputes_nothing_and_gives_the_same_bytes(
 
     changed = shutil.copytree(other, tmp_path / "changed")
     rewrite_json(changed / "config.json", layer_norm_eps=0.1)
-    _check_settings(make_config(given(corpus.folder, text=str(other))))
+    stored = [label(text)]
+    _check_encoder(make_config(given(corpus.folder, text=str(other))), "text", stored)
     with pytest.raises(BuildError, match=r"text\.model is another model than that of"):
-        _check_settings(make_config(given(corpus.folder, text=str(changed))))
+        _check_encoder(make_config(given(corpus.folder, text=str(changed))), "text", stored)
     corpus.build("stage_text", text={"model": str(changed)}, **cheap)
     assert corpus.computed()["text"] == 3
 
