@@ -65,7 +65,7 @@ def test_text_and_speech_are_built_and_described(tmp_path: Path) -> None:
         "2 to 3, 24 values per step, 50 steps per second." in paragraph
     )
     assert "the hidden layer 2 from the end, 48 values per token" in paragraph
-    assert "speech" in {track["name"] for track in tracks_of(found)}
+    assert "speech (audio)" in {track["name"] for track in tracks_of(found)}
 
 
 def build(config: Path, *more: str) -> subprocess.CompletedProcess[str]:
