@@ -55,7 +55,7 @@ def write(source: Source, output: Output) -> None:
 
 def left_out(source: Source) -> list[str]:
     """Say what of a dataset computational sequences have no place for."""
-    found = ["padding, transcripts, speaker, gender, age and quality figures"]
+    found = ["padding, transcripts, speaker, gender, age, quality figures and kept columns"]
     if "text" in source.modalities:
         found.append("the times of tokens, which are unknown: each has the whole clip's interval")
     if source.masked():

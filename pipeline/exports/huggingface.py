@@ -72,16 +72,18 @@ def schema_of(source: Source) -> Any:
     """Return the columns, with the features' types as `datasets` reads them from parquet."""
     import pyarrow as pa
 
-    numbers = [name for name in source.quality_names() if not _is_text(source, name)]
-    texts = [name for name in source.quality_names() if _is_text(source, name)]
+    named = (("quality", "quality", pa.float32()), ("columns", "column", pa.float64()))
     fields = [
         *((name, pa.string()) for name in ("id", "video_id", "clip_id", "raw_text", *PERSON)),
         *((task, pa.float32()) for task in LABELS),
         ("class", pa.int64()),
         *((m, pa.list_(pa.list_(pa.float32(), _width(source, m)))) for m in source.modalities),
         *((f"{modality}_valid", pa.list_(pa.uint8())) for modality in source.masked()),
-        *((f"quality_{name}", pa.float32()) for name in numbers),
-        *((f"quality_{name}", pa.string()) for name in texts),
+        *(
+            (f"{prefix}_{name}", pa.string() if source.is_text(group, name) else number)
+            for group, prefix, number in named
+            for name in source.names_under(group)
+        ),
     ]
     described = {name: _feature(source, name, kind) for name, kind in fields}
     info = json.dumps({"info": {"features": described}}, sort_keys=True)
@@ -97,7 +99,10 @@ def _feature(source: Source, name: str, kind: Any) -> dict[str, Any]:
         return {"names": list(CLASSES), "_type": "ClassLabel"}
     if name.endswith("_valid"):
         return _list_of("uint8")
-    return {"dtype": {"float": "float32"}.get(str(kind), str(kind)), "_type": "Value"}
+    return {
+        "dtype": {"float": "float32", "double": "float64"}.get(str(kind), str(kind)),
+        "_type": "Value",
+    }
 
 
 def _list_of(dtype: str) -> dict[str, Any]:
@@ -106,10 +111,6 @@ def _list_of(dtype: str) -> dict[str, Any]:
 
 def _width(source: Source, modality: str) -> int:
     return int(source["train"][modality].shape[2])
-
-
-def _is_text(source: Source, name: str) -> bool:
-    return bool(source["train"]["quality"][name].dtype.kind == "O")
 
 
 def _write_shard(path: Path, clips: Iterator[ExportClip], schema: Any, source: Source) -> None:
@@ -135,7 +136,8 @@ def _table(clips: list[ExportClip], schema: Any, source: Source) -> Any:
         **{task: [clip.labels[task] for clip in clips] for task in LABELS},
         "class": [clip.label_class for clip in clips],
         **{f"{m}_valid": [clip.valid[m] for clip in clips] for m in source.masked()},
-        **{f"quality_{n}": [clip.quality[n] for clip in clips] for n in source.quality_names()},
+        **{f"quality_{n}": [clip.quality[n] for clip in clips] for n in clips[0].quality},
+        **{f"column_{n}": [clip.columns[n] for clip in clips] for n in clips[0].columns},
     }
     for modality in source.modalities:
         columns[modality] = _rows([clip.arrays[modality] for clip in clips])

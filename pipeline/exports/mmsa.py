@@ -42,8 +42,8 @@ def left_out(source: Source) -> list[str]:
         if missing
         else "",
         *_lacking_labels(source),
-        "quality figures, speaker, gender, age, the names of the dimensions, the settings and "
-        "versions",
+        "quality figures, kept columns, speaker, gender, age, the names of the dimensions, the "
+        "settings and versions",
     ]
     why = Tokens(source).absent
     if why and "text" in source.modalities:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator
@@ -19,13 +20,16 @@ from pipeline.corpus import CLASSES, LABELS, MODALITIES
 from pipeline.dataset.info import DatasetInfo
 from pipeline.dataset.split import PARTS
 from pipeline.errors import BuildError
-from pipeline.store.files import file_digest
+from pipeline.store.files import digest, file_digest
 
 BLOCK = 16
 """Clips that are read at once."""
 
 PERSON = ("speaker", "gender", "age")
 """What the label sheet says of the speaker."""
+
+
+_COLUMN_BLOCK = 10_000  # values of a column that are digested at once
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class ExportClip:
     valid: dict[str, NDArray[np.uint8]]
     person: dict[str, str]
     quality: dict[str, float | str | None]
+    columns: dict[str, float | str | None]
 
     @property
     def video_id(self) -> str:
@@ -102,8 +107,20 @@ class Source:
 
     @property
     def digest(self) -> str:
-        """What identifies the dataset's content."""
-        return DatasetInfo(self.path).digest or file_digest(self.path)
+        """What identifies the dataset's content, its kept columns included."""
+        parts = DatasetInfo(self.path).digest or file_digest(self.path)
+        return digest([parts, self._kept_digest()]) if self.names_under("columns") else parts
+
+    def _kept_digest(self) -> str:
+        """Return the digest of the kept columns, which no digest of the parts covers."""
+        found = hashlib.sha256()
+        for part in self.parts:
+            for name in self.names_under("columns"):
+                column = self.file[part]["columns"][name]
+                for start in range(0, len(column), _COLUMN_BLOCK):
+                    values = _values(column, slice(start, start + _COLUMN_BLOCK))
+                    found.update(repr([part, name, *map(str, values)]).encode())
+        return found.hexdigest()
 
     @property
     def described(self) -> dict[str, Any]:
@@ -188,17 +205,24 @@ class Source:
                     arrays={m: rows_of[i, : lengths[m]] for m, rows_of in arrays.items()},
                     valid={m: mask[i, : lengths[m]] for m, mask in masks.items()},
                     person={name: values[name][i] for name in PERSON},
-                    quality={
-                        name.removeprefix("quality/"): _figure(column[i])
-                        for name, column in values.items()
-                        if name.startswith("quality/")
-                    },
+                    quality=_under("quality/", values, i),
+                    columns=_under("columns/", values, i),
                 )
 
-    def quality_names(self) -> list[str]:
-        """Return the names of the quality figures, those of numbers first."""
-        group = self.file["train"]["quality"]
-        return sorted(group, key=lambda name: (group[name].dtype.kind == "O", name))
+    def names_under(self, group_name: str) -> list[str]:
+        """Return the names of the columns in a group of each part, those of numbers first.
+
+        Parameters
+        ----------
+        group_name : {"quality", "columns"}
+            Quality figures, or the columns of the label sheet that the user kept.
+        """
+        group = self.file["train"].get(group_name, {})
+        return sorted(group, key=lambda name: (self.is_text(group_name, name), name))
+
+    def is_text(self, group_name: str, name: str) -> bool:
+        """Tell whether a column in a group of each part holds text."""
+        return bool(self.file["train"][group_name][name].dtype.kind == "O")
 
 
 @contextmanager
@@ -232,7 +256,9 @@ def opened(config: Config) -> Iterator[Source]:
 def _columns(group: h5py.Group) -> list[str]:
     """Return the columns with one value per clip."""
     plain = [name for name in group if isinstance(group[name], h5py.Dataset)]
-    nested = [f"{name}/{own}" for name in ("labels", "quality") for own in group[name]]
+    nested = [
+        f"{name}/{own}" for name in ("labels", "quality", "columns") for own in group.get(name, ())
+    ]
     return [name for name in (*plain, *nested) if len(group[name].shape) == 1]
 
 
@@ -240,6 +266,15 @@ def _values(column: h5py.Dataset, rows: slice) -> list[Any]:
     if column.dtype.kind == "O":
         return [str(value) for value in column.asstr()[rows]]
     return list(column[rows])
+
+
+def _under(prefix: str, values: dict[str, list[Any]], row: int) -> dict[str, float | str | None]:
+    """Return a clip's values in the columns whose names begin with a prefix."""
+    return {
+        name.removeprefix(prefix): _figure(column[row])
+        for name, column in values.items()
+        if name.startswith(prefix)
+    }
 
 
 def _number(column: list[Any] | None, row: int) -> float | None:
@@ -251,10 +286,10 @@ def _figure(value: Any) -> float | str | None:
 
 
 def _finite(value: Any) -> float | None:
-    """Return a number as the shortest one that gives the same float32; None for NaN."""
+    """Return a number as the shortest one that gives the same float32 or float64; None for NaN."""
     if isinstance(value, np.integer):
         return int(value)
-    return None if math.isnan(value) else float(str(np.float32(value)))
+    return None if math.isnan(value) else float(str(value))
 
 
 def _class(value: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""One CSV file: every clip with its part, labels, lengths and quality figures."""
+"""One CSV file: every clip with its part, labels, lengths, quality figures and kept columns."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from pipeline.terminal import tracked
 
 def write(source: Source, output: Output) -> None:
     """Write the table, one line per clip in the order of the dataset."""
-    quality = source.quality_names()
+    quality, columns = source.names_under("quality"), source.names_under("columns")
     lengths = [f"{modality}_length" for modality in source.modalities]
     header = [
         *("id", "video_id", "clip_id", "part", "text", *PERSON),
         *LABELS,
-        *("class", *lengths, *quality),
+        *("class", *lengths, *quality, *(f"column_{name}" for name in columns)),
     ]
     total = sum(source.size(part) for part in source.parts)
     clips = (clip for part in source.parts for clip in source.clips(part, features=False))
     with output.new() as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
-        writer.writerows(_rows(tracked(clips, "csv", total), quality))
+        writer.writerows(_rows(tracked(clips, "csv", total), quality, columns))
 
 
 def left_out(source: Source) -> list[str]:
@@ -34,7 +34,9 @@ def left_out(source: Source) -> list[str]:
     return ["features and masks: the table has one line per clip"]
 
 
-def _rows(clips: Iterator[ExportClip], quality: list[str]) -> Iterator[list[Any]]:
+def _rows(
+    clips: Iterator[ExportClip], quality: list[str], columns: list[str]
+) -> Iterator[list[Any]]:
     for clip in clips:
         yield [
             *(clip.id, clip.video_id, clip.clip_id, clip.part, clip.text),
@@ -43,6 +45,7 @@ def _rows(clips: Iterator[ExportClip], quality: list[str]) -> Iterator[list[Any]
             "" if clip.label_class is None else CLASSES[clip.label_class],
             *clip.lengths.values(),
             *(_cell(clip.quality[name]) for name in quality),
+            *(_cell(clip.columns[name]) for name in columns),
         ]
 
 

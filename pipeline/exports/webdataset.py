@@ -91,6 +91,7 @@ def _facts(clip: ExportClip) -> dict[str, Any]:
         "class": None if clip.label_class is None else CLASSES[clip.label_class],
         **clip.person,
         "quality": clip.quality,
+        **({"columns": clip.columns} if clip.columns else {}),
     }
 
 

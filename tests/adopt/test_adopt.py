@@ -27,6 +27,8 @@ from pipeline.dataset.info import DatasetInfo
 from pipeline.errors import BuildError
 from pipeline.exports.run import export
 from pipeline.openface.columns import FEATURE_NAMES
+from pipeline.opensmile.extractor import feature_names as extracted_names
+from pipeline.opensmile.settings import OpenSmileSettings
 from tests.adopt import files, python2
 
 Change = Callable[[dict[str, Any]], None]
@@ -342,3 +344,11 @@ def test_the_command_prints_what_to_do_next(tmp_path: Path) -> None:
 def test_the_examples_of_the_docstrings_hold() -> None:
     found = doctest.testmod(content_module)
     assert found.attempted and not found.failed
+
+
+def test_the_egemaps_names_are_those_of_opensmile() -> None:
+    pytest.importorskip("opensmile", reason="opensmile is not installed")
+    of_the_library = extracted_names(OpenSmileSettings())
+    assert [name.rpartition("_sma3")[0] for name in of_the_library] == list(
+        known.names_of("audio", 25)[0]
+    )

@@ -71,6 +71,7 @@ def _write_part(
         "raw_text": [TEXTS[i % len(TEXTS)] for i in range(count)],
         **{name: [""] * count for name in ("speaker", "gender", "age")},
         "quality/warnings": ["first; second"] * count,
+        "columns/emotion": [("高兴", "")[i % 2] for i in range(count)],
     }
     for name, values in columns.items():
         group.create_dataset(name, (count,), strings, np.array(values, dtype=object))
@@ -79,6 +80,7 @@ def _write_part(
         labels = grid[random.integers(0, 11, count)].astype(np.float32)
         labels[::3] = np.nan if task in shape.lacking or part == "unlabelled" else labels[::3]
         group[f"labels/{task}"] = np.full_like(labels, np.nan) if part == "unlabelled" else labels
+    group["columns/score"] = np.where(np.arange(count) % 3, 0.1 + 0.2, np.nan)  # not a float32
     group["class"] = np.full(count, -1 if part == "unlabelled" else 2, np.int8)
     group["quality/duration"] = random.uniform(1, 4, count).astype(np.float32)
     group["quality/voiced_share"] = np.full(count, np.nan, np.float32)

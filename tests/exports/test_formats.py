@@ -54,6 +54,8 @@ for path in sorted(glob.glob(folder + "/*.tar")):
         for key in sample:
             if not key.startswith("__") and key != "json":
                 found[name + "|" + key] = numpy.asarray(sample[key])
+        for own, value in sample["json"]["columns"].items():
+            found[name + "|" + own] = numpy.asarray("" if value is None else value)
         for task, value in sample["json"]["labels"].items():
             found[name + "|" + task] = numpy.asarray("" if value is None else value)
         found[name + "|key"] = numpy.asarray(sample["__key__"])
@@ -73,6 +75,8 @@ def clips_of(path: Path) -> list[dict[str, Any]]:
                 clip_of["text"] = group["raw_text"].asstr()[i]
                 clip_of["labels"] = {t: group[f"labels/{t}"][i] for t in "MTAV"}
                 clip_of["duration"] = group["quality/duration"][i]
+                clip_of["emotion"] = group["columns/emotion"].asstr()[i]
+                clip_of["score"] = group["columns/score"][i]
                 clip_of["arrays"] = {
                     m: group[m][i, : group[f"{m}_lengths"][i]]
                     for m in ("text", "audio", "vision")
@@ -88,6 +92,12 @@ def same_label(found: Any, label: np.float32) -> bool:
     if np.isnan(label):
         return str(found) in ("", "nan")
     return bool(np.float32(found) == label)
+
+
+def same_score(found: Any, score: float) -> bool:
+    if np.isnan(score):
+        return str(found) in ("", "nan", "None")
+    return float(found) == score
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
@@ -108,6 +118,8 @@ def test_datasets_loads_what_was_exported(shape: Shape, tmp_path: Path) -> None:
             np.testing.assert_array_equal(found[f"{at}|vision_valid"], clip["valid"])
         assert all(same_label(found[f"{at}|{t}"], label) for t, label in clip["labels"].items())
         assert np.float32(found[f"{at}|quality_duration"]) == clip["duration"]
+        assert str(found[f"{at}|column_emotion"]) == clip["emotion"]
+        assert same_score(found[f"{at}|column_score"], clip["score"])
     assert found["widths"].tolist() == list(shape.widths.values())
     assert any("class=ClassLabel" in words for words in found["types"])
 
@@ -130,6 +142,8 @@ def test_webdataset_reads_what_was_exported(
         for modality, values in clip["arrays"].items():
             np.testing.assert_array_equal(found[f"{name}|{modality}.npy"], values)
         assert all(same_label(found[f"{name}|{t}"], label) for t, label in clip["labels"].items())
+        assert str(found[f"{name}|emotion"]) == clip["emotion"]
+        assert same_score(found[f"{name}|score"], clip["score"])
         assert "." not in str(found[f"{name}|key"]).rpartition("/")[2]
     described = json.loads((folder / "dataset.json").read_text("utf-8"))
     assert sum(described["shards"].values()) == len(clips)
@@ -188,6 +202,8 @@ def test_pandas_reads_the_table(shape: Shape, tmp_path: Path) -> None:
         assert all(map(same_label, table[task], (clip["labels"][task] for clip in clips)))
     durations = table["duration"].astype(np.float32)
     assert durations.tolist() == [clip["duration"] for clip in clips]
+    assert table["column_emotion"].tolist() == [clip["emotion"] for clip in clips]
+    assert all(map(same_score, table["column_score"], (clip["score"] for clip in clips)))
     lengths = [len(clip["arrays"]["audio"]) for clip in clips]
     assert table["audio_length"].tolist() == lengths
 
@@ -199,6 +215,17 @@ def test_the_same_dataset_gives_the_same_bytes(form: str, tmp_path: Path) -> Non
         for name in ("one", "two")
     )
     assert content(first.path) == content(second.path)
+
+
+def test_a_changed_kept_column_is_exported_again(tmp_path: Path) -> None:
+    config = dataset(tmp_path / "build")
+    path = export(config, "csv", tmp_path / "clips.csv").path
+    before = path.read_bytes()
+    assert export(config, "csv", tmp_path / "clips.csv").was_there
+    with h5py.File(config.layout.dataset, "a") as file:
+        file["train/columns/score"][0] = 0.5
+    export(config, "csv", tmp_path / "clips.csv")
+    assert path.read_bytes() != before
 
 
 def content(path: Path) -> dict[str, bytes]:
