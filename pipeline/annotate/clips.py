@@ -93,11 +93,7 @@ def read_clips(config: Config, store: Path) -> tuple[list[Clip], list[LeftOut]]:
         If the folder does not exist, its sheet cannot be read, or no clip can be annotated.
     """
     raw = config.raw
-    if not raw.is_dir():
-        raise BuildError(
-            f"the folder {raw} does not exist; expected clips in it (video_0001/0001.mp4)",
-            "name the corpus folder: chsims-build annotate FOLDER",
-        )
+    require_folder(raw)
     folders = MediaFolders(raw, raw)
     rows, left_out = _rows(config, folders)
     paths: dict[str, Path] = {}
@@ -122,6 +118,15 @@ def read_clips(config: Config, store: Path) -> tuple[list[Clip], list[LeftOut]]:
             "put the clips there, one folder per video: video_0001/0001.mp4 (docs/annotating.md)",
         )
     return clips, left_out
+
+
+def require_folder(raw: Path) -> None:
+    """Refuse a corpus folder that does not exist, before anything is written there."""
+    if not raw.is_dir():
+        raise BuildError(
+            f"the folder {raw} does not exist; expected clips in it (video_0001/0001.mp4)",
+            "name the corpus folder: chsims-build annotate FOLDER",
+        )
 
 
 def _clip(row: SheetRow, media: Media | ClipError) -> Clip | LeftOut:

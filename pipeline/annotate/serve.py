@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvicorn
 
-from pipeline.annotate.clips import read_clips
+from pipeline.annotate.clips import read_clips, require_folder
 from pipeline.annotate.cut import Cutter
 from pipeline.annotate.database import Database
 from pipeline.annotate.rounds import PHASES, Links, links, set_up
@@ -67,6 +67,7 @@ def annotate(
     BuildError
         If the folder has no clips, the address cannot be used, or a server runs already.
     """
+    require_folder(config.raw)
     with closing(Database(store)) as database, _only_server(store), closing(_listen(place)) as sock:
         say(f"reading {config.raw} ...")
         clips, left_out = read_clips(config, store)

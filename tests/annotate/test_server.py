@@ -121,6 +121,21 @@ def test_a_kill_loses_no_vote_that_was_acknowledged(tmp_path: Path) -> None:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+def test_a_wrong_call_says_what_to_do_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for arguments, words in (
+        ((tmp_path / "nothing",), "does not exist"),
+        ((tmp_path, "--export"), "holds no round"),
+        ((tmp_path / "nothing", "--to", tmp_path), "--to needs --export"),
+        ((tmp_path / "file",), "is a file"),
+    ):
+        done = subprocess.run(
+            [*COMMAND, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_round_continues_after_ctrl_c_and_exports_while_it_runs(tmp_path: Path) -> None:
     raw = lay_out(tmp_path / "raw")
     with serving(raw, "--annotators", "2") as server:
