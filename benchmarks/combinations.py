@@ -83,7 +83,11 @@ COMBINATIONS = {
         },
         {"text": WIDTH, "audio": 88, "vision": 177},
         {"text": None, "audio": None, "vision": 30.0},
-        ("The vision feature has 177 values", "88 functionals of each clip of eGeMAPSv02"),
+        (
+            "The vision feature has 177 values",
+            "88 functionals of each clip of eGeMAPSv02",
+            "(whole clip)",
+        ),
     ),
     "image": Combination(
         {

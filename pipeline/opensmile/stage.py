@@ -56,5 +56,5 @@ OPENSMILE = Stage(
         Figure("loudness_db", "loudness_db", "loudness", "dB"),
     ),
     decodes="sound",
-    memory_mb=lambda config, threads: 1000,
+    memory_mb=lambda config, threads: 1500,
 )

@@ -152,7 +152,8 @@ def _lengths(build: Build, rows: list[ClipRow]) -> list[tuple[corpus.Lengths, st
     for slot in build.modalities:
         steps = [row.steps[slot] for row in rows if slot in row.steps]
         if steps:
-            unit, limit = f"{build.step_of(slot)}s", build.padded.get(slot)
+            step, limit = build.step_of(slot), build.padded.get(slot)
+            unit = "whole clip" if step == "clip" else f"{step}s"
             lengths = corpus.lengths(slot, unit, steps, build.made_with.dataset.sigmas, limit)
             found.append((lengths, LABEL_OF[slot].lower()))
     return found
