@@ -213,7 +213,11 @@ def dag(build: Build, trained: int) -> list[Node]:
         else:
             there, line = single[stage]
             state = "done" if there else "open"
-        nodes.append(Node(stage, column, row, state, line if state != "open" else "not made yet"))
+        if state == "open":
+            unlabelled = build.manifest is not None and build.labelled.empty
+            skipped = stage == "train" and facts is not None and unlabelled
+            line = "skipped: no label" if skipped else "not made yet"
+        nodes.append(Node(stage, column, row, state, line))
     return sorted(nodes, key=lambda node: (node.column, node.row))
 
 
