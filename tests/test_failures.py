@@ -116,3 +116,16 @@ def test_what_was_right_before_a_wrong_setting_is_right_again_after_it(build: Bu
     assert record["quarantine"] == []
     after = {p: p.stat().st_mtime_ns for p in build.config.processed.glob("audio/v/*.safetensors")}
     assert before == after
+
+
+def test_frames_that_a_stopped_build_has_dropped_are_made_again_for_a_forced_stage(
+    build: Build,
+) -> None:
+    """Snakemake keeps a transient stage's record where the job that reads it has failed."""
+    key = build.key(STAGES["frames"], CLIPS[0])
+    record = build.config.layout.record("frames", "0000")
+    write_json(record, {"clips": {CLIPS[0].clip: key}, "quarantine": []})
+    build.store.write("frames", CLIPS[0].clip, key, Features())
+    assert stale_records(build.config) == []
+    build.store.discard("frames", CLIPS[0].clip, ())
+    assert stale_records(build.config) == [record]

@@ -10,10 +10,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -113,7 +114,8 @@ class _Crew(Generic[Task, Result]):
         process = self.context.Process(
             target=_serve, args=(theirs, others, self.prepare), daemon=True
         )
-        process.start()
+        with _postponed(signal.SIGTERM):  # what a handler raises within a fork is swallowed
+            process.start()
         theirs.close()
         member: _Member[Task] = _Member(process, ours)
         self.members.append(member)
@@ -169,6 +171,16 @@ class _Crew(Generic[Task, Result]):
         self.leaving.clear()
 
 
+@contextmanager
+def _postponed(number: signal.Signals) -> Iterator[None]:
+    """Let a signal wait until the block has ended; a process forked in it keeps it waiting."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(
     pipe: Connection,
     others: Sequence[Connection],
@@ -178,6 +190,7 @@ def _serve(
     for other in others:  # else the parent's death would not close them
         other.close()
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # see `_Crew.start`
         work = prepare()
         while True:
             task = pipe.recv()

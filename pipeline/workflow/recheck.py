@@ -32,13 +32,14 @@ def stale_records(config: Config) -> list[Path]:
     Returns
     -------
     list of Path
-        The stale records, those of transient stages left out.
+        The stale records.
     """
     store, layout = Store(config.processed), config.layout
-    stages = [name for name in STAGES if not STAGES[name].transient]
+    # also those of transient stages, which only a build that stopped leaves: the files of clips
+    # that a later stage has finished are gone, and must be made again if it is forced
     stale = [
         path
-        for name in sorted(stages)
+        for name in sorted(STAGES)
         for path in sorted(layout.records(name).glob("*.json"))
         if is_from_the_future(path) or not _holds(store, name, path)
     ]

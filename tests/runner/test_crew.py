@@ -129,3 +129,23 @@ def test_what_cannot_be_prepared_is_raised() -> None:
 
     with pytest.raises(BuildError, match="no model"):
         list(work_off([1, 2], 2, prepare))
+
+
+def test_a_process_told_to_leave_at_its_first_moment_leaves() -> None:
+    """The parent's handler raises, as a job's does; within a fork, that would be swallowed."""
+
+    def leave(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        for _ in range(60):
+            began = time.monotonic()
+            own: crew._Crew[int, None] = crew._Crew(doing(lambda task: time.sleep(600)))
+            own.hand_out(own.start(), 1)
+            own.stop()
+            assert time.monotonic() - began < crew.PATIENCE / 2
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert multiprocessing.active_children() == []
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
