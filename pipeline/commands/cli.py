@@ -433,7 +433,7 @@ def show_encoders(
     """List what can fill each slot of the dataset: text, audio and vision.
 
     Each encoder (or extractor) has a name, which features.SLOT takes, and settings of its own.
-    The table shows its width and steps with these settings, and whether the model, program or
+    The list shows its width and steps with these settings, and whether the model, program or
     library that it needs is on this machine, with the command that fetches it. Encoders of other
     installed packages are listed too. Nothing is downloaded or computed.
 

@@ -146,25 +146,16 @@ def as_json(found: list[Encoder]) -> str:
 
 
 def print_encoders(found: list[Encoder]) -> None:
-    """Print a table of the extractors, then what is missing, with the way to get it."""
+    """Print the extractors of each slot, then what is missing, with the way to get it."""
     from rich.console import Console
-    from rich.table import Table
 
     console = Console()
-    table = Table("slot", "name", "width", "steps", "what it computes", "needs")
-    for encoder in found:
-        table.add_row(
-            encoder.slot,
-            f"{encoder.name} *" if encoder.chosen else encoder.name,
-            "?" if encoder.width is None else str(encoder.width),
-            _steps(encoder),
-            encoder.about,
-            "\n".join(
-                f"{need.what}: {'here' if need.here else 'missing'}" for need in encoder.needs
-            )
-            or "nothing more",
-        )
-    console.print(table)
+    for slot in dict.fromkeys(encoder.slot for encoder in found):
+        console.print(f"[bold]{slot}[/bold]")
+        for encoder in (each for each in found if each.slot == slot):
+            for line in _lines(encoder):
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
+    console.print()
     for line in (
         "* chosen. Choose another: --set features.audio=opensmile; none leaves the slot empty.",
         "The settings of each: chsims-build config, under the name of its stage.",
@@ -177,6 +168,14 @@ def print_encoders(found: list[Encoder]) -> None:
         console.print(words, highlight=False, markup=False, soft_wrap=True)
 
 
+def _lines(encoder: Encoder) -> list[str]:
+    name = f"{encoder.name} *" if encoder.chosen else encoder.name
+    width = "?" if encoder.width is None else str(encoder.width)
+    first = f"  {name:<14} {width:>5} values, {_steps(encoder):<12} {encoder.about}"
+    needs = (f"{need.what} ({'here' if need.here else 'missing'})" for need in encoder.needs)
+    return [first, *(f"  {'':<14} needs {need}" for need in needs)]
+
+
 def _unknown(found: list[Encoder]) -> bool:
     return any(encoder.width is None or not encoder.rate_known for encoder in found)
 
@@ -184,7 +183,7 @@ def _unknown(found: list[Encoder]) -> bool:
 def _steps(encoder: Encoder) -> str:
     """Say how many steps there are per second, or what a step is."""
     if not encoder.rate_known:
-        return "?"
+        return "? per s"
     if encoder.steps_per_second is None:
         return f"per {encoder.step}"
     return f"{encoder.steps_per_second:.4g} per s"
