@@ -95,6 +95,13 @@ class FaceImageExtractor(_ImageExtractor):
     BuildError
         If the model is not available, is no image encoder or not what it says, or
         ``image.device`` names a GPU that is not here.
+
+    Examples
+    --------
+    >>> import chsims
+    >>> features = {"text": "none", "audio": "none", "vision": "image"}
+    >>> settings = {"features": features, "image": {"model": "models/clip", "fps": 5}}
+    >>> clip = chsims.extract("clip.mp4", config=settings)  # doctest: +SKIP
     """
 
     packages: ClassVar[tuple[str, ...]] = (*_ImageExtractor.packages, "opencv-python-headless")
@@ -141,6 +148,13 @@ class WholeImageExtractor(_ImageExtractor):
     """Vectors of whole frames, decoded at the chosen rate; no faces are needed.
 
     Parameters and errors are those of `FaceImageExtractor`.
+
+    Examples
+    --------
+    >>> import chsims
+    >>> features = {"text": "none", "audio": "none", "vision": "image_frames"}
+    >>> settings = {"features": features, "image_frames": {"model": "models/clip", "fps": 5}}
+    >>> clip = chsims.extract("clip.mp4", config=settings)  # doctest: +SKIP
     """
 
     packages: ClassVar[tuple[str, ...]] = (*_ImageExtractor.packages, *FrameExtractor.packages)

@@ -33,6 +33,13 @@ class SpeechExtractor(Extractor):
     BuildError
         If the model is not available, is no speech encoder or not what it says, or
         ``speech.device`` names a GPU that is not here.
+
+    Examples
+    --------
+    >>> import chsims
+    >>> features = {"text": "none", "audio": "speech", "vision": "none"}
+    >>> settings = {"features": features, "speech": {"model": "models/hubert", "layers": "9-12"}}
+    >>> clip = chsims.extract("clip.mp4", config=settings)  # doctest: +SKIP
     """
 
     version: ClassVar[int] = 1
@@ -45,7 +52,24 @@ class SpeechExtractor(Extractor):
         self.label = FILES.label(settings)
 
     def extract(self, inputs: Sound) -> Features:
-        """Map one clip's sound to its vectors; see `extract_batch`."""
+        """Map one clip's sound to its vectors.
+
+        Parameters
+        ----------
+        inputs : Sound
+            The clip's sound.
+
+        Returns
+        -------
+        Features
+            As `extract_batch` gives for each clip.
+
+        Raises
+        ------
+        ClipError
+            If it is shorter than the receptive field of one step, or its vectors hold values
+            that are not finite numbers.
+        """
         result = self.extract_batch([inputs])[0]
         if isinstance(result, Exception):
             raise result

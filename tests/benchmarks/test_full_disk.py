@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.full_disk import NO_DISK, STAGES, faults_of
-from pipeline.stages import STEPS
+from pipeline.config import Config
+from pipeline.stages import STAGES as ALL_STAGES
+from pipeline.stages import STEPS, wanted
 from tests.conftest import ROOT
 
 GOOD = "ERROR in audio: cannot write processed/audio/v/1: No space left on device"
@@ -32,7 +34,8 @@ def test_a_bad_end_is_a_fault(status: int, words: str, fault: str | None) -> Non
 
 
 def test_every_step_has_its_full_disk() -> None:
-    assert set(STEPS) <= set(STAGES)
+    of_the_corpus = {step for step in STEPS if step not in ALL_STAGES or step in wanted(Config())}
+    assert of_the_corpus <= set(STAGES)
 
 
 def test_a_filled_disk_takes_no_byte_until_it_is_freed(tmp_path: Path) -> None:
