@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -97,3 +98,37 @@ def test_init_touches_no_folder_that_holds_something(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "is not empty" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def interpreter(version: str) -> Path | None:
+    """Find another Python: on the PATH, or one that pyenv holds without offering it there."""
+    found = shutil.which(f"python{version}")
+    held = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+    for candidate in [*([Path(found)] if found else []), *held]:
+        asked = subprocess.run([str(candidate), "--version"], capture_output=True, check=False)
+        if asked.returncode == 0:
+            return candidate
+    return None
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13"])
+def test_other_pythons_install_and_read_the_wheel(
+    version: str, wheel: Path, tmp_path: Path
+) -> None:
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"python{version} is not on this machine")
+    subprocess.run([str(python), "-m", "venv", str(tmp_path / "env")], check=True)
+    own = tmp_path / "env" / "bin" / "python"
+    install = [str(own), "-m", "pip", "install", "--quiet", "--no-deps", str(wheel)]
+    subprocess.run(install, check=True)  # refused if the package asks for another Python
+    found = subprocess.run(
+        [str(own), "-c", "import chsims; print(chsims.__version__)"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == __version__
+    compiled = [str(own), "-W", "error", "-m", "compileall", "-q", str(tmp_path / "env" / "lib")]
+    subprocess.run(compiled, check=True)
