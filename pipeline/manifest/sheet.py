@@ -57,6 +57,15 @@ class Sheet:
     labelled: bool = True
     notes: tuple[str, ...] = ()
 
+    @property
+    def labels(self) -> frozenset[str]:
+        """The labels (M, T, A, V) that at least one clip has."""
+        return frozenset(
+            label
+            for label in LABELS
+            if any(not math.isnan(getattr(row, label)) for row in self.rows)
+        )
+
     def shard_count(self, size: int) -> int:
         """Return the number of shards of `size` rows, rounded up."""
         return -(-len(self.rows) // size)

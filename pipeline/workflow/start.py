@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config, make_config
+from pipeline.corpus import LABEL_OF
 from pipeline.errors import BuildError, NotHereError
 from pipeline.extractor import check_device
 from pipeline.manifest.sheet import read_sheet
 from pipeline.runner.children import note_builder
 from pipeline.runner.jobs import numbered, selection_name
-from pipeline.stages import STAGES, is_adopted, steps_of, wanted
+from pipeline.stages import STAGES, is_adopted, slots, steps_of, wanted
 from pipeline.store.files import digest, remove_left_over
 from pipeline.store.scratch import sweep
+from pipeline.train.registry import MODELS
 from pipeline.workflow.adopted import check_adopted
 from pipeline.workflow.locks import claim_build
 from pipeline.workflow.recheck import delete_records, stale_records
@@ -43,6 +45,8 @@ class Start:
         The shards of the whole corpus.
     labelled : bool
         Whether any clip has a label, so that models can be trained.
+    labels : frozenset of str, optional
+        The labels that some clip has; None if that is not known (an adopted dataset).
     main : bool
         Whether this process plans the build; False in a process that runs a job.
     dry_run : bool
@@ -56,6 +60,7 @@ class Start:
     config: Config
     shards: list[str]
     labelled: bool = True
+    labels: frozenset[str] | None = None
     main: bool = False
     dry_run: bool = False
     changed: list[Changed] = field(default_factory=list)
@@ -126,10 +131,26 @@ class Start:
         due = set(steps)
         if "train" in due:
             check_device(self.config.train.device, "train.device")
+            self._check_labels()
         for name in due & set(STAGES):
             ready = STAGES[name].ready
             if ready is not None:
                 ready(self.config)
+
+    def _check_labels(self) -> None:
+        """Refuse models of which a task has no label, before hours of extraction."""
+        learned = ["M", *(LABEL_OF[slot] for slot in slots(self.config))]
+        for model in self.config.train.models:
+            tasks = learned if MODELS[model].multitask else ["M"]
+            missing = [task for task in tasks if task not in (self.labels or tasks)]
+            if missing:
+                columns = ", ".join("label" if t == "M" else f"label_{t}" for t in missing)
+                raise BuildError(
+                    f"no clip has a label {', '.join(missing)}, which {model} learns",
+                    f"fill in {columns} in the label sheet; or train models that do not need it: "
+                    "--set 'train.models=[lf_dnn]' (single-task models learn M alone); or stop at "
+                    "the dataset: --stage dataset",
+                )
 
 
 def _prepare(config: Config, say: Say) -> None:
@@ -147,7 +168,7 @@ def _begun(config: Config, *, main: bool, dry_run: bool) -> Start:
         return Start(config, [], main=main, dry_run=dry_run and main)
     sheet = read_sheet(config)
     shards = numbered(sheet.shard_count(config.shard_size))
-    return Start(config, shards, sheet.labelled, main, dry_run and main)
+    return Start(config, shards, sheet.labelled, sheet.labels, main, dry_run and main)
 
 
 def start(values: Mapping[str, Any], *, main: bool, dry_run: bool, say: Say) -> Start:
