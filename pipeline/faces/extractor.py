@@ -135,10 +135,12 @@ class FaceExtractor(Extractor):
         speaker: list[int | None],
     ) -> Iterator[bytes]:
         """Decode the full pictures once more, and yield the speaker's crops."""
-        for t, frames in zip(pictured.tolist(), inputs.batches(1), strict=True):
+        # a picture that several frames show comes several times in one batch
+        frames = (frame for batch in inputs.batches(1) for frame in batch)
+        for t, frame in zip(pictured.tolist(), frames, strict=True):
             index = speaker[t]
             if index is not None:
-                yield self._cut(frames[0], found[t], index)
+                yield self._cut(frame, found[t], index)
 
     def _cut(self, frame: Image, faces: Detections, index: int) -> bytes:
         from pipeline.faces.crop import crop_face, encode_jpeg

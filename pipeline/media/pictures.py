@@ -108,7 +108,7 @@ class FrameSource:
             which = self.shown[(self.shown >= first) & (self.shown < first + len(batch))] - first
             first += len(batch)
             if len(which):
-                yield batch if len(which) == len(batch) else batch[which]
+                yield batch if np.array_equal(which, np.arange(len(batch))) else batch[which]
 
 
 def write_constant_rate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,17 @@ def test_a_4k_clip_is_searched_as_facenet_pytorch_does_and_cut_from_the_full_pic
             expected, _, found = mtcnn.detect(frame, landmarks=True)
             assert overlap(box[None], np.asarray(expected[:1], np.float32)).item() >= 0.95
             assert np.abs(points - found[0]).max() < 0.05 * (box[2] - box[0])
+
+
+def test_a_picture_that_several_frames_show_is_cut_for_each_of_them(tmp_path: Path) -> None:
+    media = tmp_path / "4k.mp4"
+    picture = "scale=1280:720,pad=3840:2160:640:720:gray"
+    ffmpeg("-t", "0.1", "-i", FACE, "-vf", picture, "-preset", "ultrafast", "-an", media)
+    once = frames_of(media, tmp_path)
+    late = replace(once, shown=np.r_[0, 0, once.shown], source=np.r_[0, 0, once.source])
+    crops = split_crops(FaceExtractor(FacesSettings()).extract(once))
+    assert len(set(crops)) > 1
+    assert split_crops(FaceExtractor(FacesSettings()).extract(late)) == [*crops[:1] * 2, *crops]
 
 
 @pytest.mark.parametrize(
