@@ -120,7 +120,7 @@ def is_unlabelled(row: Mapping[str, Any]) -> bool:
 def natural_order(clip: str) -> tuple[Any, ...]:
     """Return a sort key that compares the numbers in ids as numbers: v/2 before v/10."""
     pieces = re.split(r"([0-9]+)", clip)
-    return (*(int(p) if i % 2 else p for i, p in enumerate(pieces)), clip)
+    return tuple(int(p) if i % 2 else p for i, p in enumerate(pieces)), clip
 
 
 def _resolved(clips: Sequence[SplitClip], wanted: str) -> tuple[str, str, tuple[str, ...]]:

@@ -114,6 +114,7 @@ def test_the_real_sheet_gives_table_3_to_the_clip(kind: str) -> None:
 def test_natural_order_compares_numbers_as_numbers() -> None:
     ordered = ["v1/0002", "v1/2", "v1/2_b", "v1/10", "v2/1", "v10/1", "中/1"]
     assert sorted(sorted(ordered), key=natural_order) == ordered
+    assert sorted(["v/a2", "v/a"], key=natural_order) == ["v/a", "v/a2"]
 
 
 def test_part_sizes_are_the_rounded_products() -> None:
