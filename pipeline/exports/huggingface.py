@@ -97,7 +97,7 @@ def _feature(source: Source, name: str, kind: Any) -> dict[str, Any]:
         return {"feature": row, "_type": "Sequence"}
     if name == "class":
         return {"names": list(CLASSES), "_type": "ClassLabel"}
-    if name.endswith("_valid"):
+    if name in {f"{modality}_valid" for modality in source.masked()}:
         return _list_of("uint8")
     return {
         "dtype": {"float": "float32", "double": "float64"}.get(str(kind), str(kind)),
@@ -110,7 +110,7 @@ def _list_of(dtype: str) -> dict[str, Any]:
 
 
 def _width(source: Source, modality: str) -> int:
-    return int(source["train"][modality].shape[2])
+    return len(source.names(modality))  # an empty part's array has no width
 
 
 def _write_shard(path: Path, clips: Iterator[ExportClip], schema: Any, source: Source) -> None:

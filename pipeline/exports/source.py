@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from pipeline.config import Config
 from pipeline.corpus import CLASSES, LABELS, MODALITIES
-from pipeline.dataset.info import DatasetInfo
 from pipeline.dataset.split import PARTS
 from pipeline.errors import BuildError
 from pipeline.store.files import digest, file_digest
@@ -107,9 +106,11 @@ class Source:
 
     @property
     def digest(self) -> str:
-        """What identifies the dataset's content, its kept columns included."""
-        parts = DatasetInfo(self.path).digest or file_digest(self.path)
-        return digest([parts, self._kept_digest()]) if self.names_under("columns") else parts
+        """What identifies what can be exported: all parts, kept columns and descriptions."""
+        parts = [self.attributes.get(f"digest_{part}") for part in self.parts]
+        if not all(parts):  # written by another program
+            return file_digest(self.path)
+        return digest([parts, self._kept_digest(), self.described])
 
     def _kept_digest(self) -> str:
         """Return the digest of the kept columns, which no digest of the parts covers."""

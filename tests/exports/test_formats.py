@@ -228,6 +228,14 @@ def test_a_changed_kept_column_is_exported_again(tmp_path: Path) -> None:
     assert path.read_bytes() != before
 
 
+def test_a_change_of_unlabelled_clips_alone_is_exported_again(tmp_path: Path) -> None:
+    config = dataset(tmp_path / "build", SHAPES["whole"])
+    assert not export(config, "webdataset", tmp_path / "out").was_there
+    with h5py.File(config.layout.dataset, "a") as file:
+        file.attrs["digest_unlabelled"] = "another"
+    assert not export(config, "webdataset", tmp_path / "out").was_there
+
+
 def content(path: Path) -> dict[str, bytes]:
     if path.is_file():
         return {"": path.read_bytes()}
