@@ -40,6 +40,11 @@ def called(name: Any, arguments: Any) -> Any:
     if name.name == _DTYPE:
         return Dtype.of(arguments[0])
     if name.name == _FROM_BUFFER:
+        if len(arguments) != 4:
+            raise RefusedError(
+                "an array whose axes were exchanged; write the file again with "
+                "numpy.ascontiguousarray(array), or with pickle protocol 4"
+            )
         data, dtype, shape, order = arguments
         return Stored.checked(dtype, shape, data, fortran=order == "F")
     if name.name == _SCALAR:

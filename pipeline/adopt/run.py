@@ -70,9 +70,10 @@ def adopt(
         remarks=remarks,
     )
     fitted = _fittings(file, parts, status.st_size)
+    for step in ("manifest", "dataset"):  # if this ends early, nothing passes for this file's
+        layout.made(step).unlink(missing_ok=True)
     write_adopted(layout, adopted)
-    with written_whole(layout.adopted_config) as temporary:
-        temporary.write_text(configuration(folder, list(fitted), adopted), "utf-8")
+    _write_config(layout.adopted_config, configuration(folder, list(fitted), adopted), say)
     config = load_config((layout.adopted_config,))
     remarks = write_dataset(config, parts, fitted, adopted, published)
     write_manifest(folder, manifest_rows(parts))
@@ -89,6 +90,20 @@ def adopt(
     for words in remarks:
         say(words)
     return config
+
+
+def _write_config(path: Path, text: str, say: Callable[[str], None]) -> None:
+    """Write the folder's settings, unless its user has added some to the same slots."""
+    before = path.read_text("utf-8", errors="replace") if path.is_file() else text
+    if before != text:
+        if text[text.index("features:") :] in before:
+            say(f"{path}: kept with the settings that you added")
+            return
+        old = path.with_name(f"{path.name}.old")
+        path.replace(old)
+        say(f"{path}: written anew; the one before is {old.name}")
+    with written_whole(path) as temporary:
+        temporary.write_text(text, "utf-8")
 
 
 def _fittings(file: Path, parts: dict[str, Part], size: int) -> dict[str, Fitting]:

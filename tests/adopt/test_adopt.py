@@ -324,6 +324,17 @@ def test_another_folder_is_never_overwritten(tmp_path: Path) -> None:
     adopt(other, tmp_path / "sims", force=True)
 
 
+def test_settings_that_the_user_added_survive_another_adoption(tmp_path: Path) -> None:
+    config, _ = adopted(tmp_path, files.published())
+    path = config.layout.adopted_config
+    mine = path.read_text("utf-8") + "train:\n  models: [lf_dnn]\n"
+    path.write_text(mine, "utf-8")
+    said: list[str] = []
+    adopt(tmp_path / "features.pkl", config.processed, say=said.append)
+    assert path.read_text("utf-8") == mine
+    assert any("kept with the settings that you added" in words for words in said)
+
+
 def test_what_was_exported_is_adopted_unchanged(tmp_path: Path) -> None:
     first, _ = adopted(tmp_path, files.published())
     path = export(first, "mmsa", tmp_path / "again.pkl").path
