@@ -26,6 +26,9 @@ def number(text: str) -> float | None:
     return float(plain.replace(",", ".")) + 0.0  # no negative zero
 
 
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
+
+
 def not_a_number(text: str) -> str:
     """Say what a field holds instead of a number."""
     if text.rstrip().endswith(("%", "％", "‰")):
@@ -39,14 +42,23 @@ def is_missing(text: str) -> bool:
 
 
 def all_numbers(texts: Iterable[str]) -> bool:
-    """Tell whether a column holds numbers and gaps; 007 is a name, not a number.
+    """Tell whether a column holds numbers and gaps, and a float holds each of them.
+
+    007 is a name, a number of 17 digits an id, and what 1,234 means depends on the country.
 
     Examples
     --------
     >>> all_numbers(["1", "", "0.5"]), all_numbers(["007"]), all_numbers(["", "NA"])
     (True, False, False)
+    >>> all_numbers(["7213456789012345678"]), all_numbers(["1,234"])
+    (False, False)
     """
     written = [text for text in texts if not is_missing(text)]
-    return bool(written) and all(
-        number(text) is not None and _PADDED.match(text) is None for text in written
-    )
+    return bool(written) and all(map(_is_plain_number, written))
+
+
+def _is_plain_number(text: str) -> bool:
+    value = number(text)
+    if value is None or _PADDED.match(text) or _THOUSANDS.fullmatch(text.strip()):
+        return False
+    return abs(value) < 2**53  # a float has all whole numbers up to here
