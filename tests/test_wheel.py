@@ -91,6 +91,17 @@ def test_the_settings_of_a_project_hold_for_every_command(tmp_path: Path) -> Non
     assert 'preset: "other"' in done.stdout  # --set wins over the file
 
 
+def test_init_fills_the_folder_that_the_shell_stands_in(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pipeline.commands.cli"]
+    here = tmp_path / "new"
+    here.mkdir()
+    words = '"$@" init . && ls config/config.yaml && "$@" config | head -1'
+    shell = ["sh", "-c", words, "sh", *command]
+    done = subprocess.run(shell, cwd=here, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "config/config.yaml" in done.stdout
+
+
 def test_init_touches_no_folder_that_holds_something(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("kept")
     command = [sys.executable, "-m", "pipeline.commands.cli", "init", str(tmp_path)]

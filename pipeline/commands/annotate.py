@@ -70,7 +70,7 @@ def annotate(
 
     The command prints one link per annotator and one for you, the organiser. Each annotator
     works alone through four phases: first all transcripts (T), then all sounds (A), then all
-    silent pictures (V), at last the whole clips (M). Each clip gets -1, 0 or 1. No phase opens
+    silent pictures (V), finally the whole clips (M). Each clip gets -1, 0 or 1. No phase opens
     before the one before it is closed, and every annotator has an order of clips of their own.
 
     \b

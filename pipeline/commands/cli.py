@@ -62,7 +62,7 @@ Examples:
     help="Build only this clip; for stages that work clip by clip; repeat for more.",
 )
 @click.option("--cores", type=click.IntRange(1), help="Number of cores to use.  [default: all]")
-@click.option("--force", is_flag=True, help="Recompute the stages although nothing changed.")
+@click.option("--force", is_flag=True, help="Recompute the stages that --stage names.")
 @click.option("-n", "--dry-run", is_flag=True, help="Print which jobs would run, and run none.")
 @click.option(
     "--snakemake",

@@ -31,8 +31,8 @@ A corpus for chsims-build.
 
 1. Put the clips into `raw/`: one folder per video, one file per clip (`raw/video_0001/0001.mp4`).
 2. Write `raw/label.csv` with the columns `video_id,clip_id,text,label`, one line per clip. The
-   label is the sentiment of the whole clip, from -1 to 1. The columns `label_T`, `label_A` and
-   `label_V` are optional.
+   label is the sentiment of the whole clip, from -1 to 1. Multi-task models also need
+   `label_T`, `label_A` and `label_V`; without them, set `train.models` to `[lf_dnn]`.
 3. Edit `config/config.yaml`. Every key has a comment.
 4. Check the machine, then build:
 
@@ -89,7 +89,11 @@ def init_project(folder: Path, sample: bool) -> None:
     try:
         made.chmod(0o755)
         _write_files(made, target.name, sample)
-        made.replace(target)
+        if target.is_dir():  # perhaps the folder that the shell stands in
+            for path in made.iterdir():
+                path.replace(target / path.name)
+        else:
+            made.replace(target)
     finally:
         shutil.rmtree(made, ignore_errors=True)
 

@@ -41,7 +41,7 @@ def status(
 def verify(
     context: click.Context, files: tuple[Path, ...], assignments: tuple[str, ...], recompute: int
 ) -> None:
-    """Read every file of a build whole and hold it against its digest.
+    """Read every file of a build in full and compare it with its digest.
 
     Feature files, shards, records, the manifest, the dataset, weights, predictions and results
     carry the SHA-256 of their content. Each damaged or lost file is named, with the command
@@ -65,7 +65,7 @@ def verify(
 @click.option(
     "--openface",
     is_flag=True,
-    help="Also run OpenFace on a packaged face clip (of runtime import: read the first CSV).",
+    help="Also run OpenFace on a packaged face clip (with runtime import: read the first CSV).",
 )
 @click.pass_context
 @friendly
@@ -125,7 +125,7 @@ def show_encoders(
     Examples:
       chsims-build encoders
       chsims-build encoders --set opensmile.level=functionals
-      chsims-build --set features.audio=opensmile --set features.vision=none
+      chsims-build encoders --set features.audio=opensmile
     """
     from pipeline.commands.encoders import as_json, encoders, print_encoders
 

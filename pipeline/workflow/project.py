@@ -47,7 +47,7 @@ def _is_project(folder: Path) -> bool:
     snakefile = folder / "Snakefile"
     if not snakefile.is_file():
         return False
-    if (folder / "rules" / "common.smk").is_file():
+    if (folder / "pipeline" / "stages.py").is_file():  # a checkout
         return True
     return snakefile.read_text("utf-8", errors="replace").startswith(MARK)
 
