@@ -150,8 +150,10 @@ def test_the_tables_are_read_back_as_they_were_voted(tmp_path: Path) -> None:
     for annotator, answer in enumerate((1, -1)):
         for phase in "TAVM":
             if phase == "M":
-                ticket = panel.ticket_of(annotator, "M", 0 if annotator == 0 else 1)
-                remark = {"text": "改了，“是”的。", "gender": "female", "age": 30 + annotator}
+                ticket = panel.ticket_of(annotator, "M", 0)
+                remark = {"text": "改了，“是”的。", "gender": "female", "age": 30}
+                if annotator:  # whose first clip may be the same one
+                    del remark["text"]
                 panel.voting.remark(panel.tokens[annotator], ticket, remark)
             panel.finish(annotator, "cannot" if (annotator, phase) == (1, "A") else answer)
     write_tables(panel.database, raw)
@@ -163,7 +165,7 @@ def test_the_tables_are_read_back_as_they_were_voted(tmp_path: Path) -> None:
     assert len(sheet.votes) == 3 * (2 * 4 - 1)
     said = [row for row in sheet.rows if row.gender]
     assert {row.gender for row in said} == {"female"}
-    assert {row.age for row in said} <= {"30", "31"}
+    assert {row.age for row in said} == {"30"}
     # one of two annotators is no majority: the transcripts that were shown hold
     assert [row.text for row in sheet.rows] == [clip.text for clip in clips]
     assert [row.problems for row in sheet.rows] == [()] * 3
