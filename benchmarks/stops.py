@@ -103,7 +103,7 @@ def _of_a_disk(folder: Path, workers: int) -> tuple[list[str], Callable[[], Iter
 
 
 FAULTS = {"clip": _of_a_clip, "runtime": _of_a_runtime, "disk": _of_a_disk}
-WORDS = {"clip": "on_bad_clip", "runtime": "does not start", "disk": "No space left"}
+WORDS = {"clip": "on_bad_clip", "runtime": "does not start", "disk": "no space left"}
 
 
 def stop(folder: Path, kind: str, workers: int, findings: Findings, limit: float = LIMIT) -> Stop:
@@ -128,7 +128,7 @@ def stop(folder: Path, kind: str, workers: int, findings: Findings, limit: float
     taken = (round(max(moment - met, 0.0), 1) for moment in (last_job, ended))
     found = Stop(kind, workers, *taken, status)
     name = f"{kind}, {workers} workers"
-    if status <= 0 or WORDS[kind] not in words or "Traceback" in words:
+    if status <= 0 or WORDS[kind] not in words.lower() or "Traceback" in words:
         findings.faults.append(f"{name}: status {status}, and it said: {words[-1500:]}")
     if found.seconds > limit:
         findings.faults.append(f"{name}: it took {found.seconds} s to end")
