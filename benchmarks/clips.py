@@ -30,17 +30,7 @@ def frame_inputs(media: Path, target: Path) -> FrameInputs:
 def frame_source(media: Path, target: Path) -> FrameSource:
     """Run the frames stage on a file, and return what the faces stage is given."""
     found = FrameExtractor(FramesSettings()).extract(frame_inputs(media, target))
-    info, arrays = found.info, found.arrays
-    return FrameSource(
-        target,
-        info["height"],
-        info["width"],
-        info["fps"],
-        arrays["shown"],
-        arrays["source"],
-        arrays["times"],
-        info["errors"],
-    )
+    return FrameSource.of(found, target, "wheel")
 
 
 def sound_of(media: Path, audio_track: int | str | None = None) -> Sound:

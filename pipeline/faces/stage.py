@@ -18,17 +18,10 @@ if TYPE_CHECKING:
 def _load(build: Build, clip: Clip) -> Any:
     from pipeline.media.pictures import FrameSource
 
-    frames = build.store.read("frames", clip.clip)
-    return FrameSource(
-        path=build.store.path("frames", clip.clip, ".mkv"),
-        height=frames.info["height"],
-        width=frames.info["width"],
-        fps=frames.info["fps"],
-        shown=frames.arrays["shown"],
-        source=frames.arrays["source"],
-        times=frames.arrays["times"],
-        errors=frames.info["errors"],
-        ffmpeg=build.config.media.ffmpeg,
+    return FrameSource.of(
+        build.store.read("frames", clip.clip),
+        build.store.path("frames", clip.clip, ".mkv"),
+        build.config.media.ffmpeg,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,10 @@ from pipeline.frames.grid import grid_length, place
 from pipeline.frames.settings import FramesSettings
 from pipeline.media.pictures import CLOCK, Pictures, write_constant_rate
 from pipeline.store.features import Features
+
+if TYPE_CHECKING:
+    from pipeline.stage import Build
+    from pipeline.store.shards import Clip
 
 SHORTEST_SHARE = 0.9
 """A clip that gives fewer of its announced frames than this is taken for a truncated file."""
@@ -53,6 +57,21 @@ class FrameInputs:
     other: int | None = None
     origin: float = 0.0
     ffmpeg: str = "wheel"
+
+    @classmethod
+    def of(cls, build: Build, clip: Clip, target: Path) -> Self:
+        """Return the inputs of a clip of a build, whose video goes to `target`."""
+        return cls(
+            media=build.media(clip),
+            target=target,
+            stream=clip.streams.video,
+            other=clip.streams.audio,
+            size=(clip.streams.width, clip.streams.height),
+            announced=clip.streams.announced,
+            seconds=clip.seconds,
+            origin=clip.streams.origin,
+            ffmpeg=build.config.media.ffmpeg,
+        )
 
 
 class FrameExtractor(Extractor):

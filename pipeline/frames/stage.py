@@ -23,17 +23,7 @@ def _load(build: Build, clip: Clip) -> Any:
 
     target = build.store.path("frames", clip.clip, ".mkv")
     target.parent.mkdir(parents=True, exist_ok=True)
-    return FrameInputs(
-        media=build.media(clip),
-        target=target.with_suffix(".part.mkv"),
-        stream=clip.streams.video,
-        other=clip.streams.audio,
-        size=(clip.streams.width, clip.streams.height),
-        announced=clip.streams.announced,
-        seconds=clip.seconds,
-        origin=clip.streams.origin,
-        ffmpeg=build.config.media.ffmpeg,
-    )
+    return FrameInputs.of(build, clip, target.with_suffix(".part.mkv"))
 
 
 def _extractor(settings: Any) -> type[Extractor]:

@@ -183,24 +183,10 @@ class WholeImageExtractor(_ImageExtractor):
         with scratch_folder(inputs.scratch, "image-") as folder:
             clip = replace(inputs.clip, target=folder / "frames.part.mkv")
             frames = FrameExtractor(FramesSettings(fps=self.settings.fps)).extract(clip)
-            source = _as_source(frames, clip)
+            source = FrameSource.of(frames, frames.file or clip.target, clip.ffmpeg)
             return self._features(
                 _each(source, self.settings.batch_frames), source.shown >= 0, source.errors
             )
-
-
-def _as_source(frames: Features, clip: FrameInputs) -> FrameSource:
-    return FrameSource(
-        path=frames.file or clip.target,
-        height=frames.info["height"],
-        width=frames.info["width"],
-        fps=frames.info["fps"],
-        shown=frames.arrays["shown"],
-        source=frames.arrays["source"],
-        times=frames.arrays["times"],
-        errors=frames.info["errors"],
-        ffmpeg=clip.ffmpeg,
-    )
 
 
 def _each(source: FrameSource, size: int) -> Iterator[Picture]:

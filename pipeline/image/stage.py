@@ -40,18 +40,8 @@ def _load_media(build: Build, clip: Clip) -> Any:
     from pipeline.image.extractor import WholeInputs
 
     scratch = build.config.layout.scratch
-    whole = FrameInputs(
-        media=build.media(clip),
-        target=scratch,  # a file in a folder of its own, once it is decoded
-        stream=clip.streams.video,
-        other=clip.streams.audio,
-        size=(clip.streams.width, clip.streams.height),
-        announced=clip.streams.announced,
-        seconds=clip.seconds,
-        origin=clip.streams.origin,
-        ffmpeg=build.config.media.ffmpeg,
-    )
-    return WholeInputs(whole, scratch)
+    # a file in a folder of its own, once it is decoded
+    return WholeInputs(FrameInputs.of(build, clip, scratch), scratch)
 
 
 def _crop_extractor(settings: Any) -> type[Extractor]:

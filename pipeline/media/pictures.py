@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from pipeline.media.ffmpeg import (
     media_input,
     run,
 )
+
+if TYPE_CHECKING:
+    from pipeline.store.features import Features
 
 CLOCK = 90_000
 """Ticks per second in which ffmpeg is asked for times: whole numbers at all usual rates."""
@@ -82,6 +85,31 @@ class FrameSource:
     times: NDArray[np.float64]
     errors: int = 0
     ffmpeg: str = "wheel"
+
+    @classmethod
+    def of(cls, frames: Features, path: Path, ffmpeg: str) -> Self:
+        """Return the frames that the frames stage has described.
+
+        Parameters
+        ----------
+        frames : Features
+            Of the frames stage.
+        path : Path
+            The lossless video that belongs to it.
+        ffmpeg : str
+            Which ffmpeg reads it.
+        """
+        return cls(
+            path=path,
+            height=frames.info["height"],
+            width=frames.info["width"],
+            fps=frames.info["fps"],
+            shown=frames.arrays["shown"],
+            source=frames.arrays["source"],
+            times=frames.arrays["times"],
+            errors=frames.info["errors"],
+            ffmpeg=ffmpeg,
+        )
 
     @property
     def frames(self) -> int:

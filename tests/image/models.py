@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 import transformers as hf
+
+from tests.encoders.models import write_encoder
 
 SIZE: dict[str, Any] = {
     "hidden_size": 24,
@@ -81,23 +82,5 @@ KINDS: dict[str, tuple[type[Any], dict[str, Any], type[Any], dict[str, Any]]] = 
 def write_image_model(
     folder: Path, kind: str = "vit", head: type[Any] | None = None, **options: Any
 ) -> Path:
-    """Save a model of a type with random weights, and its image processor.
-
-    Parameters
-    ----------
-    folder : Path
-        Made here.
-    kind : str
-        One of `KINDS`.
-    head : type, optional
-        A class with a head, ``ViTForImageClassification``; without it the encoder alone.
-    **options
-        Of its configuration.
-    """
-    configuration, values, processor, preprocessing = KINDS[kind]
-    torch.manual_seed(0)
-    config = configuration(**{**values, **options})
-    model = head(config) if head else hf.AutoModel.from_config(config)
-    model.save_pretrained(folder)
-    processor(**preprocessing).save_pretrained(folder)
-    return folder
+    """Save a model of one of `KINDS` and its image processor; see `write_encoder`."""
+    return write_encoder(folder, KINDS[kind], head, **options)

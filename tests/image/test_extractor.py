@@ -17,10 +17,10 @@ from pipeline.image.extractor import (
     FaceImageExtractor,
     WholeImageExtractor,
     WholeInputs,
-    _as_source,
     _decoded,
 )
 from pipeline.image.settings import ImageSettings
+from pipeline.media.pictures import FrameSource
 from tests.image.models import write_image_model
 
 MEDIA = Path("raw/demo/video_0001/0001.mp4")
@@ -69,7 +69,7 @@ def test_whole_frames_are_those_of_the_clip_at_the_chosen_rate(vit: Path, tmp_pa
     extractor = WholeImageExtractor(settings(vit, fps=2))
     features = extractor.extract(WholeInputs(clip(tmp_path / "unused"), tmp_path / "scratch"))
     decoded = FrameExtractor(FramesSettings(fps=2)).extract(clip(tmp_path / "frames.mkv"))
-    source = _as_source(decoded, clip(tmp_path / "frames.mkv"))
+    source = FrameSource.of(decoded, tmp_path / "frames.mkv", "wheel")
     whole = np.concatenate(list(source.batches(8)))
     assert features.arrays["valid"].all()
     assert len(whole) == len(features.arrays["image"]) == 8

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 import transformers as hf
+
+from tests.encoders.models import write_encoder
 
 SIZE = {
     "hidden_size": 24,
@@ -80,23 +81,5 @@ KINDS: dict[str, tuple[type[Any], dict[str, Any], type[Any], dict[str, Any]]] = 
 def write_speech_model(
     folder: Path, kind: str = "wav2vec2", head: type[Any] | None = None, **options: Any
 ) -> Path:
-    """Save a model of a type with random weights, and its feature extractor.
-
-    Parameters
-    ----------
-    folder : Path
-        Made here.
-    kind : str
-        One of `KINDS`.
-    head : type, optional
-        A class with a head, ``HubertForCTC``; without it the encoder alone.
-    **options
-        Of its configuration.
-    """
-    configuration, values, extractor, preprocessing = KINDS[kind]
-    torch.manual_seed(0)
-    config = configuration(**{**values, **options})
-    model = head(config) if head else hf.AutoModel.from_config(config)
-    model.save_pretrained(folder)
-    extractor(**preprocessing).save_pretrained(folder)
-    return folder
+    """Save a model of one of `KINDS` and its feature extractor; see `write_encoder`."""
+    return write_encoder(folder, KINDS[kind], head, **options)
