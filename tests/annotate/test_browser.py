@@ -165,14 +165,14 @@ def test_two_windows_of_one_annotator_agree(browser: Browser, tmp_path: Path) ->
         answer_all(link, 0)  # the other window closes the phase
         browser.press("3")
         wait(browser, "panel === 'intro' && state.phase === 'A'")
-        assert "has been closed" in browser.run("document.getElementById('status').textContent")
+        wait(browser, "document.getElementById('status').textContent.includes('has been closed')")
         server.process.kill()
         server.process.wait()
         browser.click("#begin")
+        wait(browser, "panel === 'work' && document.getElementById('status').textContent === ''")
         browser.press("2")
-        wait(browser, "document.getElementById('status').classList.contains('problem')")
+        wait(browser, "document.getElementById('status').textContent.startsWith('Not saved')")
         assert browser.run("state.tasks[0].answer") is None
-        assert "Not saved" in browser.run("document.getElementById('status').textContent")
 
 
 @pytest.mark.parametrize("width", [390, 1440])

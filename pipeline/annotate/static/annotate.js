@@ -220,7 +220,10 @@ for (const button of document.querySelectorAll("[data-answer]")) {
   const answer = button.dataset.answer === "cannot" ? "cannot" : Number(button.dataset.answer);
   button.addEventListener("click", () => vote(answer));
 }
-at("begin").addEventListener("click", proceed);
+at("begin").addEventListener("click", () => {
+  say(""); // what the page said before is over
+  proceed();
+});
 at("back").addEventListener("click", backward);
 at("next").addEventListener("click", forward);
 at("review").addEventListener("click", () => visit(0));
