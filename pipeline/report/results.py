@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.corpus import MODALITY_OF
+from pipeline.corpus import LABELS
 from pipeline.store.files import read_json
 from pipeline.store.layout import Layout
 from pipeline.store.made import damaged
-from pipeline.train.experiments import left_out
+from pipeline.train.experiments import Trainable, left_out
 from pipeline.train.metrics import METRICS
 from pipeline.train.metrics import TITLES as METRIC_TITLES
 from pipeline.train.paper_tables import PAPER_RESULTS
@@ -200,20 +200,20 @@ def result_tables(results: Results, slots: Collection[str]) -> list[Table]:
 
 
 def _left_out(
-    experiment: str, rows: Mapping[str, Mapping[str, Any]], slots: Collection[str]
+    experiment: str, rows: Mapping[str, Mapping[str, Any]], trainable: Trainable
 ) -> Iterator[tuple[str, str]]:
-    """Yield each variant, or task of a variant, that the dataset's modalities cannot fill."""
-    for absent in left_out(experiment, slots):
+    """Yield each variant, or task of a variant, that the dataset cannot fill."""
+    for absent in left_out(experiment, trainable):
         yield _title(experiment, absent["variant"]), absent["reason"]
     if experiment != "table2":
         return
-    if len(slots) == 1:
-        (only,) = slots
+    if len(trainable.modalities) == 1:
+        (only,) = trainable.modalities
         yield "all models", f"they fuse modalities, and the dataset has {only} features only"
     for variant, row in rows.items():
         for task in MODELS[variant].tasks:
             if task not in row.get("tasks", MODELS[variant].tasks):
-                reason = f"the dataset has no {MODALITY_OF[task]} features"
+                reason = trainable.gap(task, task) or "it was not trained"
                 yield f"task {task} of {MODELS[variant].title}", reason
 
 
@@ -227,13 +227,17 @@ def _by_reason(missing: Iterable[tuple[str, str]]) -> tuple[str, ...]:
 
 def _table(results: Results, experiment: str, slots: Collection[str]) -> Table:
     ours = results.rows(experiment)
-    absent = {row["variant"] for row in left_out(experiment, slots)}
+    trained_on = results.tables.get(experiment, {}).get("labels", LABELS)
+    trainable = Trainable(tuple(slots), tuple(trained_on))
+    absent = {row["variant"] for row in left_out(experiment, trainable)}
     paper = {v: s for v, s in PAPER_RESULTS[experiment].items() if v not in absent}
     seeds = tuple(results.tables.get(experiment, {}).get("seeds", ()) if ours else ())
     metrics = [m for m in METRICS if experiment == "table2" or m not in ("acc3", "acc5")]
     rows = []
     for variant in dict.fromkeys([*paper, *ours]):
-        printed = paper.get(variant, {})
+        # a model that learned less than the paper's of its name is not compared with it
+        is_same = bool(ours.get(variant, {}).get("paper", True))
+        printed = paper.get(variant, {}) if is_same else {}
         intervals = ours.get(variant, {}).get("interval", {})
         cells = [
             replace(
@@ -252,7 +256,7 @@ def _table(results: Results, experiment: str, slots: Collection[str]) -> Table:
         rows,
         str(results.tables.get(experiment, {}).get("preset", "")),
         seeds,
-        _by_reason(_left_out(experiment, ours, slots)),
+        _by_reason(_left_out(experiment, ours, trainable)),
     )
 
 

@@ -13,6 +13,8 @@ from pipeline.errors import BuildError
 from pipeline.train.hyper import TASKS
 from pipeline.train.scaling import Scaling
 
+FEWEST_LABELLED = {"train": 2, "valid": 1, "test": 1}
+"""Clips of each part that must have a label for it to be learned and scored."""
 Form = Literal["mean", "repeated", "sequence", "padded", "aligned"]
 
 
@@ -240,7 +242,7 @@ class Corpus:
         """Refuse to train tasks that cannot be learned or scored.
 
         A clip without a label is left out of that task's loss and scores, but some clips of
-        each part (of train at least two) must have it.
+        each part must have it (`FEWEST_LABELLED`).
 
         Raises
         ------
@@ -250,7 +252,7 @@ class Corpus:
         for label in sorted(set(tasks.values()), key=TASKS.index):
             for name, part in self.parts.items():
                 labelled = len(part) - int(part.labels[label].isnan().sum())
-                if labelled >= (2 if name == "train" else 1):
+                if labelled >= FEWEST_LABELLED[name]:
                     continue
                 raise BuildError(
                     f"{labelled} of {len(part)} {name} clips have the label {label}, too few for "

@@ -6,11 +6,11 @@ Light to import: rules are made from it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.corpus import MODALITIES, MODALITY_OF
+from pipeline.corpus import LABELS, MODALITIES, MODALITY_OF
 from pipeline.errors import BuildError
 from pipeline.train.hyper import Hyper, overlay
 from pipeline.train.registry import MODELS, hyper_for
@@ -18,6 +18,35 @@ from pipeline.train.settings import TrainSettings
 
 TABLE4 = tuple((task, label) for task in ("A", "V", "T") for label in (task, "M"))
 TABLE5 = ("M", "MT", "MA", "MV", "MTA", "MTV", "MAV", "MTAV")
+
+
+@dataclass(frozen=True)
+class Trainable:
+    """What a dataset can teach.
+
+    Parameters
+    ----------
+    modalities : tuple of str
+        Those that it has features of.
+    labels : tuple of str
+        Those that enough clips of each part have, to be learned and scored.
+    """
+
+    modalities: tuple[str, ...] = MODALITIES
+    labels: tuple[str, ...] = LABELS
+
+    def gap(self, task: str, label: str) -> str | None:
+        """Return why a task cannot learn a label here, or None if it can."""
+        modality = MODALITY_OF.get(task)
+        if modality is not None and modality not in self.modalities:
+            return f"the dataset has no {modality} features"
+        if label not in self.labels:
+            return f"too few clips have the label {label}"
+        return None
+
+
+EVERYTHING = Trainable()
+"""All three modalities, and all four labels."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +102,7 @@ def variants(
     experiment: str,
     model: str,
     settings: TrainSettings,
-    modalities: Collection[str] = MODALITIES,
+    trainable: Trainable = EVERYTHING,
 ) -> list[Variant]:
     """Return what one job trains: every variant of `model` in `experiment`.
 
@@ -85,32 +114,32 @@ def variants(
         A model name.
     settings : TrainSettings
         Seeds and hyper-parameters.
-    modalities : collection of str
-        Those that the dataset has. Tasks of a modality that it lacks are dropped from
-        multi-task models, and so are the variants of Tables 4 and 5 that name one
-        (`left_out` lists them).
+    trainable : Trainable
+        What the dataset can teach. Unimodal tasks whose modality or label it lacks are
+        dropped from multi-task models, and so are the variants of Tables 4 and 5 that name
+        one (`left_out` lists them).
 
     Raises
     ------
     BuildError
         If the experiment fuses modalities and the dataset has a single one.
     """
-    if experiment != "table4" and len(modalities) < 2:
+    if experiment != "table4" and len(trainable.modalities) < 2:
         raise BuildError(
             f"{experiment} trains models that fuse two or three modalities; the dataset has "
-            f"{' and '.join(modalities)} only",
+            f"{' and '.join(trainable.modalities)} only",
             "train the unimodal tasks (train.experiments=[table4]), or give features.text, "
             "features.audio or features.vision a stage and build the dataset again",
         )
     if experiment == "search":
-        return list(_grid(model, settings, modalities))
+        return list(_grid(model, settings, trainable))
     if experiment == "table2":
-        named = {model: _own(tasks_of(model, modalities))}
+        named = {model: _own(tasks_of(model, trainable))}
     else:
         named = {
             name: labels
             for name, labels in _rows_of(experiment).items()
-            if not _missing(labels, modalities)
+            if not _gaps(labels, trainable)
         }
     hyper = settings.resolved_hyper(model)
     return [
@@ -119,20 +148,18 @@ def variants(
     ]
 
 
-def left_out(experiment: str, modalities: Collection[str]) -> list[dict[str, str]]:
+def left_out(experiment: str, trainable: Trainable) -> list[dict[str, str]]:
     """Return the rows of Tables 4 and 5 that a dataset cannot fill: ``variant``, ``reason``."""
-    missing = {name: _missing(tasks, modalities) for name, tasks in _rows_of(experiment).items()}
+    gaps = {name: _gaps(labels, trainable) for name, labels in _rows_of(experiment).items()}
     return [
-        {"variant": name, "reason": f"the dataset has no {' and no '.join(lacking)} features"}
-        for name, lacking in missing.items()
-        if lacking
+        {"variant": name, "reason": "; ".join(reasons)} for name, reasons in gaps.items() if reasons
     ]
 
 
-def tasks_of(model: str, modalities: Collection[str]) -> tuple[str, ...]:
-    """Return the tasks that a model learns from these modalities, M first."""
-    tasks = MODELS[model].tasks
-    return tuple(task for task in tasks if MODALITY_OF.get(task, "") in ("", *modalities))
+def tasks_of(model: str, trainable: Trainable) -> tuple[str, ...]:
+    """Return the tasks that a model learns from a dataset, M first."""
+    # M always: without enough of these labels nothing can be trained, which is an error
+    return tuple(t for t in MODELS[model].tasks if t == "M" or trainable.gap(t, t) is None)
 
 
 def _rows_of(experiment: str) -> dict[str, dict[str, str]]:
@@ -144,17 +171,18 @@ def _rows_of(experiment: str) -> dict[str, dict[str, str]]:
     return {}
 
 
-def _missing(tasks: Collection[str], modalities: Collection[str]) -> list[str]:
-    needed = [MODALITY_OF[task] for task in tasks if task in MODALITY_OF]
-    return [modality for modality in needed if modality not in modalities]
+def _gaps(labels: Mapping[str, str], trainable: Trainable) -> list[str]:
+    """Return each reason why some task cannot learn its label, once; M is always learned."""
+    found = [trainable.gap(t, label) for t, label in labels.items() if label != "M" or t != "M"]
+    return list(dict.fromkeys(reason for reason in found if reason))
 
 
 def _own(tasks: tuple[str, ...]) -> dict[str, str]:
     return {task: task for task in tasks}
 
 
-def _grid(model: str, settings: TrainSettings, modalities: Collection[str]) -> Iterator[Variant]:
-    tasks = tasks_of(model, modalities)
+def _grid(model: str, settings: TrainSettings, trainable: Trainable) -> Iterator[Variant]:
+    tasks = tasks_of(model, trainable)
     # sorted: a point keeps its number however the grid is written
     asked = sorted(settings.search.values.items())
     grid = {k: v for k, v in asked if not k.startswith("alpha.") or _weighs(k, tasks)}

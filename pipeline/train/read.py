@@ -19,7 +19,8 @@ from pipeline.corpus import MODALITIES
 from pipeline.dataset.split import PARTS
 from pipeline.errors import BuildError
 from pipeline.train.content import dataset_digest
-from pipeline.train.data import Corpus, Form, Inputs, Part, Ragged
+from pipeline.train.data import FEWEST_LABELLED, Corpus, Form, Inputs, Part, Ragged
+from pipeline.train.experiments import Trainable
 from pipeline.train.hyper import TASKS
 from pipeline.train.recipe import Recipe
 from pipeline.train.scaling import Scaling, measure
@@ -57,8 +58,8 @@ def load_corpus(path: Path, form: Form, recipe: Recipe, memory_gb: float = 4.0) 
         return _read(file, form, recipe, memory_gb)
 
 
-def modalities_of(path: Path) -> tuple[str, ...]:
-    """Return the modalities that a dataset file has features of.
+def trainable_in(path: Path) -> Trainable:
+    """Return what a dataset file can teach: its modalities, and the labels of enough clips.
 
     Raises
     ------
@@ -66,7 +67,16 @@ def modalities_of(path: Path) -> tuple[str, ...]:
         If the file is missing or not a dataset.
     """
     with _opened(path) as file:
-        return tuple(_inputs(file).dims)
+        counts = {task: {part: _labelled(file[part], task) for part in PARTS} for task in TASKS}
+        enough = tuple(t for t in TASKS if all(counts[t][p] >= FEWEST_LABELLED[p] for p in PARTS))
+        return Trainable(tuple(_inputs(file).dims), enough)
+
+
+def _labelled(group: Group, task: str) -> int:
+    """Count the clips of a part that have a label."""
+    if task not in group["labels"]:
+        return 0
+    return int(np.isfinite(group["labels"][task][:]).sum())
 
 
 def part_of_arrays(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from pipeline.corpus import MODALITIES
 from pipeline.store.files import read_json, write_json, written_whole
 from pipeline.store.made import check_made, note_made
 from pipeline.train.experiments import (
+    EVERYTHING,
+    Trainable,
     Variant,
     left_out,
     trained_experiments,
@@ -22,7 +24,7 @@ from pipeline.train.experiments import (
 )
 from pipeline.train.metrics import METRICS, intervals, paired_test
 from pipeline.train.paper_tables import PAPER_RESULTS
-from pipeline.train.read import modalities_of
+from pipeline.train.read import trainable_in
 from pipeline.train.registry import MODELS, kinships
 from pipeline.train.stored import METRICS_FILE, check_seed
 
@@ -73,17 +75,17 @@ def write_results(config: Config, experiment: str) -> Path:
 
 def _table(config: Config, experiment: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     settings = config.train
-    modalities = modalities_of(config.layout.dataset)
+    trainable = trainable_in(config.layout.dataset)
     found: list[Variant] = [
         variant
         for model in trained_experiments(settings)[experiment]
-        for variant in variants(experiment, model, settings, modalities)
+        for variant in variants(experiment, model, settings, trainable)
     ]
     root = config.layout.experiment(experiment)
     rows = [row for variant in found for row in _rows(root, variant, settings.resamples)]
-    if len(modalities) < len(MODALITIES):
+    if trainable != EVERYTHING:
         for row in rows:
-            if "M" in row["tasks"]:  # the paper's numbers are of models of all modalities
+            if not _is_of_the_paper(experiment, row, trainable):
                 row["paper"] = {}
     value: dict[str, Any] = {
         "experiment": experiment,
@@ -93,8 +95,9 @@ def _table(config: Config, experiment: str) -> tuple[dict[str, Any], list[dict[s
         "metrics": list(METRICS),
         "seeds": sorted({seed for variant in found for seed in variant.seeds}),
         "settings": settings.defining(),
-        "modalities": list(modalities),
-        "left_out": left_out(experiment, modalities),
+        "modalities": list(trainable.modalities),
+        "labels": list(trainable.labels),
+        "left_out": left_out(experiment, trainable),
         "dataset": _dataset_of(root / found[0].name / f"seed_{found[0].seeds[0]}"),
         "rows": rows,
     }
@@ -105,6 +108,14 @@ def _table(config: Config, experiment: str) -> tuple[dict[str, Any], list[dict[s
     else:
         value["comparisons"] = _comparisons(root, found, settings.resamples)
     return value, [_flat(row, experiment) for row in rows]
+
+
+def _is_of_the_paper(experiment: str, row: Mapping[str, Any], trainable: Trainable) -> bool:
+    """Tell whether a model reads and learns all that the paper's model of this name does."""
+    if "M" not in row["tasks"]:  # Table 4: one modality each
+        return True
+    learns_all = experiment != "table2" or len(row["tasks"]) == len(MODELS[row["model"]].tasks)
+    return learns_all and len(trainable.modalities) == len(MODALITIES)
 
 
 def _rows(root: Path, variant: Variant, resamples: int) -> Iterable[dict[str, Any]]:

@@ -28,7 +28,8 @@ from pipeline.train.data import Corpus
 from pipeline.train.experiments import left_out, processes_for, variants
 from pipeline.train.models import build_model, network_of
 from pipeline.train.progress import EpochBars
-from pipeline.train.read import load_corpus
+from pipeline.train.read import load_corpus, trainable_in
+from pipeline.train.registry import MODELS
 from pipeline.train.seed import Seed, remove_parts, seed_of, write_seed
 from pipeline.train.stored import seed_fault, stored_key
 from pipeline.train.trainer import Fit, fit, seed_everything
@@ -67,13 +68,17 @@ def train_model(config: Config, experiment: str, model: str, jobs: int = 1) -> d
     check_made(config.layout, "dataset")
     corpus = load_corpus(config.layout.dataset, form, recipe, settings.memory_gb)
     root = config.layout.experiments
+    trainable = trainable_in(config.layout.dataset)
     seeds = [
         seed_of(variant, seed, corpus, config, root)
-        for variant in variants(experiment, model, settings, corpus.inputs.dims)
+        for variant in variants(experiment, model, settings, trainable)
         for seed in variant.seeds
     ]
-    for row in left_out(experiment, corpus.inputs.dims):
+    for row in left_out(experiment, trainable):
         log.info("%s: %s is left out: %s", experiment, row["variant"], row["reason"])
+    for task in MODELS[model].tasks if experiment == "table2" else ():
+        if reason := trainable.gap(task, task):
+            log.info("%s: task %s of %s is left out: %s", experiment, task, model, reason)
     for labels in {tuple(seed.plan.labels.items()) for seed in seeds}:
         corpus.check_labels(dict(labels))
     todo = [s for s in seeds if stored_key(s.folder) != s.key or seed_fault(s.folder)]

@@ -137,20 +137,26 @@ class Start:
             if ready is not None:
                 ready(self.config)
 
+    def untrained(self) -> str | None:
+        """Return a note about unimodal tasks that no clip has a label of, if they are to learn."""
+        learned = [LABEL_OF[slot] for slot in slots(self.config)]
+        missing = [task for task in learned if task not in (self.labels or learned)]
+        models = [name for name in self.config.train.models if MODELS[name].multitask]
+        if not missing or not models or not self.labelled:
+            return None
+        return (
+            f"no clip has a label {', '.join(missing)}; models that learn several tasks "
+            f"({', '.join(models)}) are trained on the others"
+        )
+
     def _check_labels(self) -> None:
-        """Refuse models of which a task has no label, before hours of extraction."""
-        learned = ["M", *(LABEL_OF[slot] for slot in slots(self.config))]
-        for model in self.config.train.models:
-            tasks = learned if MODELS[model].multitask else ["M"]
-            missing = [task for task in tasks if task not in (self.labels or tasks)]
-            if missing:
-                columns = ", ".join("label" if t == "M" else f"label_{t}" for t in missing)
-                raise BuildError(
-                    f"no clip has a label {', '.join(missing)}, which {model} learns",
-                    f"fill in {columns} in the label sheet; or train models that do not need it: "
-                    "--set 'train.models=[lf_dnn]' (single-task models learn M alone); or stop at "
-                    "the dataset: --stage dataset",
-                )
+        """Refuse to train without a label of the whole clip, before hours of extraction."""
+        if self.labels is not None and "M" not in self.labels:
+            raise BuildError(
+                "no clip has a label M (that of the whole clip), which every model learns",
+                "fill in the column label in the label sheet, or stop at the dataset: "
+                "--stage dataset",
+            )
 
 
 def _prepare(config: Config, say: Say) -> None:
@@ -213,6 +219,9 @@ def start(values: Mapping[str, Any], *, main: bool, dry_run: bool, say: Say) -> 
     if not dry_run:
         write_settings(config, begun.changed)
         delete_records(config, begun.stale)
+    untrained = begun.untrained()
+    if untrained:
+        say(untrained)
     for changed in begun.changed:
         if not changed.is_new:
             say(f"{changed.step}: settings or input files changed since the last build")

@@ -13,13 +13,16 @@ import pytest
 import torch
 
 from pipeline.config import Config
+from pipeline.corpus import MODALITIES
+from pipeline.dataset.split import PARTS
 from pipeline.errors import BuildError
+from pipeline.report.results import read_results, result_tables
 from pipeline.train.data import Batch, Inputs
-from pipeline.train.experiments import left_out, tasks_of, variants
+from pipeline.train.experiments import EVERYTHING, Trainable, left_out, tasks_of, variants
 from pipeline.train.load import load_model, predict_features
 from pipeline.train.models import build_model, network_of
 from pipeline.train.models.aligned import AlignedModel
-from pipeline.train.read import load_corpus, modalities_of
+from pipeline.train.read import load_corpus, trainable_in
 from pipeline.train.recipe import PAPER, PUBLISHED
 from pipeline.train.registry import MODELS, hyper_for
 from pipeline.train.results import write_results
@@ -70,7 +73,7 @@ def test_every_model_is_trained_on_two_modalities(
     kept: tuple[str, str], preset: str, tiny: Path, tmp_path: Path, config_for: MakeConfig
 ) -> None:
     path = without(tiny, tmp_path / "dataset.h5", kept)
-    assert modalities_of(path) == kept
+    assert trainable_in(path).modalities == kept
     for model, info in MODELS.items():
         config = one_epoch(config_for, path, model, preset=preset)
         train_model(config, "table2", model)
@@ -138,15 +141,47 @@ def test_nothing_is_left_out_of_three_modalities() -> None:
     settings = TrainSettings()
     for experiment, count in (("table4", 6), ("table5", 8)):
         assert len(variants(experiment, "mlf_dnn", settings)) == count
-        assert left_out(experiment, DIMS) == []
-    assert tasks_of("mlf_dnn", DIMS) == ("M", "T", "A", "V")
-    assert tasks_of("mtfn", ("audio", "vision")) == ("M", "A", "V")
+        assert left_out(experiment, EVERYTHING) == []
+    assert tasks_of("mlf_dnn", EVERYTHING) == ("M", "T", "A", "V")
+    assert tasks_of("mtfn", Trainable(("audio", "vision"))) == ("M", "A", "V")
+
+
+@pytest.mark.parametrize("lacking", ["A", "TAV"])
+def test_a_label_that_no_clip_has_is_not_learned_and_the_results_say_so(
+    lacking: str, tiny: Path, tmp_path: Path, config_for: MakeConfig
+) -> None:
+    path = without(tiny, tmp_path / "dataset.h5", MODALITIES)
+    with h5py.File(path, "r+") as file:
+        for part in PARTS:
+            for label in lacking:
+                file[part]["labels"][label][:] = np.nan
+    learned = [task for task in "MTAV" if task not in lacking]
+    assert trainable_in(path) == Trainable(MODALITIES, tuple(learned))
+    for model in ("mlf_dnn", "mtfn", "mlmf"):
+        config = one_epoch(config_for, path, model, experiments=["table2", "table4"])
+        train_model(config, "table2", model)
+        assert metrics_of(config, model)["tasks"] == learned
+    tables_of = ["table2", "table4"]
+    config = one_epoch(config_for, path, "mlf_dnn", experiments=tables_of, models=["mlf_dnn"])
+    for experiment in ("table2", "table4"):
+        train_model(config, experiment, "mlf_dnn")
+        write_results(config, experiment)
+    tables = read_results(config.layout)
+    rows = {row["variant"]: row for row in tables.rows("table2").values()}
+    assert rows["mlf_dnn"]["paper"] == {}  # its model learns four tasks
+    assert set(tables.rows("table4")) == {
+        *(f"{task}-by-M" for task in "AVT"),
+        *(f"{task}-by-{task}" for task in "AVT" if task not in lacking),
+    }
+    table2, table4 = result_tables(tables, MODALITIES)
+    assert any("task A of MLF-DNN: too few clips have the label A" in t for t in table2.left_out)
+    assert any("too few clips have the label A" in text for text in table4.left_out)
 
 
 def test_a_search_has_no_weights_of_tasks_that_are_not_learned() -> None:
     settings = TrainSettings()
     whole = variants("search", "mlf_dnn", settings)
-    fewer = variants("search", "mlf_dnn", settings, ("text", "audio"))
+    fewer = variants("search", "mlf_dnn", settings, Trainable(("text", "audio")))
     assert len(whole) == 24
     assert len(fewer) == 12
     assert all("alpha.V" not in variant.choice for variant in fewer)

@@ -17,13 +17,22 @@ def begun(folder: Path, header: str, line: str, **train: object) -> Start:
     return start(values, main=True, dry_run=False, say=print)
 
 
-def test_a_multi_task_model_without_unimodal_labels_stops_the_build_at_its_start(
-    tmp_path: Path,
+def test_unimodal_labels_that_no_clip_has_are_named_and_stop_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = begun(tmp_path, "video_id,clip_id,text,label", "v,1,好,0.2")
-    with pytest.raises(BuildError, match="no clip has a label T, A, V, which mlf_dnn learns") as e:
+    made = begun(tmp_path, "video_id,clip_id,text,label,label_A", "v,1,好,0.2,0")
+    made.check_ready(["train"])
+    told = capsys.readouterr().out
+    assert (
+        "no clip has a label T, V; models that learn several tasks (mlf_dnn) are trained on" in told
+    )
+
+
+def test_without_a_label_of_the_whole_clip_the_build_stops_at_its_start(tmp_path: Path) -> None:
+    made = begun(tmp_path, "video_id,clip_id,text,label,label_T", "v,1,好,,0.2")
+    with pytest.raises(BuildError, match="no clip has a label M") as error:
         made.check_ready(["train"])
-    assert "train.models=[lf_dnn]" in str(e.value)
+    assert "--stage dataset" in str(error.value)
     made.check_ready(["dataset"])  # features and dataset need no labels
 
 
