@@ -32,7 +32,8 @@ def _extractor(settings: Any) -> type[Extractor]:
     return FrameExtractor
 
 
-def _clips_mb(config: Config, clips: Sequence[Clip], threads: int) -> float:
+def decoding_mb(config: Config, clips: Sequence[Clip], threads: int) -> float:
+    """Return the memory in MB that ffmpeg takes to decode the largest clips of a job."""
     pixels = max((clip.streams.width * clip.streams.height for clip in clips), default=0)
     return threads * _PIXEL * pixels / 1e6
 
@@ -49,5 +50,5 @@ FRAMES = Stage(
     attachments=(".mkv",),
     threads=4,
     memory_mb=lambda config, threads: 300 + 150 * threads,
-    clips_mb=_clips_mb,
+    clips_mb=decoding_mb,
 )

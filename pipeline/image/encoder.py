@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -57,13 +57,14 @@ class ImageEncoder:
     trained_pooler: bool = True
     width: int = 0
 
-    def encode(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
+    def encode(self, pictures: Iterable[Picture]) -> NDArray[np.float32]:
         """Send pictures through the model at once.
 
         Parameters
         ----------
-        pictures : sequence of ndarray, shape (height, width, 3)
-            RGB, 8 bits.
+        pictures : iterable of ndarray, shape (height, width, 3)
+            RGB, 8 bits; at least one. Each is brought to the model's size before the next one
+            is taken, so memory does not depend on their size.
 
         Returns
         -------
@@ -74,16 +75,22 @@ class ImageEncoder:
         BuildError
             If the model has no such layer, or no token of the whole picture.
         """
-        from PIL import Image
+        import torch
 
-        given = self.processor(
-            images=[Image.fromarray(picture) for picture in pictures], return_tensors="pt"
-        )
-        pixels = given["pixel_values"].to(self.encoder.model.device)
+        pixels = torch.cat([self._prepared(picture) for picture in pictures])
+        pixels = pixels.to(self.encoder.model.device)
         hidden, output = self.encoder.run(pixel_values=pixels)
         pooled = self._mean(hidden, pixels) if self.pool == "mean" else self._token(hidden, output)
         vectors: NDArray[np.float32] = pooled.float().cpu().numpy()
         return vectors
+
+    def _prepared(self, picture: Picture) -> Any:
+        """Return a picture as the model takes it: ``[1, 3, height, width]``."""
+        from PIL import Image
+
+        return self.processor(images=[Image.fromarray(picture)], return_tensors="pt")[
+            "pixel_values"
+        ]
 
     def _token(self, hidden: Any, output: Any) -> Any:
         """Return the pooled output of the last layer, or the class token."""

@@ -48,9 +48,11 @@ class _ImageExtractor(Extractor):
             If a vector holds values that are not finite numbers.
         """
         rows = np.zeros((len(valid), self.encoder.width), np.float32)
-        places = iter(np.flatnonzero(valid))
-        for batch in _batches(pictures, self.settings.batch_frames):
-            rows[list(islice(places, len(batch)))] = self.encoder.encode(batch)
+        places, following = np.flatnonzero(valid), iter(pictures)
+        size = self.settings.batch_frames
+        for first in range(0, len(places), size):
+            batch = islice(following, size)
+            rows[places[first : first + size]] = self.encoder.encode(batch)
         if not np.isfinite(rows).all():
             raise ClipError(
                 f"the {self.encoder.encoder.name} gives values that are not finite numbers for it",
@@ -184,13 +186,11 @@ class WholeImageExtractor(_ImageExtractor):
             clip = replace(inputs.clip, target=folder / "frames.part.mkv")
             frames = FrameExtractor(FramesSettings(fps=self.settings.fps)).extract(clip)
             source = FrameSource.of(frames, frames.file or clip.target, clip.ffmpeg)
-            return self._features(
-                _each(source, self.settings.batch_frames), source.shown >= 0, source.errors
-            )
+            return self._features(_each(source), source.shown >= 0, source.errors)
 
 
-def _each(source: FrameSource, size: int) -> Iterator[Picture]:
-    for batch in source.batches(size):
+def _each(source: FrameSource) -> Iterator[Picture]:
+    for batch in source.batches(1):
         yield from batch
 
 
@@ -203,10 +203,3 @@ def _decoded(jpeg: bytes) -> Picture:
             "one of its face crops is no JPEG picture", "build its faces again with --force"
         )
     return np.asarray(picture, np.uint8)
-
-
-def _batches(pictures: Iterable[Picture], size: int) -> Iterator[list[Picture]]:
-    """Yield the pictures in lists of `size`; the last one may be shorter."""
-    following = iter(pictures)
-    while batch := list(islice(following, size)):
-        yield batch

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.encoders.account import encoded
+from pipeline.encoders.files import EncoderFiles
 from pipeline.encoders.listed import needed, width_of
 from pipeline.encoders.loading import check_depth, check_takes
 from pipeline.encoders.memory import memory_of
@@ -13,6 +14,7 @@ from pipeline.encoders.names import dimension_names
 from pipeline.errors import BuildError
 from pipeline.extractor import Extractor, check_device
 from pipeline.faces.stage import FACES
+from pipeline.frames.stage import decoding_mb
 from pipeline.image.settings import ImageSettings
 from pipeline.image.source import image_files
 from pipeline.stage import Account, Build, Feature, Figure, Stage
@@ -20,6 +22,9 @@ from pipeline.store.shards import Clip
 
 if TYPE_CHECKING:
     from pipeline.config import Config
+
+_PICTURES = 20
+"""Bytes for each pixel of a picture that a worker holds: as decoded, as PIL's, as a tensor."""
 
 CROPS, FRAMES = image_files("image"), image_files("image_frames")
 
@@ -42,6 +47,12 @@ def _load_media(build: Build, clip: Clip) -> Any:
     scratch = build.config.layout.scratch
     # a file in a folder of its own, once it is decoded
     return WholeInputs(FrameInputs.of(build, clip, scratch), scratch)
+
+
+def _pictures_mb(config: Config, clips: Sequence[Clip], threads: int) -> float:
+    """Return what ffmpeg takes, and each worker's pictures on their way to the model's size."""
+    pixels = max((clip.streams.width * clip.streams.height for clip in clips), default=0)
+    return decoding_mb(config, clips, threads) + threads * _PICTURES * pixels / 1e6
 
 
 def _crop_extractor(settings: Any) -> type[Extractor]:
@@ -76,17 +87,19 @@ def _whole_identity(settings: ImageSettings) -> Mapping[str, Any]:
     return {**FRAMES.identity(settings), "frames": FrameExtractor.version}
 
 
+def _ready(files: EncoderFiles, settings: ImageSettings) -> None:
+    check_device(settings.device, f"{files.stage}.device")
+    check_takes(files, settings, ("pixel_values",))
+    check_depth(files, settings)
+
+
 def _crops_ready(config: Config) -> None:
     _crop_rate(config)
-    check_device(config.image.device, "image.device")
-    check_takes(CROPS, config.image, ("pixel_values",))
-    check_depth(CROPS, config.image)
+    _ready(CROPS, config.image)
 
 
 def _whole_ready(config: Config) -> None:
-    check_device(config.image_frames.device, "image_frames.device")
-    check_takes(FRAMES, config.image_frames, ("pixel_values",))
-    check_depth(FRAMES, config.image_frames)
+    _ready(FRAMES, config.image_frames)
 
 
 def _account_of(what: str) -> Callable[[Account], tuple[str, list[str]]]:
@@ -99,12 +112,20 @@ def _account_of(what: str) -> Callable[[Account], tuple[str, list[str]]]:
     return account
 
 
-def _crop_names(settings: ImageSettings, width: int) -> Sequence[str]:
-    return dimension_names(CROPS.kind(settings), width)
+def _feature(files: EncoderFiles, rate: Callable[[Config], float]) -> Feature:
+    def names(settings: ImageSettings, width: int) -> Sequence[str]:
+        return dimension_names(files.kind(settings), width)
 
-
-def _whole_names(settings: ImageSettings, width: int) -> Sequence[str]:
-    return dimension_names(FRAMES.kind(settings), width)
+    return Feature(
+        "vision",
+        files.stage,
+        names,
+        rate,
+        step="frame",
+        array="image",
+        mask="valid",
+        width=lambda settings: width_of(files, settings),
+    )
 
 
 _FIGURES = (Figure("pictured_share", "pictured_share", "pictured", "%"),)
@@ -119,16 +140,7 @@ IMAGE = Stage(
     about="vectors of face crops by an image encoder: CLIP, SigLIP, ViT, DINOv2, ResNet and others",
     needs=lambda settings: needed(CROPS, settings),
     identity=CROPS.identity,
-    feature=Feature(
-        "vision",
-        "image",
-        _crop_names,
-        _crop_rate,
-        step="frame",
-        array="image",
-        mask="valid",
-        width=lambda settings: width_of(CROPS, settings),
-    ),
+    feature=_feature(CROPS, _crop_rate),
     figures=_FIGURES,
     sources={"image_models": "model"},
     model=CROPS.label,
@@ -148,16 +160,7 @@ IMAGE_FRAMES = Stage(
     about="vectors of whole frames by an image encoder; no faces are searched for",
     needs=lambda settings: needed(FRAMES, settings),
     identity=_whole_identity,
-    feature=Feature(
-        "vision",
-        "image_frames",
-        _whole_names,
-        _whole_rate,
-        step="frame",
-        array="image",
-        mask="valid",
-        width=lambda settings: width_of(FRAMES, settings),
-    ),
+    feature=_feature(FRAMES, _whole_rate),
     figures=_FIGURES,
     decodes="video",
     sources={"image_frames_models": "model"},
@@ -165,6 +168,7 @@ IMAGE_FRAMES = Stage(
     account=_account_of("Whole frames were"),
     ready=_whole_ready,
     job_shards=4,
-    memory_mb=lambda config, threads: memory_of(FRAMES, config.image_frames) + 1000,
+    memory_mb=lambda config, threads: memory_of(FRAMES, config.image_frames),
+    clips_mb=_pictures_mb,
     priority=5,
 )
