@@ -49,7 +49,12 @@ def test_v2_without_labels_has_features_and_a_report_and_no_training(tmp_path: P
     lay_out(raw, "meta.csv", sheet(rows, header=True, columns=CH_SIMS[:-1]), rows, [clip])
     processed = tmp_path / "processed"
     features = {"text": "none", "vision": "none"}
-    own = {"raw": str(raw), "processed": str(processed), "features": features}
+    own = {
+        "raw": str(raw),
+        "processed": str(processed),
+        "features": features,
+        "manifest": {"keep_columns": ["annotation"]},
+    }
     (tmp_path / "own.json").write_text(json.dumps(own), "utf-8")
     done = snakemake("all", "--configfile", str(tmp_path / "own.json"), cwd=tmp_path)
     told = done.stdout + done.stderr
@@ -58,6 +63,8 @@ def test_v2_without_labels_has_features_and_a_report_and_no_training(tmp_path: P
     assert not (processed / "experiments").exists()
     page = (processed / "report.html").read_text("utf-8")
     assert "4 clips in one dataset:\n4 unlabelled." in page
+    assert "Columns kept from the label sheet" in page
+    assert "<bdi>annotation</bdi>" in page  # an empty column, as v2's is where nobody labelled
     assert "No model has been trained, because no clip has a label" in page
     with h5py.File(processed / "dataset.h5") as file:
         assert len(file["unlabelled/id"]) == 4

@@ -116,6 +116,10 @@ def _corpus(build: Build, rows: list[ClipRow]) -> dict[str, Any] | None:
         "unknown": [int(n) for row in rows if (n := row.figures.get("unknown_tokens"))],
         "table3": None,
         "without_m": 0,
+        "kept": corpus.kept_columns(
+            build.usable,
+            [c for c in build.made_with.manifest.keep_columns if c in build.usable],
+        ),
         "votes": corpus.vote_counts(build.votes) if build.votes is not None else None,
     }
     shown["lengths"] = [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from pipeline.corpus import CLASSES, LABELS, PAPER_TABLE1, CorpusCounts, class_of
 
+_COMMON = 6
+"""Words of a kept column that are named."""
 _ABSENT = "not in the sheet"
 
 
@@ -81,6 +84,34 @@ def lengths(
     )
 
 
+@dataclass(frozen=True)
+class KeptColumn:
+    """A column of the label sheet that was kept: how many clips have a value, and which."""
+
+    name: str
+    clips: int
+    content: str
+
+
+def kept_columns(clips: pd.DataFrame, names: Iterable[str]) -> list[KeptColumn]:
+    """Describe kept columns: numbers by their range and mean, words by the most common ones."""
+    found = []
+    for name in names:
+        values = clips[name].replace("", None).dropna()
+        if values.empty:
+            content = ""
+        elif pd.api.types.is_numeric_dtype(clips[name]):
+            numbers = values.to_numpy(float)
+            content = f"{numbers.min():g} to {numbers.max():g}, mean {numbers.mean():.3g}"
+        else:
+            common = values.value_counts()
+            shown = [f"{value} ({count})" for value, count in common.head(_COMMON).items()]
+            more = f" and {len(common) - _COMMON} more" if len(common) > _COMMON else ""
+            content = ", ".join(shown) + more
+        found.append(KeptColumn(name, len(values), content))
+    return found
+
+
 def alpha_ordinal(votes: Sequence[Sequence[float]]) -> float:
     """Return Krippendorff's alpha with the ordinal difference.
 
@@ -96,24 +127,26 @@ def alpha_ordinal(votes: Sequence[Sequence[float]]) -> float:
 
     References
     ----------
-    Krippendorff, Computing Krippendorff's Alpha-Reliability, 2011.
+    Krippendorff, Computing Krippendorff's Alpha-Reliability, 2011;
+    `nltk.metrics.agreement.AnnotationTask.alpha`.
     """
+    from nltk.metrics.agreement import AnnotationTask
+
     units = [list(unit) for unit in votes if len(unit) > 1]
-    values = sorted({vote for unit in units for vote in unit})
-    place = {value: index for index, value in enumerate(values)}
-    coincidence = np.zeros((len(values), len(values)))
-    for unit in units:
-        counts = np.zeros(len(values))
-        for vote in unit:
-            counts[place[vote]] += 1
-        coincidence += (np.outer(counts, counts) - np.diag(counts)) / (len(unit) - 1)
-    totals = coincidence.sum(axis=0)
+    counts = Counter(vote for unit in units for vote in unit)
+    if len(counts) < 2:
+        return float("nan")
+    values = sorted(counts)
+    totals = np.array([counts[value] for value in values])
     # ordinal difference: the votes lying between two ranks, half of the outer two, squared
-    reach = np.cumsum(totals) - totals / 2
-    difference = (reach[:, None] - reach[None, :]) ** 2
-    expected = float((np.outer(totals, totals) * difference).sum())
-    observed = float((coincidence * difference).sum())
-    return 1 - (totals.sum() - 1) * observed / expected if expected else float("nan")
+    reach = dict(zip(values, np.cumsum(totals) - totals / 2, strict=True))
+    rows = [
+        (annotator, clip, vote)
+        for clip, unit in enumerate(units)
+        for annotator, vote in enumerate(unit)
+    ]
+    task = AnnotationTask(rows, distance=lambda a, b: float(reach[a] - reach[b]) ** 2)
+    return float(task.alpha())
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from pipeline.config import Config, make_config
 from pipeline.corpus import LABEL_OF, MODALITIES
-from pipeline.report.corpus import alpha_ordinal, lengths, vote_counts, votes_by_clip
+from pipeline.report.corpus import alpha_ordinal, kept_columns, lengths, vote_counts, votes_by_clip
 from pipeline.report.findings import Finding, Infos, findings
 from pipeline.report.methods import methods
 from pipeline.report.palette import DARK, LIGHT
@@ -77,6 +77,23 @@ def test_votes_are_counted_and_listed() -> None:
     assert (counts["M"].clips, counts["M"].annotators) == (1, 2)
     assert (counts["M"].negative, counts["M"].neutral, counts["M"].positive) == (1, 0, 1)
     assert votes_by_clip(votes) == {"v/1": "Votes: M -1 1, T 0"}
+
+
+def test_kept_columns_are_described_by_their_range_or_their_words() -> None:
+    clips = pd.DataFrame(
+        {
+            "arousal": [0.5, math.nan, 1.0],
+            "emotion": ["joy", "", "joy"],
+            "note": [None, None, None],
+        }
+    )
+    arousal, emotion, note = kept_columns(clips, ["arousal", "emotion", "note"])
+    assert (arousal.clips, arousal.content) == (2, "0.5 to 1, mean 0.75")
+    assert (emotion.clips, emotion.content) == (2, "joy (2)")
+    assert (note.clips, note.content) == (0, "")
+    many = pd.DataFrame({"speaker": [f"s{n}" for n in range(9)]})
+    (speaker,) = kept_columns(many, ["speaker"])
+    assert speaker.content == "s0 (1), s1 (1), s2 (1), s3 (1), s4 (1), s5 (1) and 3 more"
 
 
 def test_alpha_is_one_when_all_agree_and_undefined_when_nothing_varies() -> None:
