@@ -20,7 +20,7 @@ PARTS = tuple(dict.fromkeys(MODES.values()))
 
 _SHOWN = 10
 _FEW = 20
-"""Clips from which on one and the same label for all is odd."""
+"""Clips from which on labels that are all the same, or all of one sign, are odd."""
 _MANY = 0.1
 """Share of labels outside [-1, 1] above which they are of another scale, not mistyped."""
 
@@ -151,6 +151,8 @@ def notes(
             f"{name} has no label for {len(bare)} of {len(rows)} clips, e.g. {bare[0].clip}: they "
             "are in the part unlabelled"
         )
+    if label_range is None:
+        yield from _one_sided(name, [row.M for row in rows if not math.isnan(row.M)])
     split = [row for row in rows if row.is_labelled]
     parts = sum(1 for row in split if row.mode)
     if 0 < parts < len(split):
@@ -167,6 +169,18 @@ def notes(
     spoken = [row.text for row in rows if row.text]
     if spoken and not any(is_han(c) for text in spoken for c in text):
         yield f"{name}: no transcript holds a Chinese character"
+
+
+def _one_sided(name: str, labels: Sequence[float]) -> Iterator[str]:
+    """Yield a note on labels that are all positive, or all negative: of another scale, perhaps."""
+    if len(labels) < _FEW or len(set(labels)) == 1 or min(labels) < 0 < max(labels):
+        return
+    side = "negative" if min(labels) >= 0 else "positive"
+    yield (
+        f"{name}: none of {len(labels)} labels is {side} (they run from {min(labels):g} to "
+        f"{max(labels):g}); if 0 is not neutral on their scale, give its range: "
+        "--set 'manifest.label_range=[0, 1]'"
+    )
 
 
 def has_labels(rows: Sequence[SheetRow]) -> bool:

@@ -193,6 +193,23 @@ def test_videos_without_a_sheet_are_built_if_nothing_reads_transcripts(
     ]
 
 
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (["0", "0.2", "1"], "none of 21 labels is negative (they run from 0 to 1)"),
+        (["-1", "-0.4", "0"], "none of 21 labels is positive (they run from -1 to 0)"),
+        (["-1", "0", "0.2"], ""),
+    ],
+)
+def test_labels_of_one_sign_only_are_pointed_out(
+    labels: list[str], said: str, tmp_path: Path
+) -> None:
+    rows = [Row("v", f"{n:04d}", "没有问题", labels[n % 3], "train") for n in range(21)]
+    lay_out(tmp_path / V2U, "meta.csv", sheet(rows, header=True), (), ())
+    notes = read_sheet(config_of(tmp_path / V2U)).notes
+    assert [said in note for note in notes] == [True] * bool(said)
+
+
 def test_one_label_for_all_clips_is_pointed_out(tmp_path: Path) -> None:
     rows = [Row("v", f"{number:04d}", "没有问题", "0", "train") for number in range(20)]
     lay_out(tmp_path / V2U, "meta.csv", sheet(rows, header=True), (), ())
