@@ -28,6 +28,7 @@ from pipeline.manifest.settings import ManifestSettings
 from pipeline.media.settings import MediaSettings
 from pipeline.openface.settings import OpenFaceSettings
 from pipeline.opensmile.settings import OpenSmileSettings
+from pipeline.propose.settings import ProposeSettings
 from pipeline.report.settings import ReportSettings
 from pipeline.settings import Settings, explain, operational
 from pipeline.speech.settings import SpeechSettings
@@ -132,6 +133,8 @@ class Config(Settings):
     """Models and training."""
     report: ReportSettings = ReportSettings()
     """The HTML report."""
+    propose: ProposeSettings = operational(ProposeSettings())
+    """Clips from films (chsims-build propose); a build does not read it."""
     run: RunSettings = Field(RunSettings(), exclude=True)
     """Set by the command line only."""
 

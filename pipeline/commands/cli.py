@@ -12,6 +12,7 @@ from pipeline.commands.annotate import annotate
 from pipeline.commands.exchange import adopt, export, init, predict
 from pipeline.commands.looking import doctor, report, show_config, show_encoders, status, verify
 from pipeline.commands.options import config_options, friendly, over_project
+from pipeline.commands.propose import propose
 from pipeline.config import Config, available_cores, make_config, read_values
 from pipeline.corpus import MODALITIES
 from pipeline.errors import BuildError
@@ -34,6 +35,7 @@ Examples:
   chsims-build encoders                               what can fill each slot, and what it needs
   chsims-build predict my.mp4 --text "太好了！"        predict the sentiment of one clip
   chsims-build export --to mmsa                       the dataset for other people's tools
+  chsims-build propose film.mkv --to raw/new          cut clips out of films
   chsims-build annotate raw/new                       let people vote on clips in their browsers
   chsims-build init my-corpus                         lay out a folder for a corpus of your own
   chsims-build adopt unaligned_39.pkl --to processed/sims    other people's features, to train on
@@ -143,7 +145,7 @@ def _check_run(stages: tuple[str, ...], clips: tuple[str, ...], force: bool) -> 
 
 for command in (status, verify, doctor, report, show_encoders, show_config):
     main.add_command(command)
-for command in (init, annotate, predict, export, adopt):
+for command in (init, propose, annotate, predict, export, adopt):
     main.add_command(command)
 
 

@@ -16,8 +16,9 @@ from pipeline.manifest.folders import MediaFolders
 if TYPE_CHECKING:
     from pipeline.config import Config
 
-SHEETS = ("label", "meta", "annotations")
-"""Names of label sheets without their suffix, best first; CH-SIMS v2 calls its sheet meta.csv."""
+SHEETS = ("label", "meta", "annotations", "transcripts")
+"""Names of label sheets without their suffix, best first; CH-SIMS v2 calls its sheet meta.csv, and
+`chsims-build propose` writes transcripts of clips that nobody has labelled yet."""
 
 _STEMS = ("annotations", "label", "transcripts")
 _SUFFIXES = (".csv", ".tsv", ".xlsx")

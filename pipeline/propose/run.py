@@ -1,0 +1,364 @@
+"""chsims-build propose: from films to a folder of clips, step by step."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import Config
+from pipeline.errors import BuildError, ClipError
+from pipeline.manifest.folders import EXTENSIONS
+from pipeline.propose.cut import SUFFIXES
+from pipeline.propose.folder import FilmRecord, Folder
+from pipeline.propose.output import write_candidates, write_page
+from pipeline.propose.segments import TAKEN, Analysis, Segment, segments
+from pipeline.propose.speech import phrases
+from pipeline.propose.subtitles import read_subtitles
+from pipeline.propose.thumbnails import Thumbnails
+from pipeline.propose.tracks import track_faces
+from pipeline.propose.transcripts import Transcript, fit, transcripts
+from pipeline.propose.tries import tries
+from pipeline.propose.work import Films, Work, work_on
+from pipeline.store.files import read_sealed, write_sealed
+
+_PACKAGES = {"scenedetect": "shots", "silero_vad": "speech", "pysubs2": "subtitles"}
+
+
+@dataclass
+class Proposal:
+    """A film on its way to clips.
+
+    Parameters
+    ----------
+    path : Path
+        The film.
+    work : Work, optional
+        Its streams; None until it was opened.
+    problem : ClipError, optional
+        Why no clips can be made of it.
+    """
+
+    path: Path
+    digest: str
+    record: FilmRecord
+    work: Work | None = None
+    problem: ClipError | None = None
+    chunks: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
+    told: dict[str, Any] = field(default_factory=dict)
+
+
+def propose(
+    config: Config,
+    films: Sequence[Path],
+    to: Path,
+    *,
+    lossless: bool,
+    dry_run: bool,
+    cores: int,
+    say: Callable[[str], None],
+) -> int:
+    """Propose clips from films, cut them, and write transcripts and a report.
+
+    Parameters
+    ----------
+    config : Config
+        ``propose``, ``asr``, ``media``, ``faces``.
+    films : sequence of Path
+        Media files, or folders of them.
+    to : Path
+        The folder of the clips.
+    lossless : bool
+        FFV1 and PCM in Matroska in place of H.264 and AAC in MP4.
+    dry_run : bool
+        Cut nothing; only the report is written.
+    cores : int
+        Processes that work at once.
+    say : callable
+        Prints a line.
+
+    Returns
+    -------
+    int
+        The exit status: 1 if a film could not be used.
+
+    Raises
+    ------
+    BuildError
+        If no film can be used, or the folder cannot be written to.
+    """
+    require_packages()
+    paths = _listed(films)
+    folder = Folder(to)
+    with folder.locked():
+        run = _Run(config, folder, lossless, cores, say)
+        proposals = run.begin(paths)
+        run.analyse(proposals)
+        usable = [each for each in proposals if each.problem is None]
+        for each in proposals:
+            if each.problem is not None:
+                say(f"left out: {each.path}: {each.problem.reason}\n  -> {each.problem.remedy}")
+        if not usable:
+            raise BuildError(
+                f"none of the {len(proposals)} films can be used", "see above what each lacks"
+            )
+        run.choose(usable)
+        if not dry_run:
+            run.cut(usable)
+        run.report(usable, dry_run)
+        return int(any(each.problem is not None for each in proposals))
+
+
+def require_packages() -> None:
+    """Refuse to begin without the libraries of the extra ``film``."""
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise BuildError(
+            f"chsims-build propose needs {', '.join(missing)} (for "
+            f"{', '.join(_PACKAGES[name] for name in missing)}), which this environment lacks",
+            "install them: pip install 'chsims-build[film]' (in a checkout: make setup)",
+        )
+
+
+def _listed(films: Sequence[Path]) -> list[Path]:
+    """Return media files; of a folder, those in it."""
+    found: list[Path] = []
+    for path in films:
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in EXTENSIONS)
+            if not inside:
+                raise BuildError(f"the folder {path} holds no film", "name a film, or its folder")
+            found += inside
+        elif not path.exists():
+            raise BuildError(f"the film {path} does not exist", "correct its name")
+        else:
+            found.append(path)
+    return list(dict.fromkeys(found))
+
+
+class _Run:
+    """One call of the command."""
+
+    def __init__(
+        self,
+        config: Config,
+        folder: Folder,
+        lossless: bool,
+        cores: int,
+        say: Callable[[str], None],
+    ) -> None:
+        self.config, self.folder = config, folder
+        self.lossless, self.cores, self.say = lossless, cores, say
+        self.films = Films(folder.store, config)
+
+    def begin(self, paths: Sequence[Path]) -> list[Proposal]:
+        """Identify and open the films."""
+        proposals: dict[str, Proposal] = {}
+        for path in paths:
+            digest = self.folder.digest(path)
+            if digest in proposals:
+                self.say(f"note: {path} is the same film as {proposals[digest].path}")
+                continue
+            proposals[digest] = Proposal(path, digest, self.folder.record(digest, path.name))
+        self.folder.save()
+        found = list(proposals.values())
+        opened = work_on([p.path for p in found], self.films.open, self.cores, "opening")
+        by_path = {p.path: p for p in found}
+        for path, film in opened:
+            proposal = by_path[path]
+            if isinstance(film, ClipError):
+                proposal.problem = film
+            else:
+                proposal.work = Work(proposal.record.video_id, proposal.digest, film)
+        return found
+
+    def analyse(self, proposals: Sequence[Proposal]) -> None:
+        """Find speech, shots and faces."""
+        f = self.films
+        works = [(p, p.work) for p in proposals if p.work is not None]
+        by_id = {work.video_id: p for p, work in works}
+        for what, key, function in (
+            ("speech", f.speech_key, f.listen),
+            ("shots", f.shots_key, f.scan),
+        ):
+            missing = [w for _, w in works if not f.has(what, w, key(w))]
+            for work, result in work_on(missing, function, self.cores, what):
+                if isinstance(result, ClipError):
+                    by_id[work.video_id].problem = result
+        tasks = []
+        for proposal, work in works:
+            if proposal.problem is None:
+                self._check(proposal, work)
+            if proposal.problem is None:
+                proposal.chunks = f.chunks(work)
+                tasks += [
+                    (work, part, wanted)
+                    for part, wanted in proposal.chunks
+                    if not f.has("faces", work, f.faces_key(work, wanted), part)
+                ]
+        for task, result in work_on(tasks, f.search, self.cores, "faces"):
+            if isinstance(result, ClipError):
+                by_id[task[0].video_id].problem = result
+
+    def _check(self, proposal: Proposal, work: Work) -> None:
+        """Refuse a film that is too short, or in which nobody speaks."""
+        s = self.config.propose
+        end = float(self.films.read("shots", work).info["end"])
+        spoken = phrases(self.films.read("speech", work).arrays["speech"], s.speech_threshold)
+        if end < s.shortest:
+            proposal.problem = ClipError(
+                f"it is {end:.2f} s long, shorter than a clip (propose.shortest {s.shortest:g} s)",
+                "leave it out",
+            )
+        elif not spoken:
+            proposal.problem = ClipError(
+                f"no speech was found in its {end:.0f} s of sound "
+                f"(audio track {', '.join(work.film.tracks)})",
+                "listen to it; choose another track with --set media.audio_track=N, or lower "
+                "propose.speech_threshold",
+            )
+
+    def choose(self, proposals: Sequence[Proposal]) -> None:
+        """Choose segments and give them transcripts."""
+        for proposal in proposals:
+            assert proposal.work is not None
+            proposal.told = self._choose(proposal, proposal.work)
+
+    def _choose(self, proposal: Proposal, work: Work) -> dict[str, Any]:
+        s = self.config.propose
+        film = self.analysis(proposal, work)
+        proposal.segments = segments(film, s)
+        spoken = phrases(film.speech, s.speech_threshold)
+        subtitles = read_subtitles(work.film, s, self.config.media.ffmpeg, work.film.origin)
+        words = transcripts(proposal.segments, subtitles.cues, spoken, s.subtitle_share, s.language)
+        notes = list(subtitles.notes)
+        if subtitles.cues:
+            warnings = fit(subtitles.cues, spoken, film.end)
+            notes += [f"warning: {subtitles.source}: {each}" for each in warnings]
+            for each in warnings:
+                self.say(f"warning: {proposal.path.name}: {subtitles.source}: {each}")
+        return {
+            "film": proposal.path.name,
+            "seconds": film.end,
+            "size": [work.film.width, work.film.height],
+            "shots": len(film.shots),
+            "speech": round(sum(p.end - p.begin for p in spoken), 3),
+            "subtitles": subtitles.source,
+            "cues": len(subtitles.cues),
+            "notes": notes,
+            "tries": tries(film, s),
+            "segments": [
+                self._told(proposal, segment, transcript, subtitles.source)
+                for segment, transcript in zip(proposal.segments, words, strict=True)
+            ],
+            "parts": [part for part, _ in proposal.chunks],
+            "settings": s.model_dump(mode="json"),
+        }
+
+    def analysis(self, proposal: Proposal, work: Work) -> Analysis:
+        """Return all that is known of a film."""
+        scanned = self.films.read("shots", work)
+        times, starts = scanned.arrays["times"], tuple(scanned.arrays["shots"].tolist())
+        found = (self.films.read("faces", work, part) for part, _ in proposal.chunks)
+        return Analysis(
+            times,
+            float(scanned.info["end"]),
+            starts,
+            self.films.read("speech", work).arrays["speech"],
+            tuple(track_faces(found, times, starts, self.config.propose.face_probability)),
+        )
+
+    def _told(
+        self, proposal: Proposal, segment: Segment, transcript: Transcript, source: str
+    ) -> dict[str, Any]:
+        """Return what is stored of a segment."""
+        taken = segment.verdict == TAKEN
+        part = f"{segment.first}-{segment.stop}"
+        return {
+            "clip_id": proposal.record.clip_id(part) if taken else "",
+            **asdict(segment),
+            "text": transcript.text,
+            "note": transcript.note,
+            "source": source if transcript.text else "",
+        }
+
+    def cut(self, proposals: Sequence[Proposal]) -> None:
+        """Cut the clips that were taken, and remove those that no longer are."""
+        tasks = []
+        wanted: dict[str, dict[str, str]] = {}
+        for proposal in proposals:
+            work = proposal.work
+            assert work is not None
+            own = wanted[work.video_id] = {}
+            for segment in proposal.segments:
+                if segment.verdict != TAKEN:
+                    continue
+                clip = proposal.record.clip_id(f"{segment.first}-{segment.stop}")
+                name = f"{clip}{SUFFIXES[self.lossless]}"
+                own[name] = self.films.cut_key(work, segment, self.lossless)
+                path = self.folder.path / work.video_id / name
+                if not self.films.is_cut(work, path, own[name]):
+                    tasks.append((work, segment, path, self.lossless))
+            self.folder.check_kept(proposal.record, own)
+        for task, result in work_on(tasks, self.films.cut, self.cores, "cutting"):
+            if isinstance(result, ClipError):
+                self.say(f"warning: {task[2]}: {result.reason}\n  -> {result.remedy}")
+                wanted[task[0].video_id].pop(task[2].name)
+        for proposal in proposals:
+            video_id = proposal.record.video_id
+            for name in sorted(set(proposal.record.files) - set(wanted[video_id])):
+                self.films.forget(video_id, self.folder.path / video_id / name)
+            proposal.record.files = dict(sorted(wanted[video_id].items()))
+        self.folder.save()
+
+    def report(self, proposals: Sequence[Proposal], dry_run: bool) -> None:
+        """Write the tables and the page, and say what was done."""
+        told = self._told_of_all(proposals, dry_run)
+        if not dry_run:
+            self.folder.write_sheet(_sheet_rows(told))
+        name = "dry-run" if dry_run else "candidates"
+        page = self.folder.path / f"{name}.html"
+        write_candidates(page.with_suffix(".csv"), told)
+        parts = {record.video_id: candidates["parts"] for record, candidates in told}
+        write_page(page, told, Thumbnails(self.films.store, parts), dry_run=dry_run)
+        taken = [s for _, c in told for s in c["segments"] if s["verdict"] == TAKEN]
+        total = sum(len(c["segments"]) for _, c in told)
+        with_text = sum(1 for each in taken if each["text"])
+        seconds = sum(each["end"] - each["begin"] for each in taken)
+        self.say(
+            f"{len(taken)} of {total} segments taken ({seconds:.0f} s), {with_text} with a "
+            f"transcript; why each was taken or left: {page}"
+        )
+        if not dry_run:
+            self.say(f"next: chsims-build annotate {self.folder.path}")
+
+    def _told_of_all(
+        self, proposals: Sequence[Proposal], dry_run: bool
+    ) -> list[tuple[FilmRecord, dict[str, Any]]]:
+        """Return what is known of every film of the folder, also of those of earlier calls."""
+        own = {each.record.video_id: each.told for each in proposals}
+        found = []
+        for record in self.folder.films:
+            stored = self.folder.store / "candidates" / f"{record.video_id}.json"
+            if record.video_id in own:
+                found.append((record, own[record.video_id]))
+                if not dry_run:
+                    write_sealed(stored, own[record.video_id])
+            elif stored.exists():
+                found.append((record, read_sealed(stored)))
+        return found
+
+
+def _sheet_rows(told: Sequence[tuple[FilmRecord, dict[str, Any]]]) -> list[tuple[str, str, str]]:
+    rows = []
+    for record, candidates in told:
+        there = {name.rpartition(".")[0] for name in record.files}
+        rows += [
+            (record.video_id, each["clip_id"], each["text"])
+            for each in candidates["segments"]
+            if each["clip_id"] in there and each["verdict"] == TAKEN
+        ]
+    return rows

@@ -1,0 +1,244 @@
+"""What is computed of films in worker processes, and stored under keys: killed, it continues."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from pipeline.config import Config
+from pipeline.errors import ClipError
+from pipeline.propose import cut, faces, shots, speech
+from pipeline.propose.film import Film, open_film
+from pipeline.propose.segments import Segment
+from pipeline.runner.crew import Died, work_off
+from pipeline.store.features import Features, Store
+from pipeline.store.files import digest, file_digest, package_versions, read_sealed, write_sealed
+from pipeline.terminal import tracked
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_NEAR_SECONDS = 0.5
+"""Pictures are searched for faces up to this long before and after speech."""
+_FAINT = 0.25
+"""Faces are searched where speech is at least this probable, so that lower thresholds can be
+tried without searching again."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is known of a film while it is worked on.
+
+    Parameters
+    ----------
+    video_id : str
+        Its id in the folder.
+    digest : str
+        SHA-256 of its file.
+    film : Film
+        Its streams.
+    """
+
+    video_id: str
+    digest: str
+    film: Film
+
+
+def work_on(
+    tasks: Sequence[Task],
+    function: Callable[[Task], Result],
+    cores: int,
+    title: str,
+    prepare: Callable[[], Any] | None = None,
+) -> Iterator[tuple[Task, Result | ClipError]]:
+    """Yield each task with its result, or with what is wrong, worked off by several processes."""
+
+    if tasks:
+        _preload()
+
+    def prepared() -> Callable[[Task], Result | ClipError]:
+        if prepare is not None:
+            prepare()
+
+        def careful(task: Task) -> Result | ClipError:
+            try:
+                return function(task)
+            except ClipError as error:
+                return error
+
+        return careful
+
+    done = work_off(tasks, max(1, cores), prepared)
+    for task, result in tracked(done, title, len(tasks)):
+        if isinstance(result, Died):
+            yield (
+                task,
+                ClipError(
+                    "a library crashed on it, or memory ran out "
+                    f"(the process ended with {result.exit_code})",
+                    "run the same command again; if it fails again, re-encode the film",
+                ),
+            )
+        else:
+            yield task, result
+
+
+@cache
+def _preload() -> None:
+    """Import once what the forked processes need."""
+    for name in ("cv2", "facenet_pytorch", "scenedetect", "silero_vad"):
+        importlib.import_module(name)
+
+
+class Films:
+    """What has been computed of the films of a folder.
+
+    Parameters
+    ----------
+    store : Path
+        Where it is kept.
+    config : Config
+        The settings.
+    """
+
+    def __init__(self, store: Path, config: Config) -> None:
+        self.store = Store(store)
+        self.root = store
+        self.config = config
+        self.settings = config.propose
+
+    def open(self, path: Path) -> Film:
+        """Read what a film says about itself."""
+        return open_film(path, self.config.media.audio_track)
+
+    def shots_key(self, work: Work) -> str:
+        """Return what the shots of a film depend on."""
+        chosen = (self.settings.shot_threshold, self.settings.shot_change)
+        return digest([shots.VERSION, work.digest, work.film.video, chosen, *_versions("shots")])
+
+    def speech_key(self, work: Work) -> str:
+        """Return what the speech of a film depends on."""
+        return digest([speech.VERSION, work.digest, work.film.audio, *_versions("speech")])
+
+    def faces_key(self, work: Work, wanted: Sequence[int]) -> str:
+        """Return what the faces of some pictures depend on."""
+        chosen = self.config.faces.thresholds
+        return digest(
+            [faces.VERSION, self.shots_key(work), chosen, list(wanted), *_versions("faces")]
+        )
+
+    def cut_key(self, work: Work, segment: Segment, lossless: bool) -> str:
+        """Return what a clip's bytes depend on."""
+        quality = None if lossless else self.settings.crf
+        part = (segment.first, segment.stop, segment.begin, segment.end)
+        return digest([cut.VERSION, work.digest, work.film.audio, part, quality, *_versions("cut")])
+
+    def read(self, what: str, work: Work, part: str = "film") -> Features:
+        """Return a stored result."""
+        return self.store.read(what, f"{work.video_id}/{part}")
+
+    def has(self, what: str, work: Work, key: str, part: str = "film") -> bool:
+        """Tell whether a result is stored that was made with this key."""
+        return self.store.key(what, f"{work.video_id}/{part}") == key
+
+    def scan(self, work: Work) -> None:
+        """Find a film's shots."""
+        found = shots.scan(work.film, self.settings)
+        self.store.write("shots", f"{work.video_id}/film", self.shots_key(work), found)
+
+    def listen(self, work: Work) -> None:
+        """Find a film's speech."""
+        found = speech.listen(work.film)
+        self.store.write("speech", f"{work.video_id}/film", self.speech_key(work), found)
+
+    def chunks(self, work: Work) -> list[tuple[str, tuple[int, ...]]]:
+        """Return the pictures to search for faces, in parts of a minute."""
+        scanned = self.read("shots", work)
+        times = scanned.arrays["times"]
+        threshold = min(_FAINT, self.settings.speech_threshold)
+        wanted: set[int] = set()
+        step = 1 / self.settings.face_rate
+        for phrase in speech.phrases(self.read("speech", work).arrays["speech"], threshold):
+            low = np.floor((phrase.begin - _NEAR_SECONDS) / step)
+            high = np.ceil((phrase.end + _NEAR_SECONDS) / step)
+            moments = np.arange(max(low, 0), high + 1) * step
+            found = np.searchsorted(times, moments - 1e-6)
+            wanted.update(found[found < len(times)].tolist())
+        parts: dict[int, list[int]] = {}
+        for number in sorted(wanted):
+            parts.setdefault(int(times[number] // faces.CHUNK_SECONDS), []).append(number)
+        return [(f"{part:04d}", tuple(numbers)) for part, numbers in sorted(parts.items())]
+
+    def search(self, task: tuple[Work, str, tuple[int, ...]]) -> None:
+        """Search some pictures for faces."""
+        work, part, wanted = task
+        scanned = self.read("shots", work)
+        found = faces.find_faces(
+            work.film, shots.index_of(scanned), scanned.arrays["times"], wanted, self._finder()
+        )
+        key = self.faces_key(work, wanted)
+        self.store.write("faces", f"{work.video_id}/{part}", key, found)
+
+    @cache  # noqa: B019  # one per process, as long as it lives
+    def _finder(self) -> faces.FaceFinder:
+        return faces.FaceFinder(self.config.faces)
+
+    def is_cut(self, work: Work, path: Path, key: str) -> bool:
+        """Tell whether a clip's file is there as it was written with this key."""
+        try:
+            known = read_sealed(self._marker(work, path))
+            status = path.stat()
+        except (OSError, ValueError):
+            return False
+        if known["key"] != key:
+            return False
+        same = [status.st_size, status.st_mtime_ns] == known["status"]
+        return bool(same or file_digest(path) == known["digest"])
+
+    def cut(self, task: tuple[Work, Segment, Path, bool]) -> None:
+        """Write a clip, and how it was made."""
+        work, segment, path, lossless = task
+        scanned = self.read("shots", work)
+        cut.write_clip(
+            work.film,
+            shots.index_of(scanned),
+            scanned.arrays["times"],
+            (segment.first, segment.stop, segment.end),
+            path,
+            self.settings,
+            lossless=lossless,
+        )
+        status = path.stat()
+        made = {
+            "key": self.cut_key(work, segment, lossless),
+            "digest": file_digest(path),
+            "status": [status.st_size, status.st_mtime_ns],
+        }
+        write_sealed(self._marker(work, path), made)
+
+    def forget(self, work_id: str, path: Path) -> None:
+        """Remove a clip that is no longer proposed."""
+        path.unlink(missing_ok=True)
+        (self.root / "cuts" / work_id / f"{path.name}.json").unlink(missing_ok=True)
+
+    def _marker(self, work: Work, path: Path) -> Path:
+        return self.root / "cuts" / work.video_id / f"{path.name}.json"
+
+
+_PACKAGES = {
+    "shots": ("av", "scenedetect-headless", "opencv-python-headless"),
+    "speech": ("av", "silero-vad", "soxr"),
+    "faces": ("av", "facenet-pytorch", "opencv-python-headless"),
+    "cut": ("av",),
+}
+
+
+@cache
+def _versions(what: str) -> tuple[str, ...]:
+    return tuple(f"{name} {v}" for name, v in package_versions(_PACKAGES[what]).items())
