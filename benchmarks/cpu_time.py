@@ -34,9 +34,9 @@ from pipeline.train.models import build_model
 from pipeline.train.read import load_corpus
 from pipeline.train.recipe import PAPER
 from pipeline.train.registry import MODELS, hyper_for
-from pipeline.train.run import _keep_freed_memory
+from pipeline.runner.threads import keep_freed_memory
 from pipeline.train.trainer import Plan, fit, seed_everything
-_keep_freed_memory()
+keep_freed_memory()
 corpus = load_corpus(Path(sys.argv[1]), "mean", PAPER)
 found = {}
 for name in json.loads(sys.argv[2]):

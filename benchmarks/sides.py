@@ -32,7 +32,9 @@ def ours(stage: str, corpus: dict[str, Any]) -> Work:
     from pipeline.config import make_config
     from pipeline.frames.extractor import FrameExtractor
     from pipeline.media.pictures import read_frames
+    from pipeline.runner.threads import keep_freed_memory
 
+    keep_freed_memory()  # as in a stage's worker
     clips = corpus["clips"]
     config = make_config({"text": {"model": corpus.get("bert", "demo"), "device": "cpu"}})
     sources = [frame_source(Path(c["media"]), Path(c["video"])) for c in clips]

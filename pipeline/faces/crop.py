@@ -66,14 +66,8 @@ def _square(frame: Image, box: NDArray[np.float32], size: int, margin: float) ->
         min(max(top, 0), height - 1) : max(min(bottom, height), 1),
         min(max(left, 0), width - 1) : max(min(right, width), 1),
     ]
-    padded = cv2.copyMakeBorder(
-        inside,
-        max(-top, 0),
-        max(bottom - height, 0),
-        max(-left, 0),
-        max(right - width, 0),
-        cv2.BORDER_REPLICATE,
-    )
+    missing = (max(-top, 0), max(bottom - height, 0), max(-left, 0), max(right - width, 0))
+    padded = cv2.copyMakeBorder(inside, *missing, cv2.BORDER_REPLICATE) if any(missing) else inside
     method = cv2.INTER_AREA if side > size else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(padded, (size, size), interpolation=method), np.uint8)
 

@@ -45,14 +45,14 @@ class FaceExtractor(Extractor):
     (1.0, 0.0)
     """
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     packages: ClassVar[tuple[str, ...]] = (
         "facenet-pytorch",
         "torch",
         "torchvision",
         "opencv-python-headless",
     )
-    preload: ClassVar[tuple[str, ...]] = ("facenet_pytorch", "cv2")
+    preload: ClassVar[tuple[str, ...]] = ("facenet_pytorch", "cv2", "numba")
 
     def __init__(self, settings: FacesSettings) -> None:
         from pipeline.faces.detector import make_detector
@@ -103,9 +103,13 @@ class FaceExtractor(Extractor):
         found = [no_faces() for _ in inputs.shown]
         if size == (inputs.width, inputs.height):
             with Cuts(inputs.path.parent, len(found)) as cuts:
+                last, crops = no_faces(), list[bytes]()
                 for t, (frame, seen) in self._searched(inputs, pictured):
                     found[t] = self._sure(seen)
-                    cuts.add(t, (self._cut(frame, found[t], n) for n in range(len(found[t].boxes))))
+                    if seen is not last:  # else the picture is the last one again
+                        last, faces = seen, range(len(found[t].boxes))
+                        crops = [self._cut(frame, found[t], face) for face in faces]
+                    cuts.add(t, crops)
                 speaker = self._choose(found)
                 return _gather(inputs, found, speaker, cuts.chosen(speaker))
         for t, (_, seen) in self._searched(inputs, pictured, size):

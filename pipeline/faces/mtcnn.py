@@ -7,36 +7,27 @@ of the whole frame, so both find the same box for the same face.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from facenet_pytorch.models.utils.detect_face import bbreg, nms_numpy, pad, rerec
 from numpy.typing import NDArray
+from torch import nn
 from torchvision.ops import nms  # type: ignore[import-untyped]  # it ships no types
 
 from pipeline.faces.pictures import AreaTable
+from pipeline.faces.sheets import CELL, STRIDE, Part, Sheet, arrange
 from pipeline.faces.track import Detections
 
-CELL = 12
-"""Side of P-Net's windows, in pixels of a pyramid level."""
-STRIDE = 2
 NEAR = 0.5
 """Largest distance between the centres of a face and of the P-Net windows that search for it in
 the next frame, as a share of the face's side. A face moves less than this in one frame."""
 SMALLER, LARGER = 0.3, 2.5
 """Range of P-Net window sides that can propose a face, as shares of the face's side."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of one level of the pyramid: the level's scale and shape, rows and columns."""
-
-    scale: float
-    shape: tuple[int, int]
-    rows: tuple[int, int]
-    columns: tuple[int, int]
+APART = 8192.0
+"""Pixels by which the boxes of different parts are moved apart, so that none suppresses another.
+The coordinates are whole numbers, and stay exact."""
 
 
 class FaceNets:
@@ -50,6 +41,9 @@ class FaceNets:
 
     def __init__(self, mtcnn: Any) -> None:
         self.mtcnn = mtcnn
+        if torch.device(mtcnn.device).type == "cpu":
+            for net in (mtcnn.pnet, mtcnn.rnet, mtcnn.onet):
+                _fuse(net)
 
     def everywhere(self, height: int, width: int, smallest: float) -> list[Part]:
         """Return the whole levels that show faces of at least `smallest` pixels."""
@@ -96,21 +90,35 @@ class FaceNets:
     def _propose(self, table: AreaTable, parts: list[Part]) -> torch.Tensor:
         """Let P-Net propose boxes ``[n, 4]``."""
         proposals = [torch.zeros(0, 9)]
-        for part in parts:
-            picture = table.part(part.shape, part.rows, part.columns)
-            regression, scores = self._net(self.mtcnn.pnet, picture)
-            hits = (scores[0, 1] >= self.mtcnn.thresholds[0]).nonzero()
-            score = scores[0, 1][hits[:, 0], hits[:, 1]]
-            corner = STRIDE * hits.flip(1) + torch.tensor([part.columns[0], part.rows[0]])
-            low = ((corner + 1) / part.scale).floor()
-            high = ((corner + CELL) / part.scale).floor()
-            shift = regression[0][:, hits[:, 0], hits[:, 1]].T
-            found = torch.cat([low, high, score[:, None], shift], 1)
-            proposals.append(found[nms(found[:, :4], score, 0.5)])
+        proposals += [self._windows(table, sheet) for sheet in arrange(parts)]
         found = torch.cat(proposals)
         found = found[nms(found[:, :4], found[:, 4], 0.7)]
         sides = (found[:, 2:4] - found[:, :2]).repeat(1, 2)
         return torch.as_tensor(rerec(found[:, :4] + found[:, 5:] * sides))
+
+    def _windows(self, table: AreaTable, sheet: Sheet) -> torch.Tensor:
+        """Return P-Net's windows that may show a face: box, score and shift ``[n, 9]``."""
+        picture = np.zeros((1, *sheet.shape, 3), np.float32)
+        for part, row, column in sheet.places:
+            rows, columns = part.size
+            out = picture[0, row : row + rows, column : column + columns]
+            table.part(part.shape, part.rows, part.columns, out)
+        shift, scores = self._net(self.mtcnn.pnet, picture)
+        hits = (scores[0, 1] >= self.mtcnn.thresholds[0]).nonzero()
+        owner = torch.from_numpy(sheet.owners(*hits.T.numpy()))
+        order = owner.argsort(stable=True)
+        order = order[owner[order] >= 0]
+        hits, owner = hits[order], owner[order]
+        places = torch.tensor(
+            [[p.columns[0] - column, p.rows[0] - row, p.scale] for p, row, column in sheet.places],
+            dtype=torch.float64,
+        )[owner]
+        corner, scale = STRIDE * hits.flip(1) + places[:, :2].long(), places[:, 2:].float()
+        low, high = ((corner + 1) / scale).floor(), ((corner + CELL) / scale).floor()
+        score = scores[0, 1][hits[:, 0], hits[:, 1]]
+        boxes = torch.cat([low, high], 1)
+        found = torch.cat([boxes, score[:, None], shift[0][:, hits[:, 0], hits[:, 1]].T], 1)
+        return found[nms(boxes + APART * owner[:, None], score, 0.5)]
 
     def _refine(self, table: AreaTable, boxes: torch.Tensor) -> torch.Tensor:
         """Let R-Net reject boxes and correct the others."""
@@ -141,6 +149,36 @@ class FaceNets:
         found = found.take(pick)
         area = (found.boxes[:, 2:] - found.boxes[:, :2]).prod(1)
         return found.take(np.argsort(-area, kind="stable"))
+
+
+class _ActivateAndPool(nn.Module):
+    """A PReLU and the max-pooling after it, compiled into one pass over a CPU's memory."""
+
+    def __init__(self, activation: Any, pooling: Any) -> None:
+        super().__init__()
+        from pipeline.faces.kernels import activate_and_pool
+
+        self.run = activate_and_pool
+        self.slopes = activation.weight.detach().numpy()
+        self.size = int(pooling.kernel_size)
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the pooled values, stored channels last."""
+        pooled = self.run(values.permute(0, 2, 3, 1).contiguous().numpy(), self.slopes, self.size)
+        return torch.from_numpy(pooled).permute(0, 3, 1, 2)
+
+
+def _fuse(net: nn.Module) -> None:
+    """Let one compiled pass stand for each PReLU of facenet-pytorch's net that a pooling follows.
+
+    torch needs as long for these two as for the convolutions; the results are the same.
+    """
+    for number in (1, 2, 3):
+        pooling = getattr(net, f"pool{number}", None)
+        if isinstance(pooling, nn.MaxPool2d):
+            activation = getattr(net, f"prelu{number}")
+            setattr(net, f"prelu{number}", _ActivateAndPool(activation, pooling))
+            setattr(net, f"pool{number}", nn.Identity())
 
 
 def no_faces() -> Detections:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Index = NDArray[np.int64]
+from pipeline.faces.kernels import Float, Index, average_crops, average_part
 
 
 class AreaTable:
@@ -31,8 +29,12 @@ class AreaTable:
         self.sums = cv2.integral(frame, sdepth=cv2.CV_64F if wide else cv2.CV_32S)
 
     def part(
-        self, shape: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int]
-    ) -> NDArray[np.float32]:
+        self,
+        shape: tuple[int, int],
+        rows: tuple[int, int],
+        columns: tuple[int, int],
+        out: Float | None = None,
+    ) -> Float:
         """Return a part of the frame resized to `shape`, without computing the rest.
 
         Parameters
@@ -41,20 +43,22 @@ class AreaTable:
             Height and width of the whole resized frame.
         rows, columns : tuple of int
             Range of its rows and columns to compute: the first, and one after the last.
+        out : ndarray, float32 [rows, columns, 3], optional
+            Where the result is written.
 
         Returns
         -------
-        ndarray, shape (1, rows, columns, 3)
+        ndarray, shape (rows, columns, 3)
             Values in MTCNN's range, [-1, 1].
         """
+        if out is None:
+            out = np.empty((rows[1] - rows[0], columns[1] - columns[0], 3), np.float32)
         top, bottom = _blocks(np.arange(*rows), np.int64(self.height), shape[0])
         left, right = _blocks(np.arange(*columns), np.int64(self.width), shape[1])
-        needed = slice(left[0], right[-1] + 1)
-        strips = self.sums[bottom, needed] - self.sums[top, needed]
-        sums = strips[:, right - left[0]] - strips[:, left - left[0]]
-        return _scaled(sums, (bottom - top)[:, None] * (right - left))[None]
+        average_part(self.sums, top, bottom, left, right, out)
+        return out
 
-    def crops(self, boxes: Index, size: int) -> NDArray[np.float32]:
+    def crops(self, boxes: Index, size: int) -> Float:
         """Return boxes of the frame, each resized to a square.
 
         Parameters
@@ -70,26 +74,12 @@ class AreaTable:
             Values in MTCNN's range, [-1, 1].
         """
         cells = np.arange(size)[None]
-        left, top = boxes[:, :1], boxes[:, 1:2]
-        x0, x1 = _blocks(cells, boxes[:, 2:3] - left, size)
-        y0, y1 = _blocks(cells, boxes[:, 3:4] - top, size)
-        flat = self.sums.reshape(-1, 3)
-        upper = ((y0 + top) * (self.width + 1))[:, :, None]
-        lower = ((y1 + top) * (self.width + 1))[:, :, None]
-        x0, x1 = (x0 + left)[:, None], (x1 + left)[:, None]
-        sums = np.take(flat, lower + x1, 0)
-        sums -= np.take(flat, upper + x1, 0)
-        sums -= np.take(flat, lower + x0, 0)
-        sums += np.take(flat, upper + x0, 0)
-        return _scaled(sums, (y1 - y0)[:, :, None] * (x1 - x0))
-
-
-def _scaled(sums: NDArray[Any], area: Index) -> NDArray[np.float32]:
-    means = sums.astype(np.float32)
-    means /= area[..., None].astype(np.float32)
-    means -= np.float32(127.5)
-    means *= np.float32(0.0078125)
-    return means
+        x, y = boxes[:, :1], boxes[:, 1:2]
+        left, right = _blocks(cells, boxes[:, 2:3] - x, size)
+        top, bottom = _blocks(cells, boxes[:, 3:4] - y, size)
+        out = np.empty((len(boxes), size, size, 3), np.float32)
+        average_crops(self.sums, top + y, bottom + y, left + x, right + x, out)
+        return out
 
 
 def _blocks(cells: Index, length: Index | np.int64, count: int) -> tuple[Index, Index]:

@@ -14,6 +14,7 @@ from pipeline.extractor import EndedEarly, Extractor
 from pipeline.runner.children import end_with_parent
 from pipeline.runner.numba_cache import claim_numba_cache
 from pipeline.runner.plan import Step
+from pipeline.runner.threads import keep_freed_memory
 from pipeline.stage import Build, Stage
 from pipeline.store.features import Features
 from pipeline.store.files import file_digest
@@ -132,6 +133,7 @@ class Worker:
 def start_worker(build: Build, stage: Stage, threads: int) -> Callable[[list[Step]], list[Outcome]]:
     """Prepare a new process that ends with its parent; return the function that runs batches."""
     claim_numba_cache()
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # only its parent decides when it stops
     signal.signal(signal.SIGTERM, _LEAVING)
     end_with_parent()

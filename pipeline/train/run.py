@@ -6,8 +6,6 @@ and no others.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import logging
 import multiprocessing
 import os
@@ -22,6 +20,7 @@ import torch
 from pipeline.config import Config
 from pipeline.extractor import pick_device
 from pipeline.runner.children import end_children, end_with_parent
+from pipeline.runner.threads import keep_freed_memory
 from pipeline.store.files import write_json
 from pipeline.store.made import check_made
 from pipeline.train.data import Corpus
@@ -93,7 +92,7 @@ def train_model(config: Config, experiment: str, model: str, jobs: int = 1) -> d
 
 
 def _train_all(todo: list[Seed], corpus: Corpus, device: torch.device, jobs: int) -> None:
-    _keep_freed_memory()
+    keep_freed_memory()
     jobs = min(jobs, len(todo)) if device.type == "cpu" and hasattr(os, "fork") else 1
     if jobs <= 1:
         with EpochBars([_title(seed) for seed in todo]) as bars:
@@ -126,17 +125,6 @@ def _start_training() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # an exception would only end the seed in hand
     end_with_parent()
-
-
-def _keep_freed_memory() -> None:
-    """Have glibc keep what is freed: each step of training asks for the same again.
-
-    Given back to the system, it comes as fresh pages that cost up to a third of a step.
-    """
-    with contextlib.suppress(OSError, AttributeError):  # another C library decides for itself
-        libc = ctypes.CDLL(None)
-        for parameter in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-            libc.mallopt(parameter, 2**30)
 
 
 _shared: dict[str, Any] = {}

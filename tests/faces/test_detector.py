@@ -128,3 +128,14 @@ def test_how_the_frames_arrive_changes_nothing(tmp_path: Path) -> None:
         np.testing.assert_array_equal(image, other_image)
         np.testing.assert_array_equal(faces.boxes, other.boxes)
         np.testing.assert_array_equal(faces.landmarks, other.landmarks)
+
+
+def test_a_picture_that_is_repeated_keeps_its_faces(tmp_path: Path, mtcnn: MTCNN) -> None:
+    """As every sixth frame of a clip of 25 pictures a second."""
+    frames = all_frames(frames_of(face_clip(tmp_path / "a.mp4"), tmp_path))[:25]
+    shown = np.arange(30) * 25 // 30
+    found = found_in(frames[shown], key_frames=8)
+    repeated = [t for t in range(1, 30) if shown[t] == shown[t - 1]]
+    assert len(repeated) == 5
+    assert all(found[t] is found[t - 1] for t in repeated if t % 8)
+    check(overlaps(frames[shown], found, mtcnn, 3))
