@@ -9,9 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pipeline.errors import BuildError
 from pipeline.extractor import Extractor
 from pipeline.settings import Settings
-from pipeline.store.features import Store
+from pipeline.store.features import Features, Store, again
 from pipeline.store.files import digest, package_versions
 from pipeline.store.shards import Clip
 
@@ -215,6 +216,15 @@ class Stage:
         Whether a configuration keeps the files of a transient stage anyway.
     attachments : tuple of str
         Suffixes of the files stored next to its feature files.
+    trims : callable
+        How a configuration reduces a clip's features once every stage that needs all of them has
+        read them, in plain JSON values; None if they are kept. The key stays the same.
+    trimmed : callable
+        Reduces features in that way.
+    trimmed_by : str
+        The setting that decides it, for messages.
+    spares : callable
+        Names of the input stages of which it reads only what is left when they are reduced.
     job_shards : int
         Number of shards per job; more if loading the libraries takes longer than a shard.
     threads : int
@@ -257,6 +267,10 @@ class Stage:
     transient: bool = False
     kept: Callable[[Config], bool] = lambda config: False
     attachments: tuple[str, ...] = ()
+    trims: Callable[[Config], Mapping[str, Any] | None] = lambda config: None
+    trimmed: Callable[[Features, Mapping[str, Any]], Features] = lambda features, how: features
+    trimmed_by: str = ""
+    spares: Callable[[Config], frozenset[str]] = lambda config: frozenset()
     job_shards: int = 1
     threads: int = 1
     memory_mb: Callable[[Config, int], int] = lambda config, threads: 2000
@@ -313,6 +327,24 @@ class Build:
         if (stage.name, clip) not in self._keys:
             self._keys[stage.name, clip] = stage.key(self, clip)
         return self._keys[stage.name, clip]
+
+    def whole(self, stage: Stage, clip: Clip) -> Features:
+        """Read a clip's features of an earlier stage, of which nothing may have been dropped.
+
+        Raises
+        ------
+        BuildError
+            If some were, because no feature of the configuration needed them (`Stage.trims`).
+        """
+        features = self.store.read(stage.name, clip.clip)
+        if features.trimmed is not None:
+            raise BuildError(
+                f"{self.store.path(stage.name, clip.clip)} no longer holds all that was computed "
+                f"({stage.trimmed_by}: false), since no feature of the configuration needed it",
+                "select the feature that needs it (--set features.SLOT=NAME), or compute it again: "
+                f"{again(stage.name, clip.clip)} --set {stage.trimmed_by}=true",
+            )
+        return features
 
     def media(self, clip: Clip) -> Path:
         """Return the path of a clip's media file."""

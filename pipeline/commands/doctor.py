@@ -21,8 +21,9 @@ from pipeline.stages import STAGES, is_adopted, wanted
 from pipeline.train.experiments import job_memory, trained_experiments, weights_mb
 from pipeline.train.registry import MODELS
 
-MB_PER_SECOND = 0.85
-"""Feature files per second of clip: 30 crops of 20 kB, 709 and 714 columns, audio, text."""
+MB_PER_SECOND = {True: 0.85, False: 0.2}
+"""Feature files per second of clip: OpenFace's table, audio and text; with `faces.keep_crops` 30
+crops of 23 kB, else 6 per clip."""
 
 MEAN_SECONDS = 3.67
 """Mean length of a CH-SIMS clip (paper, Table 1), for the estimate before any clip is probed."""
@@ -140,7 +141,7 @@ def _disk(config: Config) -> Check:
         from pipeline.manifest.build import read_manifest
 
         seconds = float(read_manifest(config.processed)["duration"].sum())
-    needed = (seconds * MB_PER_SECOND + weights_mb(config.train)) / 1000
+    needed = (seconds * MB_PER_SECOND[config.faces.keep_crops] + weights_mb(config.train)) / 1000
     folder = config.processed.resolve()
     while not folder.exists():
         folder = folder.parent

@@ -48,7 +48,9 @@ def differences(
     """
     claim_numba_cache()
     stored, clips = Build.of(config), _spread(clips_of(config), count)
-    apart = config.model_copy(update={"processed": folder, "on_bad_clip": "quarantine"})
+    whole = config.faces.model_copy(update={"keep_crops": True})  # to compare all that is stored
+    update = {"processed": folder, "on_bad_clip": "quarantine", "faces": whole}
+    apart = config.model_copy(update=update)
     shard, record = apart.layout.shard(shard_name(0)), folder / "record.json"
     write_shard(shard, [asdict(clip) for clip in clips])
     anew = Store(folder)
@@ -81,7 +83,10 @@ def _difference(stored: Build, anew: Store, name: str, clip: Clip, refused: str 
         return "it was made with other settings, other versions or from other inputs"
     # the key says that the same program or model made it; its name may have changed
     origin = {*_NAMES_OF_ORIGIN, *STAGES[name].sources.values()}
-    return _unlike(stored.store.read(name, clip.clip), anew.read(name, clip.clip), origin)
+    before, now = stored.store.read(name, clip.clip), anew.read(name, clip.clip)
+    if before.trimmed is not None:
+        now = STAGES[name].trimmed(now, before.trimmed)
+    return _unlike(before, now, origin)
 
 
 def _unlike(before: Features, now: Features, origin: set[str]) -> str:

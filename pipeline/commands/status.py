@@ -29,6 +29,18 @@ class StageStatus:
     stale: int
     quarantine: tuple[QuarantineEntry, ...]
     problem: str = ""
+    again: int = 0
+    """Of the stale clips, those that are computed again because what was dropped is needed."""
+
+    @property
+    def words(self) -> str:
+        """Why clips are computed again; empty if none is."""
+        if not self.again:
+            return ""
+        return (
+            f"{self.stage}: a stage needs what was dropped of {self.again} clips "
+            f"({STAGES[self.stage].trimmed_by}: false), so it is computed again"
+        )
 
 
 def clips_of(config: Config) -> list[Clip]:
@@ -53,7 +65,8 @@ def stage_status(config: Config, clips: list[Clip]) -> Iterator[StageStatus]:
             continue
         states = Counter(step.state for step in steps)
         own = [s.quarantine for s in steps if s.quarantine and s.quarantine.stage == stage.name]
-        yield StageStatus(stage.name, states["done"], states["stale"], tuple(own))
+        again = sum(step.again for step in steps)
+        yield StageStatus(stage.name, states["done"], states["stale"], tuple(own), again=again)
 
 
 def clips_due(config: Config, stages: Sequence[str] = ()) -> str:
@@ -74,12 +87,13 @@ def clips_due(config: Config, stages: Sequence[str] = ()) -> str:
     edited = edits(config, clips)
     clips = [clip for clip in edited.clips if not asked or clip.clip in asked]
     needed = _needed(config, stages)
-    due = []
+    due, notes = [], [edited.words]
     for row in stage_status(config, clips):
         if row.stage in needed and (row.stale or row.problem):
             due.append(f"{row.stage} {'?' if row.problem else row.stale}")
+            notes.append(row.words)
     counted = f"clips to compute: {', '.join(due) or 'none'} (of {len(clips)})"
-    return f"{edited.words}\n{counted}" if edited.words else counted
+    return "\n".join(filter(None, [*notes, counted]))
 
 
 def _needed(config: Config, stages: Sequence[str]) -> set[str]:
@@ -117,6 +131,7 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
     edited = _edited(config, clips)
     clips = clips if isinstance(edited, str) else edited.clips
     problems: dict[str, str] = {}
+    notes = [edited if isinstance(edited, str) else edited.words]
     for row in stage_status(config, clips):
         if row.problem:
             problems.setdefault(row.problem, row.stage)
@@ -126,8 +141,9 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
             row.stage, str(row.done), str(row.stale or "-"), str(len(row.quarantine) or "-")
         )
         entries += row.quarantine
+        notes.append(row.words)
     console.print(table)
-    if note := edited if isinstance(edited, str) else edited.words:
+    for note in filter(None, notes):
         console.print(note, highlight=False, markup=False)
     for problem, stage in problems.items():
         console.print(f"{stage}: {problem}", highlight=False, markup=False)

@@ -180,7 +180,7 @@ def _checked_info(
         )
     header = store.header(stage, clip)
     if header is None:
-        raise BuildError(f"{store.path(stage, clip)} is missing or damaged", again)
+        raise BuildError(store.lacking(stage, clip), again)
     if header["key"] != keys[clip]:
         raise BuildError(
             f"{store.path(stage, clip)} was made from other inputs than its record says "
@@ -273,19 +273,16 @@ def _clip_input(
 
 def _shape(store: Store, stage: Stage, clip: str) -> tuple[int, int]:
     """Return the shape of a clip's feature from its file's header."""
-    from safetensors import SafetensorError, safe_open
-
     assert stage.feature is not None
     path, array = store.path(stage.name, clip), stage.feature.array
     try:
-        with safe_open(path, "numpy") as file:
-            steps, width = file.get_slice(array).get_shape()
-    except (OSError, SafetensorError, ValueError) as error:
+        with store.opened(stage.name, clip) as file:
+            steps, width = file.shape(array)
+    except BuildError as error:
         raise BuildError(
-            f"{path} holds no array {array} [steps, dimensions] ({error})",
-            f"make it again: chsims-build --stage {stage.name} --clip {clip} --force",
+            f"{path} holds no array {array} [steps, dimensions] ({error.problem})", error.remedy
         ) from error
-    return int(steps), int(width)
+    return steps, width
 
 
 def _number(value: Any) -> float:

@@ -41,3 +41,7 @@ class FacesSettings(Settings):
     """Number of frames decoded at once; with exact: true, also the size of MTCNN's batches."""
     device: Device = operational("auto")
     """Where MTCNN runs; auto uses CUDA if it is available."""
+    keep_crops: bool = operational(True)
+    """false: drop a clip's crops once OpenFace and the image encoder in use have read them, all but
+    the thumbnails of the report. They are most of the disk. If another encoder needs them later,
+    the clip's frames and faces are computed again."""

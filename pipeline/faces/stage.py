@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline.extractor import Extractor, check_device
@@ -9,6 +10,7 @@ from pipeline.faces.settings import FacesSettings
 from pipeline.faces.sizes import clips_mb, searched_size
 from pipeline.frames.stage import FRAMES
 from pipeline.stage import Build, Figure, Stage
+from pipeline.store.features import Features
 from pipeline.store.shards import Clip
 
 if TYPE_CHECKING:
@@ -23,6 +25,18 @@ def _load(build: Build, clip: Clip) -> Any:
         build.store.path("frames", clip.clip, ".mkv"),
         build.config.media.ffmpeg,
     )
+
+
+def _trims(config: Config) -> Mapping[str, Any] | None:
+    from pipeline.faces.crops import trims
+
+    return trims(config)
+
+
+def _trimmed(features: Features, how: Mapping[str, Any]) -> Features:
+    from pipeline.faces.crops import trimmed
+
+    return trimmed(features, how)
 
 
 def _extractor(settings: Any) -> type[Extractor]:
@@ -52,6 +66,9 @@ FACES = Stage(
     ),
     decodes="video",
     external=_scaled,
+    trims=_trims,
+    trimmed=_trimmed,
+    trimmed_by="faces.keep_crops",
     ready=lambda config: check_device(config.faces.device, "faces.device"),
     threads=4,
     memory_mb=lambda config, threads: 500 + 400 * threads,

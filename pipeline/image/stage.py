@@ -34,7 +34,7 @@ def _load_crops(build: Build, clip: Clip) -> Any:
     from pipeline.image.extractor import CropInputs
     from pipeline.image.grid import nearest_frames
 
-    faces = build.store.read("faces", clip.clip)
+    faces = build.whole(FACES, clip)
     chosen = nearest_frames(faces.info["frames"], faces.info["fps"], build.config.image.fps)
     crops = split_crops(faces)
     return CropInputs([crops[frame] for frame in chosen], faces.info["errors"])

@@ -29,6 +29,11 @@ def _external(config: Config, clip: Clip) -> str:
     return " ".join(file_digest(path) for path in clip_csvs(folder, clip.clip)) or "missing"
 
 
+def _spares(config: Config) -> frozenset[str]:
+    """Imported tables are compared with the faces' boxes; no crop is read."""
+    return frozenset({FACES.name} if config.openface.runtime == "import" else ())
+
+
 def _watched(config: Config) -> tuple[Path, Sequence[Path]] | None:
     folder = config.openface.import_folder
     if config.openface.runtime != "import" or folder is None:
@@ -71,10 +76,10 @@ def _load(build: Build, clip: Clip) -> Any:
     from pipeline.openface.extractor import CropInputs, ImportInputs
     from pipeline.openface.form import MAX_BYTES
 
-    faces = build.store.read("faces", clip.clip)
     if build.config.openface.runtime != "import":
         scratch = build.config.layout.scratch
-        return CropInputs(clip.clip, split_crops(faces), scratch)
+        return CropInputs(clip.clip, split_crops(build.whole(FACES, clip)), scratch)
+    faces = build.store.read("faces", clip.clip)
     folder = import_folder(build.config.openface)
     name, data = "", b""
     if clip.streams.video is not None or clip_csvs(folder, clip.clip):
@@ -152,6 +157,7 @@ OPENFACE = Stage(
     sources={"openface_runtimes": "runtime", "openface_programs": "made_by"},
     remarks=_remarks,
     external=_external,
+    spares=_spares,
     watched=_watched,
     batch=_batch,
     batch_seconds=_BATCH_SECONDS,

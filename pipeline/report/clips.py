@@ -6,12 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from safetensors import SafetensorError
-
 from pipeline.corpus import LABELS
 from pipeline.errors import BuildError
 from pipeline.report.corpus import classes_of, votes_by_clip
-from pipeline.report.drawings import open_features
 from pipeline.report.findings import Finding, findings
 from pipeline.report.signals import Detail, fitting_detail
 from pipeline.report.sources import Build
@@ -129,9 +126,9 @@ def _steps(build: Build, clip: str) -> dict[str, int]:
     for slot, stage in build.slots.items():
         assert stage.feature is not None
         try:
-            with open_features(build, stage.name, clip) as file:
-                steps[slot] = int(file.get_slice(stage.feature.array).get_shape()[0])
-        except (BuildError, OSError, SafetensorError):
+            with build.store.opened(stage.name, clip) as file:
+                steps[slot] = file.shape(stage.feature.array)[0]
+        except BuildError:
             continue
     return steps
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BuildError
+from pipeline.faces.crops import film_frames
 from pipeline.openface.columns import CONFIDENCE, INTENSITY_UNITS, SUCCESS, TABLE_GROUPS
 from pipeline.openface.grid import nearest_rows
 from pipeline.report.signals import Detail, film_strip, pack, resample
@@ -64,16 +65,6 @@ class Packed:
     more: dict[str, Any] = field(default_factory=dict)
 
 
-def open_features(build: Build, stage: str, clip: str) -> Any:
-    """Open a feature file so that arrays can be read in part."""
-    from safetensors import safe_open
-
-    path = build.store.path(stage, clip)
-    if not path.is_file():
-        raise BuildError(f"{path} has not been made")
-    return safe_open(path, framework="numpy")
-
-
 def info_of(build: Build, stage: str, clip: str) -> dict[str, Any]:
     """Return what a stage noted about a clip."""
     header = build.store.header(stage, clip)
@@ -104,20 +95,16 @@ def _face_tracks(_: Build) -> list[Track]:
 
 def _pack_faces(build: Build, clip: str, detail: Detail) -> Packed:
     info = info_of(build, "faces", clip)
-    with open_features(build, "faces", clip) as file:
-        box = file.get_tensor("box").astype(np.float64)
-        offsets = file.get_tensor("crop_offsets")
+    with build.store.opened("faces", clip) as file:
+        box = file.array("box").astype(np.float64)
+        offsets = file.array("crop_offsets").tolist()
         total = len(box)
-        count = min(build.config.report.thumbnails, total)
-        frames = [int((i + 0.5) * total / count) for i in range(count)]
-        data = file.get_slice("crop_bytes")
+        kept = file.header.get("trimmed", {}).get("thumbnails")
+        frames = film_frames(total, build.config.report.thumbnails, kept)
         crops = [
-            bytes(data[int(offsets[t]) : int(offsets[t + 1])])
-            if offsets[t + 1] > offsets[t]
-            else None
-            for t in frames
+            file.rows("crop_bytes", offsets[t], offsets[t + 1]).tobytes() or None for t in frames
         ]
-        faces = file.get_tensor("faces")
+        faces = file.array("faces")
     width, height = (info[side] or 1 for side in ("width", "height"))  # 0 without a picture
     centre_x = (box[:, 0] + box[:, 2]) / 2 / width
     centre_y = (box[:, 1] + box[:, 3]) / 2 / height
@@ -131,7 +118,7 @@ def _pack_faces(build: Build, clip: str, detail: Detail) -> Packed:
             "many": [pack(resample(faces.astype(np.float64), detail.columns), 0, 3)],
         },
         {
-            "film": film_strip(crops, detail.pixels, detail.quality) if count else "",
+            "film": film_strip(crops, detail.pixels, detail.quality) if frames else "",
             "moments": [round(span[0] + (t + 0.5) / info["fps"], 2) for t in frames],
             "blank": [place for place, crop in enumerate(crops) if crop is None],
         },
@@ -151,11 +138,11 @@ def _pack_openface(build: Build, clip: str, detail: Detail) -> Packed:
     """Draw the rows that the vision feature takes: one for each frame of the faces."""
     faces = info_of(build, "faces", clip)
     frames, fps = faces["frames"], faces["fps"]
-    with open_features(build, "openface", clip) as file:
-        table = file.get_tensor("table")
+    with build.store.opened("openface", clip) as file:
+        table = file.array("table")
         # imported rows lie at the times of their video's pictures, the others at our frames
         imported = info_of(build, "openface", clip)["runtime"] == "import"
-        times = file.get_tensor("times") if imported else np.arange(frames) / fps
+        times = file.array("times") if imported else np.arange(frames) / fps
     rows = nearest_rows(times, len(table), frames, fps)
     table = table[rows]
     trust = table[:, CONFIDENCE : SUCCESS + 1].astype(np.float64)
@@ -197,8 +184,8 @@ def _pack_audio(build: Build, clip: str, detail: Detail) -> Packed:
     settings = build.made_with.audio
     info = info_of(build, "audio", clip)
     rate = float(info.get("rate") or settings.sample_rate / settings.hop_length)
-    with open_features(build, "audio", clip) as file:
-        audio = file.get_tensor("audio").astype(np.float64)
+    with build.store.opened("audio", clip) as file:
+        audio = file.array("audio").astype(np.float64)
     if not len(audio):
         return Packed((0.0, 0.0))
     first, mfcc, chroma = audio[:, 0], audio[:, 1:21], audio[:, 21:33]

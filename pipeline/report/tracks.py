@@ -9,7 +9,6 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
 
 from pipeline.errors import BuildError
 from pipeline.report.drawings import (
@@ -17,7 +16,6 @@ from pipeline.report.drawings import (
     Packed,
     Track,
     info_of,
-    open_features,
     span_of,
     standardised,
 )
@@ -70,7 +68,7 @@ def pack_clip(build: Build, clip: str, seconds: float | None, detail: Detail) ->
                 if name in OWN
                 else _pack_unknown(build, stage, clip, detail)
             )
-        except (BuildError, OSError, SafetensorError, KeyError, ValueError, TypeError):
+        except (BuildError, OSError, KeyError, ValueError, TypeError):
             packed.setdefault("absent", []).append(name)
             continue
         packed |= given.more
@@ -100,8 +98,8 @@ def _pack_unknown(build: Build, stage: Stage, clip: str, detail: Detail) -> Pack
     rate = _rate(build, feature) if feature else None
     if feature is None or rate is None:
         return Packed()
-    with open_features(build, stage.name, clip) as file:
-        values = file.get_tensor(feature.array).astype(np.float64)
+    with build.store.opened(stage.name, clip) as file:
+        values = file.array(feature.array).astype(np.float64)
     if not len(values):
         return Packed((0.0, 0.0))
     groups = np.array_split(standardised(values), min(_ROWS, values.shape[1]), axis=1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.stage import Build, Stage
-from pipeline.stages import consumers
+from pipeline.stages import consumers, wanted
 from pipeline.store.quarantine import QuarantineEntry
 from pipeline.store.shards import Clip
 
@@ -22,6 +22,8 @@ class Step:
     key: str
     state: State
     quarantine: QuarantineEntry | None = None
+    again: bool = False
+    """Stale only because a stage needs what was dropped of its features (`Stage.trims`)."""
 
 
 def known_failure(build: Build, stage: Stage, clip: Clip, key: str) -> QuarantineEntry | None:
@@ -51,8 +53,10 @@ def _step(build: Build, stage: Stage, clip: Clip, forced: bool) -> Step:
     entry = known_failure(build, stage, clip, key)
     if entry is not None and not (forced and entry.stage == stage.name):
         return Step(clip, key, "quarantined", entry)
-    if not forced and build.store.key(stage.name, clip.clip) == key:
-        return Step(clip, key, "done")
+    header = None if forced else build.store.header(stage.name, clip.clip)
+    if header is not None and header["key"] == key:
+        needed = "trimmed" in header and is_awaited(build, stage, clip)
+        return Step(clip, key, "stale" if needed else "done", again=needed)
     if stage.transient and not forced and not _wanted(build, stage, clip):
         return Step(clip, key, "done")
     return Step(clip, key, "stale")
@@ -70,3 +74,26 @@ def _wanted(build: Build, stage: Stage, clip: Clip) -> bool:
         for consumer in consumers(build.config, stage)
         for step in plan(build, consumer, [clip])
     )
+
+
+def is_awaited(build: Build, stage: Stage, clip: Clip, after: Stage | None = None) -> bool:
+    """Tell whether a stage that the slots need has still to read all of a clip's features.
+
+    A stage whose last failure may pass will read them in the next build. The stage `after` has
+    just read them, and needs them no longer.
+    """
+    needed = wanted(build.config)
+    readers = [r for r in consumers(build.config, stage) if r.name in needed and r != after]
+    return any(
+        _is_unfinished(build, reader, clip)
+        for reader in readers
+        if stage.name not in reader.spares(build.config)
+    )
+
+
+def _is_unfinished(build: Build, stage: Stage, clip: Clip) -> bool:
+    (step,) = plan(build, stage, [clip])
+    if step.quarantine is None:
+        return step.state == "stale"
+    failure = build.store.failure(step.quarantine.stage, clip.clip) or {}
+    return bool(failure.get("passing"))

@@ -14,6 +14,7 @@ from pipeline.runner.costs import note_run
 from pipeline.runner.limits import is_out_of_memory, memory_hint
 from pipeline.runner.plan import plan
 from pipeline.runner.pool import compute
+from pipeline.runner.tidy import trim
 from pipeline.runner.worker import Outcome
 from pipeline.stage import Build
 from pipeline.stages import STAGES
@@ -81,6 +82,9 @@ def run_stage(
             quarantine.append(QuarantineEntry(clip, stage_name, outcome.reason, outcome.remedy))
             _stop_if_asked(config, quarantine[-1])
     _stop_if_all_failed_alike(build, stage_name, outcomes)
+    for earlier in (stage, *stage.inputs):  # a killed job has not got to that
+        for step in steps:
+            trim(build, earlier, step.clip)
     bad = {entry.clip for entry in quarantine}
     write_record(record, {s.clip.clip: s.key for s in steps if s.clip.clip not in bad}, quarantine)
     progress.close(time.monotonic() - started, len(quarantine))

@@ -15,6 +15,7 @@ from pipeline.runner.children import end_with_parent
 from pipeline.runner.numba_cache import claim_numba_cache
 from pipeline.runner.plan import Step
 from pipeline.runner.threads import keep_freed_memory
+from pipeline.runner.tidy import reduced, trim
 from pipeline.stage import Build, Stage
 from pipeline.store.features import Features
 from pipeline.store.files import file_digest
@@ -82,7 +83,10 @@ class Worker:
             if result.file is not None:
                 result.file.unlink(missing_ok=True)
             return self._failed(step, changed)
-        self.build.store.write(self.stage.name, step.clip.clip, step.key, result)
+        kept = reduced(self.build, self.stage, step.clip, result)
+        self.build.store.write(self.stage.name, step.clip.clip, step.key, kept)
+        for earlier in self.stage.inputs:
+            trim(self.build, earlier, step.clip, after=self.stage)
         return Outcome(step)
 
     def _changed(self, step: Step) -> ClipError | None:

@@ -7,19 +7,21 @@ itself, so that a changed byte anywhere is noticed when it is read.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pipeline.errors import BuildError
 from pipeline.store.files import file_digest, read_json, sealed, unsealed, write_json, written_whole
+from pipeline.store.tensors import Tensors, digest_of, save
+from pipeline.store.views import ROWS, View
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,11 +42,83 @@ class Features:
         Quality figures and facts about the clip, plain JSON values.
     file : Path, optional
         A finished file to store next to the arrays (the frames stage's video).
+    views : dict of str to View
+        Those of the arrays that are rows of another stage's array. Only the numbers of the rows
+        are stored, if they give the array to the bit.
+    trimmed : mapping, optional
+        How arrays were reduced to what is still needed of them (`Stage.trims`); None if they
+        are whole.
     """
 
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
     file: Path | None = None
+    views: dict[str, View] = field(default_factory=dict)
+    trimmed: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open feature file, of which arrays can be read in part; their digest is not checked."""
+
+    store: Store
+    clip: str
+    header: Mapping[str, Any]
+    tensors: Tensors
+    stream: BinaryIO
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return an array's shape, read from the header."""
+        view = self.header.get("views", {}).get(name)
+        if view is None:
+            return self.tensors.entry(name).shape
+        width = sum(end - start for start, end in view["columns"])
+        return (*self.tensors.entry(name + ROWS).shape, width)
+
+    def array(self, name: str) -> NDArray[Any]:
+        """Read an array."""
+        if name not in self.header.get("views", {}):
+            return self.tensors.read(self.stream, name)
+        view = self._view(name)
+        with self.store.opened(view.stage, self.clip) as source:
+            return view.of(source.array(view.array))
+
+    def rows(self, name: str, first: int, last: int) -> NDArray[Any]:
+        """Read the rows `first` to `last` (not included) of an array that is stored here."""
+        return self.tensors.rows(self.stream, name, first, last)
+
+    def stored(self) -> dict[str, NDArray[Any]]:
+        """Read what the file itself holds, and check its digest.
+
+        Raises
+        ------
+        ValueError
+            If the content has changed since it was written.
+        """
+        arrays = {name: self.tensors.read(self.stream, name) for name in self.tensors.entries}
+        if self.header.get("digest", found := digest_of(arrays)) != found:
+            raise ValueError("its arrays do not have the digest that its header names")
+        return arrays
+
+    def whole(self) -> dict[str, NDArray[Any]]:
+        """Read all arrays, and check the digests of their files.
+
+        Raises
+        ------
+        ValueError
+            If the content has changed since it was written.
+        BuildError
+            If a file whose rows are shown is damaged.
+        """
+        arrays = self.stored()
+        for name, described in self.header.get("views", {}).items():
+            view = View.from_header(described, arrays.pop(name + ROWS))
+            arrays[name] = view.of(self.store.read(view.stage, self.clip).arrays[view.array])
+        return arrays
+
+    def _view(self, name: str) -> View:
+        described = self.header["views"][name]
+        return View.from_header(described, self.tensors.read(self.stream, name + ROWS))
 
 
 def is_plain_name(name: str) -> bool:
@@ -88,12 +162,19 @@ class Store:
     def header(self, stage: str, clip: str) -> dict[str, Any] | None:
         """Return what a feature file says about itself; None without a whole file.
 
+        A file with rows of another file's array is not whole without that very file.
+
         Returns
         -------
         dict, optional
             ``key``, ``stage``, ``clip``, ``info`` and, but for files of early versions,
-            ``digest`` (of the arrays) and ``file`` (suffix and digest of an attachment).
+            ``digest`` (of the arrays), ``file`` (suffix and digest of an attachment), ``views``
+            (arrays that are rows of another file's) and ``trimmed`` (how it was reduced).
         """
+        meta = self._own_header(stage, clip)
+        return None if meta is None or self._lost_sources(clip, meta) else meta
+
+    def _own_header(self, stage: str, clip: str) -> dict[str, Any] | None:
         try:
             path = self._place(stage, clip, ".safetensors")
             with open(path, "rb") as stream:  # noqa: PTH123 - a str is cheaper than a Path here
@@ -109,10 +190,53 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, struct.error):
             return None
 
+    def _lost_sources(self, clip: str, meta: Mapping[str, Any]) -> list[str]:
+        """Return the stages whose arrays a file shows rows of, and that are not what they were."""
+        return [
+            view["stage"]
+            for view in meta.get("views", {}).values()
+            if (self._own_header(view["stage"], clip) or {}).get("digest") != view["digest"]
+        ]
+
     def key(self, stage: str, clip: str) -> str | None:
         """Return the key with which a clip's feature file was made, or None if there is none."""
         header = self.header(stage, clip)
         return None if header is None else header["key"]
+
+    def lacking(self, stage: str, clip: str) -> str:
+        """Say why a clip has no whole feature file, for an error message."""
+        path, meta = self.path(stage, clip), self._own_header(stage, clip)
+        lost = self._lost_sources(clip, meta) if meta else []
+        if not lost:
+            return f"{path} is missing or damaged"
+        return f"{path} holds rows of {self.path(lost[0], clip)}, which is not there as it was"
+
+    @contextmanager
+    def opened(self, stage: str, clip: str) -> Iterator[Opened]:
+        """Open a feature file to read some of its arrays.
+
+        Raises
+        ------
+        BuildError
+            If there is no whole file, or what is read from it is damaged.
+        """
+        header = self.header(stage, clip)
+        if header is None:
+            raise BuildError(self.lacking(stage, clip), f"make it again: {again(stage, clip)}")
+        with self._opened(stage, clip, header) as file:
+            yield file
+
+    @contextmanager
+    def _opened(self, stage: str, clip: str, header: Mapping[str, Any]) -> Iterator[Opened]:
+        path = self.path(stage, clip)
+        try:
+            with path.open("rb") as stream:
+                size = os.fstat(stream.fileno()).st_size
+                yield Opened(self, clip, header, Tensors.of(stream, 0, size), stream)
+        except (OSError, ValueError, KeyError, IndexError) as error:
+            raise BuildError(
+                f"{path} is missing or damaged ({error})", f"make it again: {again(stage, clip)}"
+            ) from error
 
     def read(self, stage: str, clip: str) -> Features:
         """Read a clip's arrays and quality figures.
@@ -122,22 +246,9 @@ class Store:
         BuildError
             If the file is missing or damaged.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
-        path = self.path(stage, clip)
-        header = self.header(stage, clip)
-        try:
-            if header is None:
-                raise FileNotFoundError(path)
-            arrays = load_file(path)
-            if header.get("digest", found := _digest(arrays)) != found:
-                raise ValueError("its arrays do not have the digest that its header names")
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            raise BuildError(
-                f"{path} is missing or damaged ({error})", f"make it again: {again(stage, clip)}"
-            ) from error
-        return Features(arrays=arrays, info=header["info"])
+        with self.opened(stage, clip) as file:
+            header = file.header
+            return Features(file.whole(), header["info"], trimmed=header.get("trimmed"))
 
     def fault(self, stage: str, clip: str) -> str | None:
         """Read a clip's files whole and say what is wrong with them.
@@ -146,13 +257,18 @@ class Store:
         -------
         str, optional
             What is wrong; empty if all is as it was written; None if nothing can be said, since
-            the file carries no digest.
+            the file carries no digest. A file whose rows are shown has a fault of its own.
         """
+        header = self._own_header(stage, clip)
+        if header is None:
+            return self.lacking(stage, clip)
         try:
-            self.read(stage, clip)
+            with self._opened(stage, clip, header) as file:
+                file.stored()
         except BuildError as error:
             return error.problem
-        header = self.header(stage, clip) or {}
+        if any(self._own_header(source, clip) for source in self._lost_sources(clip, header)):
+            return self.lacking(stage, clip)
         attached: Mapping[str, str] = header.get("file", {})
         for suffix, expected in attached.items():
             path = self.path(stage, clip, suffix)
@@ -167,8 +283,16 @@ class Store:
         import numpy as np
 
         arrays = {name: np.ascontiguousarray(array) for name, array in features.arrays.items()}
-        meta = {"key": key, "stage": stage, "clip": clip, "info": features.info}
-        meta["digest"] = _digest(arrays)
+        meta: dict[str, Any] = {"key": key, "stage": stage, "clip": clip, "info": features.info}
+        for name, view in features.views.items():
+            source = self._source_of(view, clip, arrays[name])
+            if source is not None:
+                meta.setdefault("views", {})[name] = view.described(source)
+                del arrays[name]
+                arrays[name + ROWS] = np.ascontiguousarray(view.rows)
+        if features.trimmed is not None:
+            meta["trimmed"] = dict(features.trimmed)
+        meta["digest"] = digest_of(arrays)
         if features.file is not None:
             suffix = features.file.suffix
             meta["file"] = {suffix: file_digest(features.file)}
@@ -176,8 +300,17 @@ class Store:
         # a single entry: the order of several would change from process to process
         entry = json.dumps(sealed(meta), sort_keys=True, ensure_ascii=False)
         with written_whole(self.path(stage, clip)) as temporary:
-            _save(arrays, temporary, {"clip": entry})
+            save(arrays, temporary, {"clip": entry})
         self.forget_failure(stage, clip)
+
+    def _source_of(self, view: View, clip: str, array: NDArray[Any]) -> str | None:
+        """Return the digest of the file of which an array shows rows; None if it does not."""
+        header = self._own_header(view.stage, clip)
+        if header is None or "digest" not in header:
+            return None
+        shown = view.of(self.read(view.stage, clip).arrays[view.array])
+        same = shown.dtype == array.dtype and shown.shape == array.shape
+        return header["digest"] if same and shown.tobytes() == array.tobytes() else None
 
     def failure(self, stage: str, clip: str) -> dict[str, Any] | None:
         """Return ``{"key", "reason", "remedy", "passing"}`` of the last failure, or None."""
@@ -217,42 +350,3 @@ class Store:
 def again(stage: str, clip: str) -> str:
     """Return the command that makes a clip's feature file again, whatever it looks like now."""
     return f"chsims-build --stage {stage} --clip {clip} --force"
-
-
-def _save(arrays: Mapping[str, NDArray[Any]], path: Path, metadata: dict[str, str]) -> None:
-    """Write the bytes that `safetensors.numpy.save` returns, without a copy of the arrays.
-
-    Its own ``save`` takes three times the memory; ``save_file`` writes to a file of a random name
-    first, which a killed process would leave behind.
-    """
-    from safetensors.numpy import save
-
-    # the library decides on the order of the arrays, and on the names of their types
-    empty = {name: array.reshape(-1)[:0] for name, array in arrays.items()}
-    values: dict[str, Any] = json.loads(save(empty, metadata=metadata)[8:])
-    names = [name for name in values if name != "__metadata__"]
-    end = 0
-    for name in names:
-        start, end = end, end + arrays[name].nbytes
-        values[name] |= {"shape": list(arrays[name].shape), "data_offsets": [start, end]}
-    header = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)
-    with path.open("wb") as stream:
-        stream.write(struct.pack("<Q", len(header)) + header)
-        for name in names:
-            stream.write(_bytes_of(arrays[name]))
-
-
-def _bytes_of(array: NDArray[Any]) -> memoryview | bytes:
-    """Return a contiguous array's bytes, not copied."""
-    return array.data.cast("B") if array.size else b""
-
-
-def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
-    """Return the SHA-256 of arrays: their names, types, shapes and bytes."""
-    found = hashlib.sha256()
-    for name in sorted(arrays):
-        array = arrays[name]
-        found.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        found.update(_bytes_of(array))
-    return found.hexdigest()

@@ -20,7 +20,11 @@ from pipeline.openface.columns import (
 )
 from pipeline.openface.grid import nearest_rows
 from pipeline.store.features import Features
+from pipeline.store.views import View
 from pipeline.vision.settings import VisionSettings
+
+OPENFACE_STAGE, TABLE = "openface", "table"
+"""Where OpenFace's rows are stored: the stage, and the array in its feature files."""
 
 
 def feature_names(settings: VisionSettings | None = None) -> tuple[str, ...]:
@@ -113,6 +117,7 @@ class VisionExtractor(Extractor):
             ``valid [T']`` uint8.
             ``info`` holds ``frames`` (rows before pooling), ``success_share`` (the share of them
             with success 1), ``mean_confidence`` (over these; 0 if there are none) and ``notes``.
+            Without pooling, ``vision`` is a view of the table.
 
         Raises
         ------
@@ -144,7 +149,18 @@ class VisionExtractor(Extractor):
         return Features(
             arrays={"vision": vision, "valid": valid.astype(np.uint8)},
             info=_quality(rows, success),
+            views={} if self.settings.pool > 1 else {"vision": self._view(index, used)},
         )
+
+    def _view(self, index: NDArray[np.int64], used: NDArray[np.bool_]) -> View:
+        """Say which rows of OpenFace's table make the feature, so that it need not be stored."""
+        rows = np.where(used, index, -1).astype(np.int32)
+        if self.settings.invalid == "drop":
+            rows = rows[used]
+        places = FIRST_FEATURE + _chosen(self.settings)
+        runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
+        columns = tuple((int(run[0]), int(run[-1]) + 1) for run in runs)
+        return View(OPENFACE_STAGE, TABLE, rows, columns)
 
     def _rows(self, inputs: VisionInputs) -> NDArray[np.int64]:
         """Return which row of the table each row before pooling is; -1 for none."""

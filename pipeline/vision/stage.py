@@ -28,8 +28,8 @@ def _load(build: Build, clip: Clip) -> Any:
     if openface.info["runtime"] == "import":
         pictured = faces.arrays["source"] >= 0
         return VisionInputs(table, openface.arrays["times"], frames, fps, pictured=pictured)
-    # a row per frame; OpenFace saw those with a crop
-    seen = np.diff(faces.arrays["crop_offsets"]) > 0
+    # a row per frame; OpenFace saw those with a face, whose crops may be gone by now
+    seen = np.isfinite(faces.arrays["box"]).all(axis=1)
     return VisionInputs(table, np.arange(frames) / fps, frames, fps, seen)
 
 
@@ -60,6 +60,7 @@ VISION = Stage(
     feature=Feature(
         "vision", "openface", _names, _rate, step="frame", array="vision", mask="valid"
     ),
+    spares=lambda config: frozenset({FACES.name}),
     figures=(
         Figure("success_share", "success_share", "tracked", "%"),
         Figure("mean_confidence", "mean_confidence", "confidence"),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from pipeline.config import Config
-from pipeline.stages import STAGES
+from pipeline.errors import BuildError
+from pipeline.runner.tidy import awaited
+from pipeline.stage import Build, Stage
+from pipeline.stages import STAGES, wanted
 from pipeline.store.features import Store
 from pipeline.store.files import read_json
 from pipeline.store.layout import Layout
 from pipeline.store.made import is_whole
 from pipeline.store.records import Record, read_record
+from pipeline.store.shards import Clip, read_shard, shard_name
 from pipeline.train.stored import stored_key
 from pipeline.workflow.surroundings import is_from_the_future
 
@@ -26,8 +30,9 @@ def stale_records(config: Config) -> list[Path]:
     Snakemake sees one record per job, not the files of clips and seeds, nor those that a step
     of the whole corpus made. A record is stale if a file that it lists is missing, has changed,
     or has a different key (``--clip`` with another setting), or if a clip that it quarantined
-    has since succeeded or had failed only transiently. One that is dated in the future is
-    stale too: it would seem newer than whatever it is made from.
+    has since succeeded or had failed only transiently, or if a stage needs again what was
+    dropped of a clip's features. One that is dated in the future is stale too: it would seem
+    newer than whatever it is made from.
 
     Returns
     -------
@@ -44,6 +49,7 @@ def stale_records(config: Config) -> list[Path]:
         if is_from_the_future(path) or not _holds(store, name, path)
     ]
     trained = sorted(layout.experiments.glob("*/*.json"))
+    stale += _in_need(config, {*stale})
     made = [layout.made(step) for step in layout.steps_made if not _is_whole(layout, step)]
     return made + stale + [path for path in trained if not _is_trained(path)]
 
@@ -67,6 +73,26 @@ def _holds(store: Store, stage: str, path: Path) -> bool:
         )
     except _UNREADABLE:
         return False
+
+
+def _in_need(config: Config, known: set[Path]) -> list[Path]:
+    """Find records of clips of which a stage needs again what was dropped (`Stage.trims`)."""
+    build, layout = Build.of(config), config.layout
+    found = []
+    for stage in (STAGES[name] for name in wanted(config) if STAGES[name].trimmed_by):
+        for path in sorted(layout.records(stage.name).glob("*.json")):
+            if path not in known and any(awaited(build, stage, _clips_of(layout, stage, path))):
+                found.append(path)
+    return found
+
+
+def _clips_of(layout: Layout, stage: Stage, record: Path) -> Iterator[Clip]:
+    """Yield the clips of the shards that the job of a record handled."""
+    first = record.stem
+    numbers = range(int(first), int(first) + stage.job_shards) if first.isdigit() else ()
+    for name in [shard_name(number) for number in numbers] or [first]:
+        with suppress(BuildError):  # a shard that is gone or damaged: the manifest makes it anew
+            yield from read_shard(layout.shard(name))
 
 
 def _is_whole(layout: Layout, step: str) -> bool:

@@ -14,6 +14,7 @@ from pipeline.extractor import check_device
 from pipeline.manifest.sheet import read_sheet
 from pipeline.runner.children import note_builder
 from pipeline.runner.jobs import numbered, selection_name
+from pipeline.runner.tidy import tidy_build
 from pipeline.stages import STAGES, is_adopted, slots, steps_of, wanted
 from pipeline.store.files import digest, remove_left_over
 from pipeline.store.scratch import sweep
@@ -165,6 +166,8 @@ def _prepare(config: Config, say: Say) -> None:
         remove_left_over(folder)
     for name in wanted(config):
         STAGES[name].begin(config)
+    for stage, count in tidy_build(config).items():
+        say(f"{stage}: dropped what no stage needs any longer of {count} clips")
     for path in sweep(config.layout.scratch):
         say(f"{path}, left by a killed job, could not be removed: remove it, it may hold faces")
 

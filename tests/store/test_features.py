@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save
+from safetensors.numpy import save as library_save
 
 from pipeline.errors import BuildError
-from pipeline.store.features import Features, Store, _save, is_plain_name
+from pipeline.store.features import Features, Store, is_plain_name
 from pipeline.store.files import digest, written_whole
+from pipeline.store.tensors import save
 
 
 @pytest.fixture
@@ -112,5 +113,5 @@ def test_a_file_has_the_bytes_that_the_library_writes(tmp_path: Path) -> None:
             for shape in [tuple(generator.integers(0, 4, generator.integers(0, 4)))]
         }
         metadata = {"clip": json.dumps({"text": '好"\\é'}, ensure_ascii=False)}
-        _save(arrays, tmp_path / "file", metadata)
-        assert (tmp_path / "file").read_bytes() == save(arrays, metadata=metadata)
+        save(arrays, tmp_path / "file", metadata)
+        assert (tmp_path / "file").read_bytes() == library_save(arrays, metadata=metadata)

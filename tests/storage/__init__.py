@@ -1,0 +1,1 @@
+"""Where a build keeps its files, and how few and small they can be."""
