@@ -28,7 +28,7 @@ from pipeline.manifest.settings import ManifestSettings
 from pipeline.media.settings import MediaSettings
 from pipeline.openface.settings import OpenFaceSettings
 from pipeline.opensmile.settings import OpenSmileSettings
-from pipeline.propose.settings import ProposeSettings
+from pipeline.propose.settings import AsrSettings, ProposeSettings
 from pipeline.report.settings import ReportSettings
 from pipeline.settings import Settings, explain, operational
 from pipeline.speech.settings import SpeechSettings
@@ -135,6 +135,8 @@ class Config(Settings):
     """The HTML report."""
     propose: ProposeSettings = operational(ProposeSettings())
     """Clips from films (chsims-build propose); a build does not read it."""
+    asr: AsrSettings = operational(AsrSettings())
+    """The speech recogniser of chsims-build propose; a build does not read it."""
     run: RunSettings = Field(RunSettings(), exclude=True)
     """Set by the command line only."""
 

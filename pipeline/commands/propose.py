@@ -41,8 +41,8 @@ def propose(
 
     A clip is an utterance of 1 to 10 s within one shot, with one face on screen that is large
     enough (paper, section 3.1). FILM is a media file, or a folder of them. Transcripts come from
-    subtitles (FILM.srt, FILM.zh.ass, text streams inside the film); otherwise they stay empty, to
-    be typed.
+    subtitles (FILM.srt, FILM.zh.ass, text streams inside the film), or else from a speech
+    recogniser (--set asr.model=FOLDER); otherwise they stay empty, to be typed.
 
     \b
     What the folder holds then:

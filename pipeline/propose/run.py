@@ -10,7 +10,9 @@ from typing import Any
 
 from pipeline.config import Config
 from pipeline.errors import BuildError, ClipError
+from pipeline.extractor import pick_device
 from pipeline.manifest.folders import EXTENSIONS
+from pipeline.propose.asr import asr_key
 from pipeline.propose.cut import SUFFIXES
 from pipeline.propose.folder import FilmRecord, Folder
 from pipeline.propose.output import write_candidates, write_page
@@ -106,6 +108,7 @@ def propose(
                 f"none of the {len(proposals)} films can be used", "see above what each lacks"
             )
         run.choose(usable)
+        run.transcribe(usable)
         if not dry_run:
             run.cut(usable)
         run.report(usable, dry_run)
@@ -257,6 +260,30 @@ class _Run:
             "parts": [part for part, _ in proposal.chunks],
             "settings": s.model_dump(mode="json"),
         }
+
+    def transcribe(self, proposals: Sequence[Proposal]) -> None:
+        """Let a speech recogniser write the transcripts that are missing, if there is one."""
+        settings = self.config.asr
+        if settings.model is None:
+            return
+        key = asr_key(settings)
+        missing = []
+        for proposal in proposals:
+            assert proposal.work is not None
+            for segment, told in zip(proposal.segments, proposal.told["segments"], strict=True):
+                if segment.verdict == TAKEN and not told["text"]:
+                    missing.append((proposal.work, segment, told))
+        tasks = [(w, s, key) for w, s, _ in missing if self.films.heard(w, s, key) is None]
+        on_gpu = pick_device(settings.device, "asr.device").type != "cpu" if tasks else False
+        cores = 1 if on_gpu else self.cores
+        for task, result in work_on(tasks, self.films.transcribe, cores, "transcribing"):
+            if isinstance(result, ClipError):
+                raise BuildError(
+                    f"{task[0].video_id}, {task[1].begin:.1f} s: {result.reason}", result.remedy
+                )
+        for work, segment, told in missing:
+            told["text"] = self.films.heard(work, segment, key) or ""
+            told["source"] = f"asr.model {Path(settings.model).name}" if told["text"] else ""
 
     def analysis(self, proposal: Proposal, work: Work) -> Analysis:
         """Return all that is known of a film."""

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.settings import Settings
+from pipeline.settings import Device, Settings
 
 
 class ProposeSettings(Settings):
@@ -59,3 +59,17 @@ class ProposeSettings(Settings):
                 f"shortest {self.shortest:g} is above longest {self.longest:g} (seconds)"
             )
         return self
+
+
+class AsrSettings(Settings):
+    """The speech recogniser that writes transcripts of clips without subtitles."""
+
+    model: str | None = Field(None, min_length=1)
+    """Folder of a Hugging Face speech-to-text model (Whisper, wav2vec 2.0 with CTC ...), or its
+    name on the hub. null: such transcripts stay empty, to be typed."""
+    revision: str | None = Field(None, min_length=1)
+    """Commit, tag or branch of a model on the hub."""
+    language: str | None = Field("zh", pattern="^[a-z]{2,3}$")
+    """Language that a multilingual model (Whisper) is told to write; null lets it guess."""
+    device: Device = "auto"
+    """Where the model runs; auto uses CUDA if it is available."""

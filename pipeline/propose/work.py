@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.config import Config
 from pipeline.errors import ClipError
-from pipeline.propose import cut, faces, shots, speech
+from pipeline.propose import asr, cut, faces, shots, speech
 from pipeline.propose.film import Film, open_film
 from pipeline.propose.segments import Segment
 from pipeline.runner.crew import Died, work_off
@@ -221,6 +221,34 @@ class Films:
             "status": [status.st_size, status.st_mtime_ns],
         }
         write_sealed(self._marker(work, path), made)
+
+    def heard(self, work: Work, segment: Segment, key: list[Any]) -> str | None:
+        """Return the words that a recogniser wrote for a segment, or None."""
+        try:
+            known = read_sealed(self._words(work, segment))
+        except (OSError, ValueError):
+            return None
+        return str(known["text"]) if known["key"] == self._words_key(work, segment, key) else None
+
+    def transcribe(self, task: tuple[Work, Segment, list[Any]]) -> None:
+        """Let the recogniser write the words of a segment."""
+        work, segment, key = task
+        scanned = self.read("shots", work)
+        text = self._recogniser().transcribe(
+            work.film, shots.index_of(scanned), segment.begin, segment.end
+        )
+        made = {"key": self._words_key(work, segment, key), "text": text}
+        write_sealed(self._words(work, segment), made)
+
+    @cache  # noqa: B019  # one per process, as long as it lives
+    def _recogniser(self) -> asr.Recogniser:
+        return asr.Recogniser(self.config.asr)
+
+    def _words(self, work: Work, segment: Segment) -> Path:
+        return self.root / "words" / work.video_id / f"{segment.first}-{segment.stop}.json"
+
+    def _words_key(self, work: Work, segment: Segment, key: list[Any]) -> str:
+        return digest([key, work.digest, work.film.audio, segment.begin, segment.end])
 
     def forget(self, work_id: str, path: Path) -> None:
         """Remove a clip that is no longer proposed."""
