@@ -34,6 +34,7 @@ from pipeline.settings import Settings, explain, operational
 from pipeline.speech.settings import SpeechSettings
 from pipeline.stages import ADOPTED, NONE, STAGES, extractors
 from pipeline.store.layout import Layout
+from pipeline.store.settings import StoreSettings
 from pipeline.text.settings import TextSettings
 from pipeline.train.settings import TrainSettings
 from pipeline.vision.settings import VisionSettings
@@ -101,6 +102,8 @@ class Config(Settings):
     """quarantine: leave out a bad clip and continue; stop: end the build at the first one."""
     max_quarantined: float = operational(0.1, ge=0, le=1)
     """If a larger share of clips is in quarantine, the build ends with an error status."""
+    store: StoreSettings = StoreSettings()
+    """How the files of the build are kept."""
     features: FeaturesSettings = FeaturesSettings()
     """Extractor of each modality."""
     manifest: ManifestSettings = ManifestSettings()

@@ -7,6 +7,7 @@ from pipeline.commands.console import SAY
 from pipeline.config import merge, read_values
 from pipeline.errors import BuildError
 from pipeline.runner.jobs import job_names, jobs_read, memory_of_job, shards_of_job
+from pipeline.runner.tidy import remove_empty_folders
 from pipeline.stages import STAGES, is_adopted, needed_for, slots, wanted
 from pipeline.workflow.closing import closing_words, forget_stop
 from pipeline.workflow.start import start
@@ -160,6 +161,7 @@ onstart:
 
 
 onsuccess:
+    remove_empty_folders(CONFIG)
     print(closing_words(CONFIG), end="")
 
 

@@ -22,8 +22,8 @@ from pipeline.dataset.disk import new_hdf5
 from pipeline.dataset.provenance import FORMAT, git_revision, own_versions
 from pipeline.dataset.split import UNLABELLED, natural_order
 from pipeline.stages import ADOPTED
-from pipeline.store.features import is_plain_name
 from pipeline.store.files import written_whole
+from pipeline.store.places import is_plain_name
 from pipeline.terminal import tracked
 
 _INSTEAD = {"ids": "numbers here", "transcripts": "empty here"}

@@ -14,7 +14,7 @@ from pipeline.manifest.folders import MediaFolders
 from pipeline.manifest.media import Media, MediaReader, find_media
 from pipeline.manifest.row import SheetRow, row_of
 from pipeline.manifest.table import read_table
-from pipeline.store.features import is_plain_name
+from pipeline.store.places import is_plain_name
 
 _SHEETS = ("transcripts", "label", "meta")
 """Sheets that name clips and give transcripts, best first; their labels are not read."""

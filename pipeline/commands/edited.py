@@ -16,8 +16,8 @@ from pipeline.manifest.folders import MediaFolders
 from pipeline.manifest.media import find_media
 from pipeline.manifest.row import SheetRow
 from pipeline.manifest.sheet import read_sheet
-from pipeline.store.features import is_plain_name
 from pipeline.store.files import file_digest
+from pipeline.store.places import is_plain_name
 from pipeline.store.quarantine import read_entries
 from pipeline.store.shards import Clip
 

@@ -17,6 +17,7 @@ from pipeline.store.features import Store
 from pipeline.store.features import again as again_clip
 from pipeline.store.files import read_json
 from pipeline.store.made import again, damaged, read_made
+from pipeline.store.packs import SUFFIX
 from pipeline.store.records import read_record
 from pipeline.store.shards import read_shard
 from pipeline.train.stored import seed_fault
@@ -144,7 +145,7 @@ def _records(config: Config) -> Verified:
         remedy = f"make it again: chsims-build --stage {stage.name}"
         for path in sorted({*_expected(config, stage.name), *_written(config, stage.name)}):
             try:
-                lost = [c for c in read_record(path).clips if not _is_there(store, stage.name, c)]
+                lost = [c for c in read_record(path).clips if not store.holds(stage.name, c)]
             except (OSError, ValueError) as error:
                 found.add(f"{path} is missing or damaged ({error})", remedy)
                 continue
@@ -167,24 +168,32 @@ def _expected(config: Config, stage: str) -> list[Path]:
     return [layout.record(stage, job) for job in job_names(stage, shards)]
 
 
-def _is_there(store: Store, stage: str, clip: str) -> bool:
-    return store.path(stage, clip).is_file()
-
-
 def _features(config: Config) -> Verified:
     found, store = Verified("feature files"), Store(config.processed)
     known = _known_clips(config)
     for name in STAGES:
-        for path in sorted((config.processed / name).glob("*/*.safetensors")):
-            clip = f"{path.parent.name}/{path.stem}"
+        for path, reason in store.packs.faults(name).items():
+            found.add(
+                f"{path} is damaged ({reason})", f"make it again: chsims-build --stage {name}"
+            )
+        for clip in store.clips(name):
+            place = f"{config.processed / name / clip}{SUFFIX}"
             needed = f"make it again: {again_clip(name, clip)}"
-            orphan = f"delete it: no clip of the manifest needs it (rm '{path}')"
+            orphan = f"delete it: no clip of the manifest needs it ({_deletion(store, name, clip)})"
             try:
                 fault = store.fault(name, clip)
             except ValueError as error:
-                fault = f"{path} has the name of no clip ({error})"
+                fault = f"{place} has the name of no clip ({error})"
             found.add(fault, needed if known is None or clip in known else orphan)
     return found
+
+
+def _deletion(store: Store, stage: str, clip: str) -> str:
+    packed = store.packs.find(stage, clip)
+    own = store.root / stage / f"{clip}{SUFFIX}"
+    return (
+        f"zip -d '{packed.pack}' '{clip}{SUFFIX}'" if packed and not own.exists() else f"rm '{own}'"
+    )
 
 
 def _known_clips(config: Config) -> set[str] | None:

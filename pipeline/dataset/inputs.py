@@ -183,13 +183,13 @@ def _checked_info(
         raise BuildError(store.lacking(stage, clip), again)
     if header["key"] != keys[clip]:
         raise BuildError(
-            f"{store.path(stage, clip)} was made from other inputs than its record says "
+            f"{store.where(stage, clip)} was made from other inputs than its record says "
             f"(key {header['key'][:12]}, expected {keys[clip][:12]})",
             again,
         )
     if header["key"] != build.key(STAGES[stage], known[clip]):
         raise BuildError(
-            f"{store.path(stage, clip)} was made with other settings, other versions or from "
+            f"{store.where(stage, clip)} was made with other settings, other versions or from "
             "other inputs than this build has now",
             f"build the stage again: chsims-build --stage {stage}",
         )
@@ -274,13 +274,13 @@ def _clip_input(
 def _shape(store: Store, stage: Stage, clip: str) -> tuple[int, int]:
     """Return the shape of a clip's feature from its file's header."""
     assert stage.feature is not None
-    path, array = store.path(stage.name, clip), stage.feature.array
+    place, array = store.where(stage.name, clip), stage.feature.array
     try:
         with store.opened(stage.name, clip) as file:
             steps, width = file.shape(array)
     except BuildError as error:
         raise BuildError(
-            f"{path} holds no array {array} [steps, dimensions] ({error.problem})", error.remedy
+            f"{place} holds no array {array} [steps, dimensions] ({error.problem})", error.remedy
         ) from error
     return steps, width
 

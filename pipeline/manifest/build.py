@@ -28,9 +28,9 @@ from pipeline.manifest.rules import judge, unusable
 from pipeline.manifest.sheet import Sheet, read_sheet
 from pipeline.manifest.streams import streams_of
 from pipeline.stages import read_of_clips
-from pipeline.store.features import is_plain_name
 from pipeline.store.layout import Layout
 from pipeline.store.made import again, note_made
+from pipeline.store.places import is_plain_name
 from pipeline.store.quarantine import QuarantineEntry, write_entries
 from pipeline.store.shards import shard_name, write_shard
 from pipeline.terminal import tracked

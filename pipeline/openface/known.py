@@ -24,8 +24,6 @@ from pipeline.store.layout import Layout
 if TYPE_CHECKING:
     from pipeline.config import Config
 
-_SUFFIX = ".safetensors"
-
 
 def known_as(
     settings: OpenFaceSettings, folder: Path, identity: Mapping[str, Any]
@@ -97,9 +95,9 @@ def _names(settings: OpenFaceSettings) -> tuple[str, ...]:
 def _made_with(folder: Path) -> Iterator[str]:
     """Yield the image of each clip's table."""
     store = Store(folder)
-    for path in sorted((folder / "openface").glob(f"*/*{_SUFFIX}")):
+    for clip in store.clips("openface"):
         with suppress(ValueError):
-            header = store.header("openface", f"{path.parent.name}/{path.stem}") or {}
+            header = store.header("openface", clip) or {}
             image = header.get("info", {}).get("identity", {}).get("image")
             if image:
                 yield image

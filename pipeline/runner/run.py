@@ -14,7 +14,7 @@ from pipeline.runner.costs import note_run
 from pipeline.runner.limits import is_out_of_memory, memory_hint
 from pipeline.runner.plan import plan
 from pipeline.runner.pool import compute
-from pipeline.runner.tidy import trim
+from pipeline.runner.tidy import pack_job, trim
 from pipeline.runner.worker import Outcome
 from pipeline.stage import Build
 from pipeline.stages import STAGES
@@ -85,6 +85,9 @@ def run_stage(
     for earlier in (stage, *stage.inputs):  # a killed job has not got to that
         for step in steps:
             trim(build, earlier, step.clip)
+    numbers = [int(path.stem) for path in shards if path.stem.isdigit()]
+    if config.store.pack and len(numbers) == len(shards):
+        pack_job(build, stage, numbers)
     bad = {entry.clip for entry in quarantine}
     write_record(record, {s.clip.clip: s.key for s in steps if s.clip.clip not in bad}, quarantine)
     progress.close(time.monotonic() - started, len(quarantine))

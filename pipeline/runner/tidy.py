@@ -1,9 +1,11 @@
-"""What happens to a clip's files once the stages that read them are done."""
+"""What happens to feature files once they are made and read: reduced, and packed."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
@@ -11,7 +13,7 @@ from pipeline.runner.plan import is_awaited
 from pipeline.stage import Build, Stage
 from pipeline.stages import STAGES, wanted
 from pipeline.store.features import Features
-from pipeline.store.shards import Clip, read_shard
+from pipeline.store.shards import Clip, read_shard, shard_name
 
 
 def reduced(build: Build, stage: Stage, clip: Clip, features: Features) -> Features:
@@ -72,6 +74,73 @@ def tidy_build(config: Config) -> Counter[str]:
             for stage in stages:
                 found[stage.name] += trim(build, stage, clip)
     return +found
+
+
+def pack_job(build: Build, stage: Stage, numbers: Iterable[int]) -> None:
+    """Pack what a job of some shards has made, and what it was the last to read.
+
+    Parameters
+    ----------
+    build : Build
+        The build.
+    stage : Stage
+        The job's stage.
+    numbers : iterable of int
+        Its shards.
+    """
+    for made in (stage, *stage.inputs):
+        firsts = {number - number % made.job_shards for number in numbers}
+        for first in sorted(firsts) if not made.transient else ():
+            _pack(build, made, first)
+
+
+def _pack(build: Build, stage: Stage, first: int) -> bool:
+    """Pack the files of one job of a stage, unless another stage makes them smaller later."""
+    layout = build.config.layout
+    names = [shard_name(first + i) for i in range(stage.job_shards)]
+    shards = [path for path in map(layout.shard, names) if path.is_file()]
+    clips = [clip for path in shards for clip in read_shard(path)]
+    if any(_is_to_be_trimmed(build, stage, clip) for clip in clips):
+        return False
+    return build.store.pack(stage.name, names[0], [clip.clip for clip in clips])
+
+
+def _is_to_be_trimmed(build: Build, stage: Stage, clip: Clip) -> bool:
+    if stage.trims(build.config) is None or stage.name not in wanted(build.config):
+        return False
+    header = build.store.header(stage.name, clip.clip)
+    return header is not None and "trimmed" not in header and is_awaited(build, stage, clip)
+
+
+def pack_build(config: Config) -> Counter[str]:
+    """Pack, in the whole build, the files that no running job makes or reads.
+
+    Jobs pack their own. This finds what killed jobs and calls with ``--clip`` have left, and what
+    was made before the setting was changed. Only the process that has claimed the build may
+    call it.
+
+    Returns
+    -------
+    Counter of str
+        Packs that were written, by stage.
+    """
+    build, found = Build.of(config), Counter[str]()
+    if not config.store.pack:
+        return found
+    for stage in (stage for stage in STAGES.values() if not stage.transient):
+        if build.store.loose(stage.name):
+            for path in config.layout.numbered_shards[:: stage.job_shards]:
+                found[stage.name] += _pack(build, stage, int(path.stem))
+    remove_empty_folders(config)
+    return +found
+
+
+def remove_empty_folders(config: Config) -> None:
+    """Remove the folders of videos whose files are packed; no job may be running."""
+    for name in STAGES if config.store.pack else ():
+        for video in (config.processed / name).glob("*/"):
+            with suppress(OSError):  # one that still holds a file, such as that of a failure
+                video.rmdir()
 
 
 def awaited(build: Build, stage: Stage, clips: Iterable[Clip]) -> Iterator[Clip]:

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import BuildError
 from pipeline.store.files import file_digest, read_json, sealed, unsealed, write_json, written_whole
+from pipeline.store.opened import Opened
+from pipeline.store.packs import SUFFIX
+from pipeline.store.places import Places
 from pipeline.store.tensors import Tensors, digest_of, save
 from pipeline.store.views import ROWS, View
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _HEADER_LIMIT = 16 * 1024 * 1024
-_PLAIN_NAME = re.compile(r"[^\x00-\x1f\x7f/\\:*?\"<>|]+")
 
 
 @dataclass(frozen=True)
@@ -57,89 +57,7 @@ class Features:
     trimmed: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True)
-class Opened:
-    """An open feature file, of which arrays can be read in part; their digest is not checked."""
-
-    store: Store
-    clip: str
-    header: Mapping[str, Any]
-    tensors: Tensors
-    stream: BinaryIO
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Return an array's shape, read from the header."""
-        view = self.header.get("views", {}).get(name)
-        if view is None:
-            return self.tensors.entry(name).shape
-        width = sum(end - start for start, end in view["columns"])
-        return (*self.tensors.entry(name + ROWS).shape, width)
-
-    def array(self, name: str) -> NDArray[Any]:
-        """Read an array."""
-        if name not in self.header.get("views", {}):
-            return self.tensors.read(self.stream, name)
-        view = self._view(name)
-        with self.store.opened(view.stage, self.clip) as source:
-            return view.of(source.array(view.array))
-
-    def rows(self, name: str, first: int, last: int) -> NDArray[Any]:
-        """Read the rows `first` to `last` (not included) of an array that is stored here."""
-        return self.tensors.rows(self.stream, name, first, last)
-
-    def stored(self) -> dict[str, NDArray[Any]]:
-        """Read what the file itself holds, and check its digest.
-
-        Raises
-        ------
-        ValueError
-            If the content has changed since it was written.
-        """
-        arrays = {name: self.tensors.read(self.stream, name) for name in self.tensors.entries}
-        if self.header.get("digest", found := digest_of(arrays)) != found:
-            raise ValueError("its arrays do not have the digest that its header names")
-        return arrays
-
-    def whole(self) -> dict[str, NDArray[Any]]:
-        """Read all arrays, and check the digests of their files.
-
-        Raises
-        ------
-        ValueError
-            If the content has changed since it was written.
-        BuildError
-            If a file whose rows are shown is damaged.
-        """
-        arrays = self.stored()
-        for name, described in self.header.get("views", {}).items():
-            view = View.from_header(described, arrays.pop(name + ROWS))
-            arrays[name] = view.of(self.store.read(view.stage, self.clip).arrays[view.array])
-        return arrays
-
-    def _view(self, name: str) -> View:
-        described = self.header["views"][name]
-        return View.from_header(described, self.tensors.read(self.stream, name + ROWS))
-
-
-def is_plain_name(name: str) -> bool:
-    """Tell whether a name can be part of a clip id: no separator, control character, ``..``."""
-    return (
-        0 < len(name.encode("utf-8", "replace")) <= 120
-        and _PLAIN_NAME.fullmatch(name) is not None
-        and name.strip() == name
-        and not name.startswith(".")
-        and name.isprintable()
-    )
-
-
-@lru_cache(maxsize=16384)
-def _check_id(clip: str) -> None:
-    video_id, _, clip_id = clip.partition("/")
-    if not (is_plain_name(video_id) and is_plain_name(clip_id)):
-        raise ValueError(f"not a clip id: {clip!r}")
-
-
-class Store:
+class Store(Places):
     """The feature files below one ``processed`` folder.
 
     Parameters
@@ -147,17 +65,6 @@ class Store:
     root : Path
         The build's folder, ``processed/`` or ``processed/demo/``.
     """
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def path(self, stage: str, clip: str, suffix: str = ".safetensors") -> Path:
-        """Return the path of a clip's file, e.g. ``audio/video_0001/0001.safetensors``."""
-        return Path(self._place(stage, clip, suffix))
-
-    def _place(self, stage: str, clip: str, suffix: str) -> str:
-        _check_id(clip)
-        return f"{self.root}/{stage}/{clip}{suffix}"
 
     def header(self, stage: str, clip: str) -> dict[str, Any] | None:
         """Return what a feature file says about itself; None without a whole file.
@@ -176,13 +83,11 @@ class Store:
 
     def _own_header(self, stage: str, clip: str) -> dict[str, Any] | None:
         try:
-            path = self._place(stage, clip, ".safetensors")
-            with open(path, "rb") as stream:  # noqa: PTH123 - a str is cheaper than a Path here
+            with self.body(stage, clip) as (stream, size):
                 (length,) = struct.unpack("<Q", stream.read(8))
                 if length > _HEADER_LIMIT:
                     return None
                 values = json.loads(stream.read(length))
-                size = os.fstat(stream.fileno()).st_size
             meta = unsealed(json.loads(values.pop("__metadata__")["clip"]))
             end = max((array["data_offsets"][1] for array in values.values()), default=0)
             whole = 8 + length + end == size and {"key", "info"} <= meta.keys()
@@ -205,11 +110,11 @@ class Store:
 
     def lacking(self, stage: str, clip: str) -> str:
         """Say why a clip has no whole feature file, for an error message."""
-        path, meta = self.path(stage, clip), self._own_header(stage, clip)
+        place, meta = self.where(stage, clip), self._own_header(stage, clip)
         lost = self._lost_sources(clip, meta) if meta else []
         if not lost:
-            return f"{path} is missing or damaged"
-        return f"{path} holds rows of {self.path(lost[0], clip)}, which is not there as it was"
+            return f"{place} is missing or damaged"
+        return f"{place} holds rows of {self.where(lost[0], clip)}, which is not there as it was"
 
     @contextmanager
     def opened(self, stage: str, clip: str) -> Iterator[Opened]:
@@ -228,14 +133,14 @@ class Store:
 
     @contextmanager
     def _opened(self, stage: str, clip: str, header: Mapping[str, Any]) -> Iterator[Opened]:
-        path = self.path(stage, clip)
         try:
-            with path.open("rb") as stream:
-                size = os.fstat(stream.fileno()).st_size
-                yield Opened(self, clip, header, Tensors.of(stream, 0, size), stream)
+            with self.body(stage, clip) as (stream, size):
+                tensors = Tensors.of(stream, stream.tell(), size)
+                yield Opened(self, clip, header, tensors, stream)
         except (OSError, ValueError, KeyError, IndexError) as error:
             raise BuildError(
-                f"{path} is missing or damaged ({error})", f"make it again: {again(stage, clip)}"
+                f"{self.where(stage, clip)} is missing or damaged ({error})",
+                f"make it again: {again(stage, clip)}",
             ) from error
 
     def read(self, stage: str, clip: str) -> Features:
@@ -342,8 +247,11 @@ class Store:
         self.path(stage, clip, ".failed.json").unlink(missing_ok=True)
 
     def discard(self, stage: str, clip: str, suffixes: tuple[str, ...] = ()) -> None:
-        """Remove a clip's feature file, and the attachments with `suffixes`."""
-        for suffix in (".safetensors", *suffixes):
+        """Remove a clip's own feature file, and the attachments with `suffixes`.
+
+        Files of transient stages, which alone are removed, are never packed.
+        """
+        for suffix in (SUFFIX, *suffixes):
             self.path(stage, clip, suffix).unlink(missing_ok=True)
 
 

@@ -78,6 +78,14 @@ class Layout:
         """The steps that have left a record of what they made."""
         return sorted(path.stem for path in self.made("x").parent.glob("*.json"))
 
+    def packs(self, stage: str) -> Path:
+        """Return the folder of a stage's packs."""
+        return self.root / "packs" / stage
+
+    def pack(self, stage: str, job: str) -> Path:
+        """Return the path of the pack of a job's feature files."""
+        return self.packs(stage) / f"{job}.zip"
+
     @property
     def scratch(self) -> Path:
         """Folder of files that exist only while a job runs."""
@@ -182,7 +190,7 @@ class Layout:
     @property
     def folders(self) -> list[Path]:
         """The folders that hold files of the whole build, those of single clips left out."""
-        several = (self.records("x").parent, self.experiments)
+        several = (self.records("x").parent, self.packs("x").parent, self.experiments)
         single = (self.root, self.shards, self.settings("x").parent, self.results, self.logs)
         return [*single, *(folder for parent in several for folder in sorted(parent.glob("*")))]
 
@@ -200,6 +208,7 @@ OWN = {
     for path in (
         *(_HERE.manifest, _HERE.manifest_quarantine, _HERE.manifest_cache, _HERE.votes),
         *(_HERE.shards, _HERE.settings("x"), _HERE.record("x", "x"), _HERE.scratch, _HERE.dataset),
+        _HERE.packs("x"),
         *(_HERE.quarantine, _HERE.experiments, _HERE.results, _HERE.report, _HERE.exhibits),
         *(_HERE.adopted, _HERE.adopted_config, _HERE.exports, _HERE.logs),
     )

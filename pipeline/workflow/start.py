@@ -14,7 +14,7 @@ from pipeline.extractor import check_device
 from pipeline.manifest.sheet import read_sheet
 from pipeline.runner.children import note_builder
 from pipeline.runner.jobs import numbered, selection_name
-from pipeline.runner.tidy import tidy_build
+from pipeline.runner.tidy import pack_build, tidy_build
 from pipeline.stages import STAGES, is_adopted, slots, steps_of, wanted
 from pipeline.store.files import digest, remove_left_over
 from pipeline.store.scratch import sweep
@@ -168,6 +168,8 @@ def _prepare(config: Config, say: Say) -> None:
         STAGES[name].begin(config)
     for stage, count in tidy_build(config).items():
         say(f"{stage}: dropped what no stage needs any longer of {count} clips")
+    for stage, count in pack_build(config).items():
+        say(f"{stage}: packed what was still in single files: {count} pack(s)")
     for path in sweep(config.layout.scratch):
         say(f"{path}, left by a killed job, could not be removed: remove it, it may hold faces")
 

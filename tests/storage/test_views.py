@@ -86,7 +86,9 @@ def test_rows_of_another_table_are_never_read(tmp_path: Path) -> None:
     stored(store, table_of(60, 1), VisionSettings())
     store.write("openface", CLIP, "table's key", Features({"table": table_of(60, 2)}))
     assert store.key("vision", CLIP) is None
-    with pytest.raises(BuildError, match=r"rows of .*openface.*--stage vision --clip v/c --force"):
+    with pytest.raises(
+        BuildError, match=r"(?s)rows of .*openface.*--stage vision --clip v/c --force"
+    ):
         store.read("vision", CLIP)
     assert "is not there as it was" in str(store.fault("vision", CLIP))
     store.write("openface", CLIP, "table's key", Features({"table": table_of(60, 1)}))
@@ -101,7 +103,7 @@ def test_a_damaged_table_is_named_and_its_rows_are_not_blamed(tmp_path: Path) ->
     data = bytearray(path.read_bytes())
     data[-5] ^= 1
     path.write_bytes(data)
-    with pytest.raises(BuildError, match=r"openface/v/c.*--stage openface"):
+    with pytest.raises(BuildError, match=r"(?s)openface/v/c.*--stage openface"):
         store.read("vision", CLIP)
     assert "openface" in str(store.fault("openface", CLIP))
     assert store.fault("vision", CLIP) == ""

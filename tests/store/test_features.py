@@ -10,8 +10,9 @@ import pytest
 from safetensors.numpy import save as library_save
 
 from pipeline.errors import BuildError
-from pipeline.store.features import Features, Store, is_plain_name
+from pipeline.store.features import Features, Store
 from pipeline.store.files import digest, written_whole
+from pipeline.store.places import is_plain_name
 from pipeline.store.tensors import save
 
 
