@@ -1,7 +1,7 @@
 """One job: train every variant and seed of a model, several at a time.
 
-Each seed leaves its folder when it is done, so a job that is killed loses the seeds in hand
-and no others.
+Each seed leaves its folder when it is done. A job that is killed loses at most the seconds since
+each seed in hand was stored (`pipeline.train.checkpoint`).
 """
 
 from __future__ import annotations
@@ -81,6 +81,9 @@ def train_model(config: Config, experiment: str, model: str, jobs: int = 1) -> d
     for labels in {tuple(seed.plan.labels.items()) for seed in seeds}:
         corpus.check_labels(dict(labels))
     todo = [s for s in seeds if stored_key(s.folder) != s.key or seed_fault(s.folder)]
+    for seed in seeds:
+        if seed not in todo:  # a kill may have left it after the seed was done
+            seed.checkpoint().remove()
     log.info("%s %s: %d seeds, %d to train", experiment, model, len(seeds), len(todo))
     start = time.perf_counter()
     _train_all(todo, corpus, pick_device(settings.device, "train.device"), jobs)
@@ -158,7 +161,7 @@ def _title(seed: Seed) -> str:
 def train_seed(
     seed: Seed, corpus: Corpus, device: torch.device, on_epoch: Callable[[int], None]
 ) -> Fit:
-    """Train one seed and write its folder whole."""
+    """Train one seed, from its last stored epoch if there is one, and write its folder whole."""
     plan = seed.plan
     seed_everything(plan.seed)
     model = build_model(
@@ -166,7 +169,8 @@ def train_seed(
     )
     model.to(device)
     began = time.time()
-    fitted = fit(model, corpus, plan, device, on_epoch)
+    checkpoint = seed.checkpoint()
+    fitted = fit(model, corpus, plan, device, on_epoch, checkpoint)
     log.info(
         "%s: best epoch %d of %d, %.2f s, first step after %.2f s at %.2f",
         _title(seed),
@@ -177,4 +181,5 @@ def train_seed(
         began + fitted.first_batch,
     )
     write_seed(seed, corpus, model, fitted, device)
+    checkpoint.remove()
     return fitted

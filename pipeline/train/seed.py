@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.store.files import digest, package_versions, write_json, write_sealed
+from pipeline.train.checkpoint import Checkpoint
 from pipeline.train.data import Corpus
 from pipeline.train.experiments import Variant
 from pipeline.train.metrics import EDGES, confusion, recalls, scores, warnings_of
@@ -34,13 +35,22 @@ from pipeline.train.trainer import Fit, Plan, predict
 
 @dataclass(frozen=True)
 class Seed:
-    """One training: a variant and a seed, with its folder and its key."""
+    """One training: a variant and a seed, with its folder and its key.
+
+    `checkpoint_seconds` is the least time between two writes of its checkpoint.
+    """
 
     variant: Variant
     plan: Plan
     folder: Path
     key: str
     preset: str
+    checkpoint_seconds: float
+
+    def checkpoint(self) -> Checkpoint:
+        """Return where the training is stored while it runs, next to its folder."""
+        path = self.folder.with_name(f"checkpoint_{self.plan.seed}.safetensors")
+        return Checkpoint(path, self.key, self.checkpoint_seconds)
 
 
 def seed_of(variant: Variant, seed: int, corpus: Corpus, config: Config, root: Path) -> Seed:
@@ -64,7 +74,7 @@ def seed_of(variant: Variant, seed: int, corpus: Corpus, config: Config, root: P
         }
     )
     folder = root / variant.experiment / variant.name / f"seed_{seed}"
-    return Seed(variant, plan, folder, key, settings.preset)
+    return Seed(variant, plan, folder, key, settings.preset, settings.checkpoint_seconds)
 
 
 def _described(plan: Plan) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.errors import BuildError
+from pipeline.train.checkpoint import Checkpoint, Progress, Training
 from pipeline.train.data import Batch, Corpus, Part, Ragged, chunks
 from pipeline.train.hyper import Hyper
 from pipeline.train.loss import make_optimizer, task_losses, total_loss, weight_of
@@ -86,6 +87,7 @@ def fit(
     plan: Plan,
     device: torch.device,
     on_epoch: Callable[[int], None] = lambda epoch: None,
+    checkpoint: Checkpoint | None = None,
 ) -> Fit:
     """Train a model until the valid loss stops falling, and leave it with its best weights.
 
@@ -101,6 +103,8 @@ def fit(
         Where batches go.
     on_epoch : callable
         Called with the number of each finished epoch.
+    checkpoint : Checkpoint, optional
+        Where the training is stored now and then, and goes on from.
 
     Raises
     ------
@@ -111,32 +115,34 @@ def fit(
     corpus.check_labels(plan.labels)
     optimizer = make_optimizer(model, plan.hyper, plan.recipe)
     shuffle = torch.Generator().manual_seed(plan.seed)
-    best, best_epoch, first_batch = math.inf, 0, 0.0
-    best_weights: dict[str, Tensor] = {}
-    curve: list[dict[str, float]] = []
-    for epoch in range(1, plan.max_epochs + 1):
+    training = Training(model, optimizer, shuffle, device)
+    done = checkpoint.restore(training) if checkpoint else Progress()
+    first_batch = 0.0
+    while done.epoch < plan.max_epochs and done.epoch - done.best_epoch < plan.patience:
         train_loss, stepped = _train_epoch(
             model, corpus.parts["train"], plan, optimizer, shuffle, device
         )
         first_batch = first_batch or stepped - start
         watched, figures = _validate(model, corpus.parts["valid"], plan, shuffle, device)
+        done.epoch += 1
         if not math.isfinite(train_loss + watched):
             raise BuildError(
-                f"the loss of seed {plan.seed} is no longer a number in epoch {epoch}",
+                f"the loss of seed {plan.seed} is no longer a number in epoch {done.epoch}",
                 "lower the learning rate in train.hyper",
             )
-        curve.append({"epoch": epoch, "train_loss": train_loss, "valid_loss": watched, **figures})
-        done = time.perf_counter()
-        on_epoch(epoch)
-        elsewhere += time.perf_counter() - done
-        if watched <= best - _LEAST_GAIN:
-            best, best_epoch = watched, epoch
-            best_weights = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
-        if epoch - best_epoch >= plan.patience:
-            break
-    model.load_state_dict(best_weights)
+        row = {"epoch": done.epoch, "train_loss": train_loss, "valid_loss": watched, **figures}
+        done.curve.append(row)
+        if watched <= done.best - _LEAST_GAIN:
+            done.best, done.best_epoch = watched, done.epoch
+            done.best_weights = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
+        if checkpoint:
+            checkpoint.offer(training, done)
+        paused = time.perf_counter()
+        on_epoch(done.epoch)
+        elsewhere += time.perf_counter() - paused
+    model.load_state_dict(done.best_weights)
     seconds = time.perf_counter() - start - elsewhere
-    return Fit(best_epoch, len(curve), curve, first_batch, seconds)
+    return Fit(done.best_epoch, done.epoch, done.curve, first_batch, seconds)
 
 
 def predict(
