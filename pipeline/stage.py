@@ -235,6 +235,9 @@ class Stage:
     clips_mb : callable
         Maps the configuration, a job's clips and its cores to the memory that the clips take, in
         MB. What a worker holds may depend on the size of one clip, not on the number of clips.
+    clip_seconds : callable
+        Maps the configuration and a clip to the seconds that one core takes for it, as measured
+        (docs/performance.md). A job of a cluster asks for a multiple (`pipeline.runner.demands`).
     priority : int
         Jobs of stages with a higher priority start first.
     """
@@ -275,6 +278,7 @@ class Stage:
     threads: int = 1
     memory_mb: Callable[[Config, int], int] = lambda config, threads: 2000
     clips_mb: Callable[[Config, Sequence[Clip], int], float] = lambda config, clips, threads: 0.0
+    clip_seconds: Callable[[Config, Clip], float] = lambda config, clip: 0.5 * clip.seconds
     priority: int = 0
 
     def make(self, config: Config, threads: int) -> Extractor:

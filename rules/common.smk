@@ -6,6 +6,7 @@ from pathlib import Path
 from pipeline.commands.console import SAY
 from pipeline.config import merge, read_values
 from pipeline.errors import BuildError
+from pipeline.runner.demands import gpus_asked, minutes_of_job
 from pipeline.runner.jobs import job_names, jobs_read, memory_of_job, shards_of_job
 from pipeline.runner.tidy import remove_empty_folders
 from pipeline.stages import STAGES, is_adopted, needed_for, slots, wanted
@@ -134,9 +135,19 @@ def job_threads(stage):
 def job_memory_of(stage):
     """Memory of a stage's jobs, in MB: it depends on the clips of their shards."""
 
-    def of_job(wildcards, threads):
+    def of_job(wildcards, threads, attempt):
         shards = map(Path, shard_files(stage.name)(wildcards))
-        return memory_of_job(CONFIG, stage, shards, threads)
+        return memory_of_job(CONFIG, stage, shards, threads) * attempt
+
+    return of_job
+
+
+def job_minutes_of(stage):
+    """Time limit of a stage's jobs, in minutes, for clusters."""
+
+    def of_job(wildcards, threads, attempt):
+        shards = map(Path, shard_files(stage.name)(wildcards))
+        return minutes_of_job(CONFIG, stage, shards, threads, attempt)
 
     return of_job
 
@@ -157,7 +168,10 @@ onstart:
     forget_stop(CONFIG)
     # now, on the machine that plans and may have network, not when the first job starts
     with told_by_snakemake():
-        START.check_ready(job.rule.name for job in workflow.dag.needrun_jobs())
+        due = [job.rule.name for job in workflow.dag.needrun_jobs()]
+        START.check_ready(
+            due, elsewhere=workflow.resource_settings.nodes is not None
+        )
 
 
 onsuccess:

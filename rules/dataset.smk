@@ -12,7 +12,7 @@ rule dataset:
     log:
         FILES.logs / "dataset.log",
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
     params:
         settings=settings_digest("dataset"),
     script:

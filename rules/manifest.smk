@@ -13,7 +13,7 @@ rule manifest:
         FILES.logs / "manifest.log",
     threads: 4
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
     params:
         settings=settings_digest("manifest"),
     script:

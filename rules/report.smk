@@ -14,7 +14,7 @@ rule report:
     log:
         FILES.logs / "report.log",
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
     params:
         settings=settings_digest("report"),
     script:

@@ -18,6 +18,8 @@ for stage in STAGES.values():
         threads: job_threads(stage)
         resources:
             mem_mb=job_memory_of(stage),
+            runtime=job_minutes_of(stage),
+            gpu=gpus_asked(stage.settings(CONFIG)),
         params:
             settings=settings_digest(stage.name),
             shards=shard_files(stage.name),

@@ -1,11 +1,27 @@
 # One job per model and experiment; its seeds run in parallel on the job's threads.
-from pipeline.train.experiments import job_memory, results_of, trained_experiments
+from pipeline.corpus import PAPER_TABLE1
+from pipeline.train.experiments import (
+    job_memory,
+    job_minutes,
+    results_of,
+    trained_experiments,
+)
 
 # without a label there is nothing to learn; the dataset's warnings say so
 TRAINED = trained_experiments(CONFIG.train) if START.labelled else {}
 RESULTS = [
     FILES.made_results(name) for name in results_of(CONFIG.train) if START.labelled
 ]
+
+
+# an adopted file may have any number
+CLIPS = len(START.shards) * CONFIG.shard_size or PAPER_TABLE1.clips
+
+
+def train_minutes(wildcards, threads, attempt):
+    """Time limit of a training, in minutes, for clusters."""
+    job = (wildcards.experiment, wildcards.model)
+    return job_minutes(CONFIG.train, *job, CLIPS, threads, attempt)
 
 
 def trained(experiment):
@@ -29,7 +45,10 @@ rule train:
         str(FILES.logs / "train" / "{experiment}_{model}.tsv")
     threads: len(CONFIG.train.seeds)
     resources:
-        mem_mb=lambda wildcards, threads: job_memory(wildcards.model, threads),
+        mem_mb=lambda wildcards, threads, attempt: job_memory(wildcards.model, threads)
+        * attempt,
+        runtime=train_minutes,
+        gpu=gpus_asked(CONFIG.train),
     params:
         settings=settings_digest("train"),
     script:
@@ -48,7 +67,8 @@ rule results:
     benchmark:
         str(FILES.logs / "results" / "{experiment}.tsv")
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        gpu=gpus_asked(CONFIG.train),  # figure4 computes representations
     params:
         settings=settings_digest("train"),
     script:

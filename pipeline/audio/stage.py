@@ -63,4 +63,5 @@ AUDIO = Stage(
     threads=1,
     memory_mb=lambda config, threads: 500,
     clips_mb=_clips_mb,
+    clip_seconds=lambda config, clip: 0.1 * clip.seconds,
 )

@@ -13,7 +13,7 @@ from pipeline.commands.exchange import adopt, export, init, predict
 from pipeline.commands.looking import doctor, report, show_config, show_encoders, status, verify
 from pipeline.commands.options import config_options, friendly, over_project
 from pipeline.commands.propose import propose
-from pipeline.config import Config, available_cores, make_config, read_values
+from pipeline.config import Config, make_config, read_values
 from pipeline.corpus import MODALITIES
 from pipeline.errors import BuildError
 from pipeline.runner.threads import bound_threads
@@ -100,7 +100,7 @@ def main(
                 "leave out --stage, --clip, --cores, --force, --dry-run and --snakemake",
             )
         return
-    from pipeline.commands.snakemake import Call, run
+    from pipeline.commands.snakemake import Call, cores_or_profile, run
 
     values = read_values(files, assignments)
     config = make_config(over_project(values))
@@ -114,7 +114,7 @@ def main(
         _check_run(stages, clips, force)
         values["run"] = {"clips": list(clips), "force": list(stages) if force else []}
         config = make_config(over_project(values))
-    call = Call(values, cores or available_cores(), stages, dry_run, extra)
+    call = Call(values, cores_or_profile(cores, extra), stages, dry_run, extra)
     sys.exit(run(call, config))
 
 

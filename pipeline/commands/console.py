@@ -42,6 +42,14 @@ _OURS_SAYS_IT = (
 """Snakemake's last messages after a failed job, whose reason has been printed already."""
 
 
+_HARMLESS = (
+    "No SLURM account given",
+    "No account was given",
+    "Unable to guess SLURM account",
+)
+"""How messages of Slurm's plugin begin on a cluster that keeps no accounts."""
+
+
 class LogHandler(LogHandlerBase):
     """Prints those of Snakemake's messages that the user needs to standard error."""
 
@@ -72,7 +80,7 @@ class LogHandler(LogHandlerBase):
             return message
         if message.startswith("Nothing to be done"):
             return "nothing to be done: everything requested exists and is up to date"
-        if record.levelno < logging.WARNING:
+        if record.levelno < logging.WARNING or message.startswith(_HARMLESS):
             return ""
         return _error(message, getattr(record, "exception", ""))
 
@@ -80,7 +88,9 @@ class LogHandler(LogHandlerBase):
 def _failed_job(record: logging.LogRecord) -> str:
     logs = ", ".join(getattr(record, "log", None) or ())
     where = f"; its log: {logs}" if logs else ""
-    return f"{getattr(record, 'rule_name', 'a job')}: not finished{where}"
+    said = str(getattr(record, "rule_msg", None) or "").partition("\n")[0].strip()  # a cluster's
+    why = f" ({said})" if said else ""
+    return f"{getattr(record, 'rule_name', 'a job')}: not finished{why}{where}"
 
 
 def _error(message: str, exception: str) -> str:

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.commands.status import clips_due
-from pipeline.config import Config
+from pipeline.config import Config, available_cores
 from pipeline.errors import BuildError
 from pipeline.stages import STAGES
 from pipeline.store.files import digest, write_json
@@ -33,8 +34,8 @@ class Call:
     ----------
     values : dict
         Nested settings that differ from config/config.yaml.
-    cores : int
-        Number of cores that the build may use.
+    cores : int, optional
+        Number of cores that the build may use; None if Snakemake's profile decides.
     stages : tuple of str
         Stages to build, with the stages they need; if empty, everything.
     dry_run : bool
@@ -44,7 +45,7 @@ class Call:
     """
 
     values: dict[str, Any]
-    cores: int
+    cores: int | None
     stages: tuple[str, ...] = ()
     dry_run: bool = False
     extra: tuple[str, ...] = ()
@@ -58,8 +59,7 @@ class Call:
             "pipeline.commands.console",
             "--snakefile",
             str(project_folder() / "Snakefile"),
-            "--cores",
-            str(self.cores),
+            *(["--cores", str(self.cores)] if self.cores else []),
             "--rerun-incomplete",
             "--scheduler",
             "greedy",
@@ -70,6 +70,21 @@ class Call:
             "--",
             *([_target(stage) for stage in self.stages] or ["all"]),
         ]
+
+
+def cores_or_profile(asked: int | None, extra: Sequence[str]) -> int | None:
+    """Return the cores of a build: those that were asked for, or all of this machine.
+
+    Returns
+    -------
+    int, optional
+        None if an option for Snakemake names a profile or an executor. Its jobs may run on other
+        machines, whose cores a number would limit to those of this one.
+    """
+    elsewhere = ("--profile", "--workflow-profile", "--executor", "-e")
+    if asked is None and any(each.partition("=")[0] in elsewhere for each in extra):
+        return None
+    return asked or available_cores()
 
 
 def _config_file(values: dict[str, Any]) -> Path:

@@ -85,3 +85,14 @@ def _clip_mb(config: Config, clip: Clip) -> float:
     full = streams.width * streams.height
     crops = settings.image_size**2 * clip.seconds * config.frames.fps
     return (nets + pictures + _FULL * full + crops) / 1e6
+
+
+def clip_seconds(config: Config, clip: Clip) -> float:
+    """Return the seconds that one core takes for a clip, by the pixels that are searched.
+
+    docs/performance.md has 7 to 17 ms per frame for pictures of up to 720p, and 155 ms per 720p
+    frame for the recipe, which searches every frame whole as ``exact`` does.
+    """
+    width, height = searched_size(clip.streams.width, clip.streams.height, config.faces)
+    frame = 0.01 + (0.17 if config.faces.exact else 0.03) * width * height / 1e6
+    return clip.seconds * config.frames.fps * frame

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.extractor import Extractor, check_device
 from pipeline.faces.settings import FacesSettings
-from pipeline.faces.sizes import clips_mb, searched_size
+from pipeline.faces.sizes import clip_seconds, clips_mb, searched_size
 from pipeline.frames.stage import FRAMES
 from pipeline.stage import Build, Figure, Stage
 from pipeline.store.features import Features
@@ -73,4 +73,5 @@ FACES = Stage(
     threads=4,
     memory_mb=lambda config, threads: 500 + 400 * threads,
     clips_mb=clips_mb,
+    clip_seconds=clip_seconds,
 )

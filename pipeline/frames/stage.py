@@ -38,6 +38,11 @@ def decoding_mb(config: Config, clips: Sequence[Clip], threads: int) -> float:
     return threads * _PIXEL * pixels / 1e6
 
 
+def _clip_seconds(config: Config, clip: Clip) -> float:
+    megapixels = clip.streams.width * clip.streams.height / 1e6
+    return clip.seconds * config.frames.fps * 0.004 * max(megapixels, 0.25)
+
+
 FRAMES = Stage(
     name="frames",
     settings_type=FramesSettings,
@@ -51,4 +56,5 @@ FRAMES = Stage(
     threads=4,
     memory_mb=lambda config, threads: 300 + 150 * threads,
     clips_mb=decoding_mb,
+    clip_seconds=_clip_seconds,
 )

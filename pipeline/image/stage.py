@@ -148,6 +148,7 @@ IMAGE = Stage(
     ready=_crops_ready,
     job_shards=4,
     memory_mb=lambda config, threads: memory_of(CROPS, config.image),
+    clip_seconds=lambda config, clip: 0.4 * clip.seconds * config.image.fps,
 )
 
 IMAGE_FRAMES = Stage(
@@ -170,5 +171,6 @@ IMAGE_FRAMES = Stage(
     job_shards=4,
     memory_mb=lambda config, threads: memory_of(FRAMES, config.image_frames),
     clips_mb=_pictures_mb,
+    clip_seconds=lambda config, clip: 0.4 * clip.seconds * config.image_frames.fps,
     priority=5,
 )

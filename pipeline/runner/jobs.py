@@ -69,11 +69,12 @@ def memory_of_job(config: Config, stage: Stage, shards: Iterable[Path], threads:
     Snakemake asks when it plans, and again before a job starts. A shard that is not there yet, or
     is damaged, counts as empty: the job itself reports it.
     """
-    clips = [clip for shard in shards for clip in _clips(shard)]
+    clips = [clip for shard in shards for clip in clips_there(shard)]
     return round(stage.memory_mb(config, threads) + stage.clips_mb(config, clips, threads))
 
 
-def _clips(shard: Path) -> Sequence[Clip]:
+def clips_there(shard: Path) -> Sequence[Clip]:
+    """Return a shard's clips; none if its file is not there yet, or is damaged."""
     try:
         return _clips_of(shard, shard.stat().st_mtime_ns)
     except (OSError, BuildError):

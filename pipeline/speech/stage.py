@@ -77,5 +77,6 @@ SPEECH = Stage(
     ready=_ready,
     job_shards=4,
     memory_mb=lambda config, threads: memory_of(FILES, config.speech),
+    clip_seconds=lambda config, clip: clip.seconds,
     priority=5,  # before hours of faces: a model that cannot be used is known early
 )

@@ -101,6 +101,7 @@ TEXT = Stage(
     ready=_ready,
     job_shards=8,
     memory_mb=lambda config, threads: 4000,
+    clip_seconds=lambda config, clip: 0.1,
     # first of all stages, so that a missing model is known before hours of faces
     priority=10,
 )

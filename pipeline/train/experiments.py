@@ -6,18 +6,26 @@ Light to import: rules are made from it.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.corpus import LABELS, MODALITIES, MODALITY_OF
+from pipeline.corpus import LABELS, MODALITIES, MODALITY_OF, PAPER_TABLE1
 from pipeline.errors import BuildError
+from pipeline.runner.demands import asked_minutes
 from pipeline.train.hyper import Hyper, overlay
 from pipeline.train.registry import MODELS, hyper_for
 from pipeline.train.settings import TrainSettings
 
 TABLE4 = tuple((task, label) for task in ("A", "V", "T") for label in (task, "M"))
 TABLE5 = ("M", "MT", "MA", "MV", "MTA", "MTV", "MAV", "MTAV")
+
+_USUAL_EPOCHS = 60
+"""More than the models took (docs/models.md: 13 to 48) before their valid loss stopped falling."""
+
+_PRESETS_COST = {"paper": 1.0, "published": 2.5}
+"""At most so many times as much time per epoch (docs/reproducing.md)."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +222,31 @@ def weights_mb(settings: TrainSettings) -> float:
 def job_memory(model: str, threads: int) -> int:
     """Estimate a job's memory in MB: features once, weights and activations for each seed."""
     return 2500 + MODELS[model].seed_mb * processes_for(model, threads)
+
+
+def job_minutes(
+    settings: TrainSettings, experiment: str, model: str, clips: int, threads: int, attempt: int
+) -> int:
+    """Return the time limit of a job that trains a model, from its measured seconds per epoch.
+
+    Parameters
+    ----------
+    settings : TrainSettings
+        Seeds and limits.
+    experiment, model : str
+        What the job trains.
+    clips : int
+        Clips of the corpus.
+    threads : int
+        Cores of the job; each trains one seed at a time.
+    attempt : int
+        1 for the first run. A retry goes on from the last epochs that were stored.
+    """
+    trainings = sum(len(each.seeds) for each in variants(experiment, model, settings))
+    epochs = min(settings.max_epochs, _USUAL_EPOCHS)
+    epoch = MODELS[model].epoch_seconds * _PRESETS_COST[settings.preset]
+    turns = math.ceil(trainings / threads)
+    return asked_minutes(turns * epochs * epoch * clips / PAPER_TABLE1.clips, attempt)
 
 
 def processes_for(model: str, cores: int) -> int:

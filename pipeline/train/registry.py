@@ -39,6 +39,8 @@ class ModelInfo:
         Memory of a seed's process in MB, features not counted.
     weights_mb : int
         Size of a seed's weights on disk in MB, rounded up.
+    epoch_seconds : float
+        Seconds of one core for an epoch of a seed on 2,281 clips (docs/models.md, Speed).
     """
 
     title: str
@@ -48,6 +50,7 @@ class ModelInfo:
     kin: str = ""
     seed_mb: int = 200
     weights_mb: int = 8
+    epoch_seconds: float = 2.0
 
     @property
     def multitask(self) -> bool:
@@ -80,13 +83,17 @@ MODELS: dict[str, ModelInfo] = {
         network="ef_lstm:EfLstm",
         hyper=EfLstmHyper(batch_size=128, learning_rate=5e-4, decay=_equal(1e-3)),
         seed_mb=500,
+        epoch_seconds=13.0,
     ),
-    "mfn": ModelInfo(title="MFN", network="mfn:Mfn", hyper=MfnHyper(), seed_mb=400),
+    "mfn": ModelInfo(
+        title="MFN", network="mfn:Mfn", hyper=MfnHyper(), seed_mb=400, epoch_seconds=16.0
+    ),
     "mult": ModelInfo(
         title="MULT",
         network="mult:Mult",
         hyper=MultHyper(batch_size=16, accumulate=8, learning_rate=2e-3, clip=0.6),
         seed_mb=3000,
+        epoch_seconds=80.0,
     ),
     "lf_dnn": ModelInfo(
         title="LF-DNN",
@@ -159,6 +166,7 @@ MODELS: dict[str, ModelInfo] = {
         ),
         seed_mb=1500,
         weights_mb=143,
+        epoch_seconds=12.0,
     ),
     "mtfn": ModelInfo(
         title="MTFN",
@@ -182,6 +190,7 @@ MODELS: dict[str, ModelInfo] = {
         paper={"alpha": {"A": 0.4}, **_AUDIO_HEAD},  # a task of weight 0 is not learned
         seed_mb=4500,
         weights_mb=564,
+        epoch_seconds=43.0,
     ),
 }
 """By the name that settings use, in the order of the paper's Table 2."""

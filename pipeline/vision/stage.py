@@ -66,4 +66,5 @@ VISION = Stage(
         Figure("mean_confidence", "mean_confidence", "confidence"),
     ),
     threads=2,
+    clip_seconds=lambda config, clip: 0.1,
 )

@@ -15,6 +15,7 @@ from pipeline.manifest.sheet import read_sheet
 from pipeline.runner.children import note_builder
 from pipeline.runner.jobs import numbered, selection_name
 from pipeline.runner.tidy import pack_build, tidy_build
+from pipeline.settings import Settings
 from pipeline.stages import STAGES, is_adopted, slots, steps_of, wanted
 from pipeline.store.files import digest, remove_left_over
 from pipeline.store.scratch import sweep
@@ -94,7 +95,7 @@ class Start:
         try:
             self.told(step)
         except NotHereError:
-            self.check_ready([step])
+            self.check_ready([step], elsewhere=True)
             write_settings(self.config, changed_settings(self.config, [step], self.told))
         except BuildError:
             pass  # a planned job says it, with its step's name
@@ -121,8 +122,16 @@ class Start:
         path = self.config.layout.settings(step)
         return [str(path)] if path.is_file() else []
 
-    def check_ready(self, steps: Iterable[str]) -> None:
+    def check_ready(self, steps: Iterable[str], *, elsewhere: bool = False) -> None:
         """Check that what the steps' jobs need is there, before the first one runs.
+
+        Parameters
+        ----------
+        steps : iterable of str
+            Steps of the DAG that have jobs to run.
+        elsewhere : bool
+            The jobs run on other machines, e.g. of a cluster, which may have GPUs that this one
+            lacks: a device is then not looked for here.
 
         Raises
         ------
@@ -130,13 +139,14 @@ class Start:
             If a model is missing, for example, and cannot be downloaded.
         """
         due = set(steps)
+        config = on_any_device(self.config) if elsewhere else self.config
         if "train" in due:
-            check_device(self.config.train.device, "train.device")
+            check_device(config.train.device, "train.device")
             self._check_labels()
         for name in due & set(STAGES):
             ready = STAGES[name].ready
             if ready is not None:
-                ready(self.config)
+                ready(config)
 
     def untrained(self) -> str | None:
         """Return a note about unimodal tasks that no clip has a label of, if they are to learn."""
@@ -158,6 +168,19 @@ class Start:
                 "fill in the column label in the label sheet, or stop at the dataset: "
                 "--stage dataset",
             )
+
+
+def on_any_device(config: Config) -> Config:
+    """Return a configuration in which each step computes on whatever device it finds.
+
+    No result depends on the setting ``device`` (it is `operational`).
+    """
+    named = {
+        name: group.model_copy(update={"device": "auto"})
+        for name, group in config
+        if isinstance(group, Settings) and hasattr(group, "device")
+    }
+    return config.model_copy(update=named)
 
 
 def _prepare(config: Config, say: Say) -> None:

@@ -19,7 +19,8 @@ from snakemake.settings.types import OutputSettings
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from pipeline.commands.console import LogHandler
-from pipeline.config import Config, load_config
+from pipeline.commands.snakemake import cores_or_profile
+from pipeline.config import Config, available_cores, load_config
 from pipeline.errors import BuildError
 from pipeline.workflow import locks
 from pipeline.workflow.locks import claim_build, claim_job
@@ -249,6 +250,23 @@ def test_a_second_build_is_refused_and_disturbs_nothing(corpus: Corpus) -> None:
     assert "Nothing to be done" in words
 
 
+@pytest.mark.parametrize(
+    ("asked", "extra", "cores"),
+    [
+        (3, (), 3),
+        (None, ("--keep-going",), available_cores()),
+        (None, ("--profile=profiles/slurm",), None),
+        (None, ("--executor", "slurm"), None),
+        (3, ("--profile=profiles/slurm",), 3),
+    ],
+)
+def test_a_profile_decides_about_cores_unless_the_user_does(
+    asked: int | None, extra: tuple[str, ...], cores: int | None
+) -> None:
+    """The cores of a login node must not limit the jobs of a cluster."""
+    assert cores_or_profile(asked, extra) == cores
+
+
 def record(level: int, message: str, **extra: object) -> logging.LogRecord:
     made = logging.LogRecord("snakemake", level, __file__, 1, message, None, None)
     vars(made).update(extra)
@@ -288,6 +306,19 @@ def record(level: int, message: str, **extra: object) -> logging.LogRecord:
             },
             "audio: not finished; its log: logs/audio/0003.log\n",
         ),
+        (
+            logging.ERROR,
+            "Error in rule audio, jobid: 3",
+            {
+                "event": LogEvent.JOB_ERROR,
+                "rule_name": "audio",
+                "rule_msg": "SLURM-job '7' failed, SLURM status is: 'TIMEOUT'.\n    sbatch call",
+                "log": ["logs/audio/0003.log"],
+            },
+            "audio: not finished (SLURM-job '7' failed, SLURM status is: 'TIMEOUT'.); its log: "
+            "logs/audio/0003.log\n",
+        ),
+        (logging.WARNING, "No SLURM account given, trying to guess.", {}, ""),
     ],
 )
 def test_the_console_shows_what_a_person_needs_of_snakemakes_messages(
