@@ -121,6 +121,25 @@ def open_film(path: Path, audio_track: int | str | None = None) -> Film:
     )
 
 
+def index_film(film: Film) -> Index:
+    """Read all packets of a film, without decoding them, and return where decoding can begin.
+
+    Raises
+    ------
+    ClipError
+        If it has no picture.
+    """
+    keys: list[float] = []
+    with opened(film.path) as container:
+        video = container.streams[film.video]
+        clock = _Clock(container)
+        for packet in clock.packets([video, container.streams[film.audio]]):
+            time = packet.pts if packet.pts is not None else packet.dts
+            if packet.stream.index == film.video and packet.is_keyframe and time is not None:
+                keys.append(round(float(time * packet.time_base) - film.zero, 6))
+        return Index(np.unique(keys), not clock.shift)
+
+
 def pictures(
     film: Film, start: float = 0.0, *, index: Index | None = None, threads: int = 1
 ) -> Iterator[tuple[float, Any]]:
@@ -268,7 +287,7 @@ def _from(
             container.seek(place, stream=video, backward=True)
             target = None
         last = -np.inf
-        for packet in packets(container, [video, container.streams[film.audio]]):
+        for packet in _Clock(container).packets([video, container.streams[film.audio]]):
             if packet.stream.index != stream:
                 continue
             if target is not None and packet.size:
@@ -324,29 +343,30 @@ def opened(path: Path) -> Iterator[Any]:
         ) from error
 
 
-def starts_anew(container: Any) -> bool:
-    """Tell whether a container's format lets its clock start anew."""
-    import av
+class _Clock:
+    """A container's packets, with times that go on where its clock starts anew, as in ffmpeg."""
 
-    return bool(container.format.flags & av.format.Flags.ts_discont.value)
+    def __init__(self, container: Any) -> None:
+        import av
 
+        self._container = container
+        self._anew = bool(container.format.flags & av.format.Flags.ts_discont.value)
+        self.shift = 0.0
 
-def packets(container: Any, streams: Sequence[Any]) -> Iterator[Any]:
-    """Yield packets; where the clock starts anew, their times go on, as in ffmpeg."""
-    anew = starts_anew(container)
-    shift = 0.0
-    expected: dict[int, float] = {}
-    for packet in container.demux(list(streams)):
-        if anew and packet.dts is not None:
-            time = float(packet.dts * packet.time_base) + shift
-            jump = time - expected.get(packet.stream.index, time)
-            if abs(jump) > _JUMP_SECONDS or jump < -_BACK_SECONDS:
-                shift, time = shift - jump, time - jump
-            step = float((packet.duration or 0) * packet.time_base)
-            expected[packet.stream.index] = time + step
-            if shift:
-                _move(packet, round(shift / float(packet.time_base)))
-        yield packet
+    def packets(self, streams: Sequence[Any]) -> Iterator[Any]:
+        """Yield the packets of some streams."""
+        expected: dict[int, float] = {}
+        for packet in self._container.demux(list(streams)):
+            if self._anew and packet.dts is not None:
+                time = float(packet.dts * packet.time_base) + self.shift
+                jump = time - expected.get(packet.stream.index, time)
+                if abs(jump) > _JUMP_SECONDS or jump < -_BACK_SECONDS:
+                    self.shift, time = self.shift - jump, time - jump
+                step = float((packet.duration or 0) * packet.time_base)
+                expected[packet.stream.index] = time + step
+                if self.shift:
+                    _move(packet, round(self.shift / float(packet.time_base)))
+            yield packet
 
 
 def _move(packet: Any, ticks: int) -> None:

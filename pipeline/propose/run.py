@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,45 +12,22 @@ from pipeline.config import Config
 from pipeline.errors import BuildError, ClipError
 from pipeline.extractor import pick_device
 from pipeline.manifest.folders import EXTENSIONS
+from pipeline.propose.analyse import Proposal, analyse, analysis_of
 from pipeline.propose.asr import asr_key
 from pipeline.propose.cut import SUFFIXES
 from pipeline.propose.folder import FilmRecord, Folder
 from pipeline.propose.output import write_candidates, write_page
-from pipeline.propose.segments import TAKEN, Analysis, Segment, segments
+from pipeline.propose.segments import TAKEN, Segment, segments
 from pipeline.propose.speech import phrases
 from pipeline.propose.subtitles import read_subtitles
 from pipeline.propose.thumbnails import Thumbnails
-from pipeline.propose.tracks import track_faces
 from pipeline.propose.transcripts import Transcript, fit, transcripts
 from pipeline.propose.tries import tries
-from pipeline.propose.work import Films, Work, work_on
+from pipeline.propose.work import Films, work_on
 from pipeline.store.files import read_sealed, write_sealed
+from pipeline.terminal import tracked
 
 _PACKAGES = {"scenedetect": "shots", "silero_vad": "speech", "pysubs2": "subtitles"}
-
-
-@dataclass
-class Proposal:
-    """A film on its way to clips.
-
-    Parameters
-    ----------
-    path : Path
-        The film.
-    work : Work, optional
-        Its streams; None until it was opened.
-    problem : ClipError, optional
-        Why no clips can be made of it.
-    """
-
-    path: Path
-    digest: str
-    record: FilmRecord
-    work: Work | None = None
-    problem: ClipError | None = None
-    chunks: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
-    segments: list[Segment] = field(default_factory=list)
-    told: dict[str, Any] = field(default_factory=dict)
 
 
 def propose(
@@ -97,8 +74,8 @@ def propose(
     folder = Folder(to)
     with folder.locked():
         run = _Run(config, folder, lossless, cores, say)
-        proposals = run.begin(paths)
-        run.analyse(proposals)
+        proposals = run.identified(paths)
+        analyse(proposals, run.films, config, cores)
         usable = [each for each in proposals if each.problem is None]
         for each in proposals:
             if each.problem is not None:
@@ -112,7 +89,7 @@ def propose(
         if not dry_run:
             run.cut(usable)
         run.report(usable, dry_run)
-        return int(any(each.problem is not None for each in proposals))
+        return int(len(usable) < len(proposals))
 
 
 def require_packages() -> None:
@@ -157,82 +134,26 @@ class _Run:
         self.lossless, self.cores, self.say = lossless, cores, say
         self.films = Films(folder.store, config)
 
-    def begin(self, paths: Sequence[Path]) -> list[Proposal]:
-        """Identify and open the films."""
-        proposals: dict[str, Proposal] = {}
-        for path in paths:
+    def identified(self, paths: Sequence[Path]) -> list[Proposal]:
+        """Return the films, each once, known by their content."""
+        found: dict[str, Proposal] = {}
+        for path in tracked(paths, "reading", len(paths)):
             digest = self.folder.digest(path)
-            if digest in proposals:
-                self.say(f"note: {path} is the same film as {proposals[digest].path}")
-                continue
-            proposals[digest] = Proposal(path, digest, self.folder.record(digest, path.name))
-        self.folder.save()
-        found = list(proposals.values())
-        opened = work_on([p.path for p in found], self.films.open, self.cores, "opening")
-        by_path = {p.path: p for p in found}
-        for path, film in opened:
-            proposal = by_path[path]
-            if isinstance(film, ClipError):
-                proposal.problem = film
+            if digest in found:
+                self.say(f"note: {path} is the same film as {found[digest].path}")
             else:
-                proposal.work = Work(proposal.record.video_id, proposal.digest, film)
-        return found
-
-    def analyse(self, proposals: Sequence[Proposal]) -> None:
-        """Find speech, shots and faces."""
-        f = self.films
-        works = [(p, p.work) for p in proposals if p.work is not None]
-        by_id = {work.video_id: p for p, work in works}
-        for what, key, function in (
-            ("speech", f.speech_key, f.listen),
-            ("shots", f.shots_key, f.scan),
-        ):
-            missing = [w for _, w in works if not f.has(what, w, key(w))]
-            for work, result in work_on(missing, function, self.cores, what):
-                if isinstance(result, ClipError):
-                    by_id[work.video_id].problem = result
-        tasks = []
-        for proposal, work in works:
-            if proposal.problem is None:
-                self._check(proposal, work)
-            if proposal.problem is None:
-                proposal.chunks = f.chunks(work)
-                tasks += [
-                    (work, part, wanted)
-                    for part, wanted in proposal.chunks
-                    if not f.has("faces", work, f.faces_key(work, wanted), part)
-                ]
-        for task, result in work_on(tasks, f.search, self.cores, "faces"):
-            if isinstance(result, ClipError):
-                by_id[task[0].video_id].problem = result
-
-    def _check(self, proposal: Proposal, work: Work) -> None:
-        """Refuse a film that is too short, or in which nobody speaks."""
-        s = self.config.propose
-        end = float(self.films.read("shots", work).info["end"])
-        spoken = phrases(self.films.read("speech", work).arrays["speech"], s.speech_threshold)
-        if end < s.shortest:
-            proposal.problem = ClipError(
-                f"it is {end:.2f} s long, shorter than a clip (propose.shortest {s.shortest:g} s)",
-                "leave it out",
-            )
-        elif not spoken:
-            proposal.problem = ClipError(
-                f"no speech was found in its {end:.0f} s of sound "
-                f"(audio track {', '.join(work.film.tracks)})",
-                "listen to it; choose another track with --set media.audio_track=N, or lower "
-                "propose.speech_threshold",
-            )
+                found[digest] = Proposal(path, digest)
+        return list(found.values())
 
     def choose(self, proposals: Sequence[Proposal]) -> None:
-        """Choose segments and give them transcripts."""
+        """Choose segments and give them ids and transcripts."""
         for proposal in proposals:
-            assert proposal.work is not None
-            proposal.told = self._choose(proposal, proposal.work)
+            proposal.told = self._choose(proposal)
 
-    def _choose(self, proposal: Proposal, work: Work) -> dict[str, Any]:
-        s = self.config.propose
-        film = self.analysis(proposal, work)
+    def _choose(self, proposal: Proposal) -> dict[str, Any]:
+        s, work = self.config.propose, proposal.work
+        record = self.record(proposal)
+        film = analysis_of(proposal, self.films, self.config)
         proposal.segments = segments(film, s)
         spoken = phrases(film.speech, s.speech_threshold)
         subtitles = read_subtitles(work.film, s, self.config.media.ffmpeg, work.film.origin)
@@ -254,9 +175,10 @@ class _Run:
             "notes": notes,
             "tries": tries(film, s),
             "segments": [
-                self._told(proposal, segment, transcript, subtitles.source)
+                _told(record, segment, transcript, subtitles.source)
                 for segment, transcript in zip(proposal.segments, words, strict=True)
             ],
+            "digest": proposal.digest,
             "parts": [part for part, _ in proposal.chunks],
             "settings": s.model_dump(mode="json"),
         }
@@ -269,7 +191,6 @@ class _Run:
         key = asr_key(settings)
         missing = []
         for proposal in proposals:
-            assert proposal.work is not None
             for segment, told in zip(proposal.segments, proposal.told["segments"], strict=True):
                 if segment.verdict == TAKEN and not told["text"]:
                     missing.append((proposal.work, segment, told))
@@ -279,66 +200,43 @@ class _Run:
         for task, result in work_on(tasks, self.films.transcribe, cores, "transcribing"):
             if isinstance(result, ClipError):
                 raise BuildError(
-                    f"{task[0].video_id}, {task[1].begin:.1f} s: {result.reason}", result.remedy
+                    f"{task[0].film.path.name}, {task[1].begin:.1f} s: {result.reason}",
+                    result.remedy,
                 )
         for work, segment, told in missing:
             told["text"] = self.films.heard(work, segment, key) or ""
             told["source"] = f"asr.model {Path(settings.model).name}" if told["text"] else ""
 
-    def analysis(self, proposal: Proposal, work: Work) -> Analysis:
-        """Return all that is known of a film."""
-        scanned = self.films.read("shots", work)
-        times, starts = scanned.arrays["times"], tuple(scanned.arrays["shots"].tolist())
-        found = (self.films.read("faces", work, part) for part, _ in proposal.chunks)
-        return Analysis(
-            times,
-            float(scanned.info["end"]),
-            starts,
-            self.films.read("speech", work).arrays["speech"],
-            tuple(track_faces(found, times, starts, self.config.propose.face_probability)),
-        )
-
-    def _told(
-        self, proposal: Proposal, segment: Segment, transcript: Transcript, source: str
-    ) -> dict[str, Any]:
-        """Return what is stored of a segment."""
-        taken = segment.verdict == TAKEN
-        part = f"{segment.first}-{segment.stop}"
-        return {
-            "clip_id": proposal.record.clip_id(part) if taken else "",
-            **asdict(segment),
-            "text": transcript.text,
-            "note": transcript.note,
-            "source": source if transcript.text else "",
-        }
+    def record(self, proposal: Proposal) -> FilmRecord:
+        """Return which film of the folder it is."""
+        return self.folder.record(proposal.digest, proposal.path.name)
 
     def cut(self, proposals: Sequence[Proposal]) -> None:
         """Cut the clips that were taken, and remove those that no longer are."""
         tasks = []
         wanted: dict[str, dict[str, str]] = {}
         for proposal in proposals:
-            work = proposal.work
-            assert work is not None
-            own = wanted[work.video_id] = {}
+            record, work = self.record(proposal), proposal.work
+            own = wanted[record.video_id] = {}
             for segment in proposal.segments:
                 if segment.verdict != TAKEN:
                     continue
-                clip = proposal.record.clip_id(f"{segment.first}-{segment.stop}")
-                name = f"{clip}{SUFFIXES[self.lossless]}"
+                name = f"{record.clip_id(_part(segment))}{SUFFIXES[self.lossless]}"
                 own[name] = self.films.cut_key(work, segment, self.lossless)
-                path = self.folder.path / work.video_id / name
-                if not self.films.is_cut(work, path, own[name]):
+                path = self.folder.path / record.video_id / name
+                if not self.films.is_cut(path, own[name]):
                     tasks.append((work, segment, path, self.lossless))
-            self.folder.check_kept(proposal.record, own)
+            self.folder.check_kept(record, own)
         for task, result in work_on(tasks, self.films.cut, self.cores, "cutting"):
             if isinstance(result, ClipError):
-                self.say(f"warning: {task[2]}: {result.reason}\n  -> {result.remedy}")
-                wanted[task[0].video_id].pop(task[2].name)
+                path = task[2]
+                self.say(f"warning: {path}: {result.reason}\n  -> {result.remedy}")
+                wanted[path.parent.name].pop(path.name)
         for proposal in proposals:
-            video_id = proposal.record.video_id
-            for name in sorted(set(proposal.record.files) - set(wanted[video_id])):
-                self.films.forget(video_id, self.folder.path / video_id / name)
-            proposal.record.files = dict(sorted(wanted[video_id].items()))
+            record = self.record(proposal)
+            for name in sorted(set(record.files) - set(wanted[record.video_id])):
+                self.films.forget(self.folder.path / record.video_id / name)
+            record.files = dict(sorted(wanted[record.video_id].items()))
         self.folder.save()
 
     def report(self, proposals: Sequence[Proposal], dry_run: bool) -> None:
@@ -349,7 +247,10 @@ class _Run:
         name = "dry-run" if dry_run else "candidates"
         page = self.folder.path / f"{name}.html"
         write_candidates(page.with_suffix(".csv"), told)
-        parts = {record.video_id: candidates["parts"] for record, candidates in told}
+        parts = {
+            record.video_id: [f"{c['digest'][:20]}/{part}" for part in c["parts"]]
+            for record, c in told
+        }
         write_page(page, told, Thumbnails(self.films.store, parts), dry_run=dry_run)
         taken = [s for _, c in told for s in c["segments"] if s["verdict"] == TAKEN]
         total = sum(len(c["segments"]) for _, c in told)
@@ -366,7 +267,7 @@ class _Run:
         self, proposals: Sequence[Proposal], dry_run: bool
     ) -> list[tuple[FilmRecord, dict[str, Any]]]:
         """Return what is known of every film of the folder, also of those of earlier calls."""
-        own = {each.record.video_id: each.told for each in proposals}
+        own = {self.record(each).video_id: each.told for each in proposals}
         found = []
         for record in self.folder.films:
             stored = self.folder.store / "candidates" / f"{record.video_id}.json"
@@ -377,6 +278,23 @@ class _Run:
             elif stored.exists():
                 found.append((record, read_sealed(stored)))
         return found
+
+
+def _part(segment: Segment) -> str:
+    return f"{segment.first}-{segment.stop}"
+
+
+def _told(
+    record: FilmRecord, segment: Segment, transcript: Transcript, source: str
+) -> dict[str, Any]:
+    """Return what is stored of a segment."""
+    return {
+        "clip_id": record.clip_id(_part(segment)) if segment.verdict == TAKEN else "",
+        **asdict(segment),
+        "text": transcript.text,
+        "note": transcript.note,
+        "source": source if transcript.text else "",
+    }
 
 
 def _sheet_rows(told: Sequence[tuple[FilmRecord, dict[str, Any]]]) -> list[tuple[str, str, str]]:

@@ -16,13 +16,13 @@ class Thumbnails:
     store : Store
         Where the faces are stored.
     parts : dict of str to list of str
-        The parts of each film that were searched, by video id.
+        What was stored of the pictures of each film that were searched, by video id.
     """
 
     def __init__(self, store: Store, parts: dict[str, list[str]]) -> None:
         self._store, self._parts = store, parts
         self._pictures: dict[str, tuple[list[int], list[tuple[str, int]]]] = {}
-        self._open: tuple[tuple[str, str], list[bytes]] | None = None
+        self._open: tuple[str, list[bytes]] | None = None
 
     def nearest(self, video_id: str, first: int, stop: int) -> bytes | None:
         """Return the JPEG of the picture nearest the middle of a part, or None if it has none."""
@@ -38,26 +38,26 @@ class Thumbnails:
             return None
         best = min(inside, key=lambda i: abs(numbers[i] - middle))
         part, place = places[best]
-        return self._of(video_id, part)[place]
+        return self._of(part)[place]
 
     def _listed(self, video_id: str) -> tuple[list[int], list[tuple[str, int]]]:
         found = []
         for part in self._parts.get(video_id, ()):
             try:
-                thumbs = self._store.read("faces", f"{video_id}/{part}").arrays["thumbs"]
+                thumbs = self._store.read("faces", part).arrays["thumbs"]
             except BuildError:
                 continue  # a film of an earlier call whose store was cleaned
             found += [(int(number), (part, place)) for place, number in enumerate(thumbs)]
         found.sort()
         return [number for number, _ in found], [place for _, place in found]
 
-    def _of(self, video_id: str, part: str) -> list[bytes]:
+    def _of(self, part: str) -> list[bytes]:
         """Return the thumbnails of a part; those of one part at a time are held."""
-        if self._open is None or self._open[0] != (video_id, part):
-            arrays = self._store.read("faces", f"{video_id}/{part}").arrays
+        if self._open is None or self._open[0] != part:
+            arrays = self._store.read("faces", part).arrays
             data, offsets = arrays["thumb_bytes"], arrays["thumb_offsets"]
             pictures = [
                 data[offsets[i] : offsets[i + 1]].tobytes() for i in range(len(offsets) - 1)
             ]
-            self._open = (video_id, part), pictures
+            self._open = part, pictures
         return self._open[1]

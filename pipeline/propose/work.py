@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.config import Config
 from pipeline.errors import ClipError
 from pipeline.propose import asr, cut, faces, shots, speech
-from pipeline.propose.film import Film, open_film
+from pipeline.propose.film import Film, Index, index_film, open_film
 from pipeline.propose.segments import Segment
 from pipeline.runner.crew import Died, work_off
 from pipeline.store.features import Features, Store
@@ -37,17 +37,23 @@ class Work:
 
     Parameters
     ----------
-    video_id : str
-        Its id in the folder.
     digest : str
         SHA-256 of its file.
     film : Film
         Its streams.
     """
 
-    video_id: str
     digest: str
     film: Film
+
+    @property
+    def name(self) -> str:
+        """Under what its results are stored."""
+        return self.digest[:20]
+
+
+Watch = tuple[Work, shots.Span | None]
+"""A part of a film whose shots are to be found; None: all of its speech."""
 
 
 def work_on(
@@ -55,7 +61,6 @@ def work_on(
     function: Callable[[Task], Result],
     cores: int,
     title: str,
-    prepare: Callable[[], Any] | None = None,
 ) -> Iterator[tuple[Task, Result | ClipError]]:
     """Yield each task with its result, or with what is wrong, worked off by several processes."""
 
@@ -63,9 +68,6 @@ def work_on(
         _preload()
 
     def prepared() -> Callable[[Task], Result | ClipError]:
-        if prepare is not None:
-            prepare()
-
         def careful(task: Task) -> Result | ClipError:
             try:
                 return function(task)
@@ -113,18 +115,35 @@ class Films:
         self.config = config
         self.settings = config.propose
 
-    def open(self, path: Path) -> Film:
-        """Read what a film says about itself."""
-        return open_film(path, self.config.media.audio_track)
+    def open(self, task: tuple[Path, str]) -> Work:
+        """Read what a film, given with its digest, says about itself."""
+        path, own = task
+        work = Work(own, open_film(path, self.config.media.audio_track))
+        key = self.index_key(work)
+        if not self.has("index", work, key):
+            found = index_film(work.film)
+            arrays, told = {"keys": found.keys}, {"continuous": found.continuous}
+            self.store.write("index", f"{work.name}/film", key, Features(arrays, told))
+        return work
+
+    def index(self, work: Work) -> Index:
+        """Return where decoding a film can begin."""
+        found = self.read("index", work)
+        return Index(found.arrays["keys"], bool(found.info["continuous"]))
+
+    def index_key(self, work: Work) -> str:
+        """Return what the index of a film depends on."""
+        film = work.film
+        return digest([work.digest, film.video, film.audio, film.zero, *_versions("index")])
 
     def shots_key(self, work: Work) -> str:
         """Return what the shots of a film depend on."""
         chosen = (self.settings.shot_threshold, self.settings.shot_change)
-        return digest([shots.VERSION, work.digest, work.film.video, chosen, *_versions("shots")])
+        return digest([shots.VERSION, self.index_key(work), chosen, *_versions("shots")])
 
     def speech_key(self, work: Work) -> str:
         """Return what the speech of a film depends on."""
-        return digest([speech.VERSION, work.digest, work.film.audio, *_versions("speech")])
+        return digest([speech.VERSION, self.index_key(work), *_versions("speech")])
 
     def faces_key(self, work: Work, wanted: Sequence[int]) -> str:
         """Return what the faces of some pictures depend on."""
@@ -137,25 +156,52 @@ class Films:
         """Return what a clip's bytes depend on."""
         quality = None if lossless else self.settings.crf
         part = (segment.first, segment.stop, segment.begin, segment.end)
-        return digest([cut.VERSION, work.digest, work.film.audio, part, quality, *_versions("cut")])
+        return digest([cut.VERSION, self.index_key(work), part, quality, *_versions("cut")])
 
     def read(self, what: str, work: Work, part: str = "film") -> Features:
         """Return a stored result."""
-        return self.store.read(what, f"{work.video_id}/{part}")
+        return self.store.read(what, f"{work.name}/{part}")
 
     def has(self, what: str, work: Work, key: str, part: str = "film") -> bool:
         """Tell whether a result is stored that was made with this key."""
-        return self.store.key(what, f"{work.video_id}/{part}") == key
+        return self.store.key(what, f"{work.name}/{part}") == key
 
-    def scan(self, work: Work) -> None:
-        """Find a film's shots."""
-        found = shots.scan(work.film, self.settings)
-        self.store.write("shots", f"{work.video_id}/film", self.shots_key(work), found)
+    def missing(self, works: Sequence[Work]) -> list[Watch]:
+        """Return what must still be heard and seen of films: the longest tasks first."""
+        heard = [(w, None) for w in works if not self.has("speech", w, self.speech_key(w))]
+        seen = [
+            (work, span)
+            for work in works
+            if not self.has("shots", work, key := self.shots_key(work))
+            for span in shots.spans(self.index(work))
+            if not self.has("shots", work, key, f"{span.number:04d}")
+        ]
+        return [*heard, *seen]
 
-    def listen(self, work: Work) -> None:
-        """Find a film's speech."""
-        found = speech.listen(work.film)
-        self.store.write("speech", f"{work.video_id}/film", self.speech_key(work), found)
+    def watch(self, task: Watch) -> None:
+        """Find a film's speech, or the shots of a part of it."""
+        work, span = task
+        if span is None:
+            found = speech.listen(work.film)
+            self.store.write("speech", f"{work.name}/film", self.speech_key(work), found)
+            return
+        found = shots.scan(work.film, self.index(work), span, self.settings)
+        part = f"{work.name}/{span.number:04d}"
+        self.store.write("shots", part, self.shots_key(work), found)
+
+    def join(self, work: Work) -> None:
+        """Put the parts of a film's shots together.
+
+        Raises
+        ------
+        ClipError
+            If no picture could be decoded.
+        """
+        key = self.shots_key(work)
+        if not self.has("shots", work, key):
+            numbers = [f"{span.number:04d}" for span in shots.spans(self.index(work))]
+            found = shots.joined(work.film, [self.read("shots", work, n) for n in numbers])
+            self.store.write("shots", f"{work.name}/film", key, found)
 
     def chunks(self, work: Work) -> list[tuple[str, tuple[int, ...]]]:
         """Return the pictures to search for faces, in parts of a minute."""
@@ -180,19 +226,19 @@ class Films:
         work, part, wanted = task
         scanned = self.read("shots", work)
         found = faces.find_faces(
-            work.film, shots.index_of(scanned), scanned.arrays["times"], wanted, self._finder()
+            work.film, self.index(work), scanned.arrays["times"], wanted, self._finder()
         )
         key = self.faces_key(work, wanted)
-        self.store.write("faces", f"{work.video_id}/{part}", key, found)
+        self.store.write("faces", f"{work.name}/{part}", key, found)
 
     @cache  # noqa: B019  # one per process, as long as it lives
     def _finder(self) -> faces.FaceFinder:
         return faces.FaceFinder(self.config.faces)
 
-    def is_cut(self, work: Work, path: Path, key: str) -> bool:
+    def is_cut(self, path: Path, key: str) -> bool:
         """Tell whether a clip's file is there as it was written with this key."""
         try:
-            known = read_sealed(self._marker(work, path))
+            known = read_sealed(self._marker(path))
             status = path.stat()
         except (OSError, ValueError):
             return False
@@ -207,7 +253,7 @@ class Films:
         scanned = self.read("shots", work)
         cut.write_clip(
             work.film,
-            shots.index_of(scanned),
+            self.index(work),
             scanned.arrays["times"],
             (segment.first, segment.stop, segment.end),
             path,
@@ -220,7 +266,7 @@ class Films:
             "digest": file_digest(path),
             "status": [status.st_size, status.st_mtime_ns],
         }
-        write_sealed(self._marker(work, path), made)
+        write_sealed(self._marker(path), made)
 
     def heard(self, work: Work, segment: Segment, key: list[Any]) -> str | None:
         """Return the words that a recogniser wrote for a segment, or None."""
@@ -233,9 +279,8 @@ class Films:
     def transcribe(self, task: tuple[Work, Segment, list[Any]]) -> None:
         """Let the recogniser write the words of a segment."""
         work, segment, key = task
-        scanned = self.read("shots", work)
         text = self._recogniser().transcribe(
-            work.film, shots.index_of(scanned), segment.begin, segment.end
+            work.film, self.index(work), segment.begin, segment.end
         )
         made = {"key": self._words_key(work, segment, key), "text": text}
         write_sealed(self._words(work, segment), made)
@@ -245,21 +290,22 @@ class Films:
         return asr.Recogniser(self.config.asr)
 
     def _words(self, work: Work, segment: Segment) -> Path:
-        return self.root / "words" / work.video_id / f"{segment.first}-{segment.stop}.json"
+        return self.root / "words" / work.name / f"{segment.first}-{segment.stop}.json"
 
     def _words_key(self, work: Work, segment: Segment, key: list[Any]) -> str:
-        return digest([key, work.digest, work.film.audio, segment.begin, segment.end])
+        return digest([key, self.index_key(work), segment.begin, segment.end])
 
-    def forget(self, work_id: str, path: Path) -> None:
+    def forget(self, path: Path) -> None:
         """Remove a clip that is no longer proposed."""
         path.unlink(missing_ok=True)
-        (self.root / "cuts" / work_id / f"{path.name}.json").unlink(missing_ok=True)
+        self._marker(path).unlink(missing_ok=True)
 
-    def _marker(self, work: Work, path: Path) -> Path:
-        return self.root / "cuts" / work.video_id / f"{path.name}.json"
+    def _marker(self, path: Path) -> Path:
+        return self.root / "cuts" / path.parent.name / f"{path.name}.json"
 
 
 _PACKAGES = {
+    "index": ("av",),
     "shots": ("av", "scenedetect-headless", "opencv-python-headless"),
     "speech": ("av", "silero-vad", "soxr"),
     "faces": ("av", "facenet-pytorch", "opencv-python-headless"),
