@@ -22,7 +22,7 @@ from pipeline.stages import STAGES, read_of_clips, slots, wanted
 from pipeline.store.features import Store
 from pipeline.store.files import file_digest
 from pipeline.store.records import read_record
-from pipeline.store.shards import shard_name, write_shard
+from pipeline.store.shards import shard_content, shard_name, write_shard
 
 _CLIP = "one/clip"
 """The clip's id in the temporary build that extracts it."""
@@ -139,7 +139,7 @@ def _extract(
         "text": text,
         "streams": streams_of(facts),
     }
-    write_shard(shard, [clip])
+    write_shard(shard, shard_content([clip]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # librosa's warnings about short sounds
         for stage in wanted(single):

@@ -74,12 +74,6 @@ def settings_of(step, record=None):
     return of_job
 
 
-def shards_made(wildcards):
-    """What says that a job's shards are there: the manifest's record, or the shard of --clip."""
-    whole = wildcards.shard in START.shards
-    return FILES.made("manifest") if whole else FILES.shard(wildcards.shard)
-
-
 def shard_files(stage):
     """The shard files that a job of a stage reads."""
 

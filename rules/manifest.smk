@@ -9,6 +9,8 @@ rule manifest:
         settings=settings_of("manifest", FILES.made("manifest")),
     output:
         made=FILES.made("manifest"),
+        # only these: what does not change is no news to its jobs (pipeline/manifest/forecast.py)
+        shards=update([str(FILES.shard(shard)) for shard in START.written]),
     log:
         FILES.logs / "manifest.log",
     threads: 4

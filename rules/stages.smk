@@ -7,7 +7,7 @@ for stage in STAGES.values():
         name:
             stage.name
         input:
-            shards=shards_made,
+            shards=shard_files(stage.name),
             settings=settings_of(stage.name, FILES.record(stage.name, "{shard}")),
             records=records_read(stage.name),
         output:
@@ -22,6 +22,5 @@ for stage in STAGES.values():
             gpu=gpus_asked(stage.settings(CONFIG)),
         params:
             settings=settings_digest(stage.name),
-            shards=shard_files(stage.name),
         script:
             "scripts/stage.py"

@@ -14,7 +14,7 @@ from pipeline.stage import Build
 from pipeline.stages import STAGES, wanted
 from pipeline.store.features import Features, Store
 from pipeline.store.records import read_record
-from pipeline.store.shards import Clip, shard_name, write_shard
+from pipeline.store.shards import Clip, shard_content, shard_name, write_shard
 
 _NAMES_OF_ORIGIN = ("identity", "pinned")
 """Entries of OpenFace's ``info`` that name an image, which may have several names."""
@@ -52,7 +52,7 @@ def differences(
     update = {"processed": folder, "on_bad_clip": "quarantine", "faces": whole}
     apart = config.model_copy(update=update)
     shard, record = apart.layout.shard(shard_name(0)), folder / "record.json"
-    write_shard(shard, [asdict(clip) for clip in clips])
+    write_shard(shard, shard_content(asdict(clip) for clip in clips))
     anew = Store(folder)
     for name in wanted(config):
         run_stage(apart, name, [shard], record, threads=cores)

@@ -165,6 +165,23 @@ class MediaReader:
                 self._children.put(child)
             self._answers[digest] = answer
             self.probed += 1
+        return self._media(relative, digest, size, answer)
+
+    def remembered(self, path: Path) -> Media | ClipError | None:
+        """Return what `read` would yield; None if it would have to open the file."""
+        relative = path.relative_to(self.folders.root).as_posix()
+        known = self._digests.get(relative)
+        try:
+            if known is None or known[:2] != _state(path):
+                return None
+        except OSError:
+            return None
+        answer = self._answers.get(known[2])
+        return None if answer is None else self._media(relative, known[2], known[0], answer)
+
+    def _media(
+        self, relative: str, digest: str, size: int, answer: dict[str, Any]
+    ) -> Media | ClipError:
         if "reason" in answer:
             return ClipError(answer["reason"], answer["remedy"])
         try:
@@ -175,12 +192,17 @@ class MediaReader:
 
     def _digest(self, path: Path, relative: str) -> tuple[str, int]:
         self._used.add(relative)
-        status = path.stat()
-        state = [status.st_size, status.st_mtime_ns]
+        state = _state(path)
         known = self._digests.get(relative)
         if known is None or known[:2] != state:
             known = self._digests[relative] = [*state, file_digest(path)]
-        return str(known[2]), status.st_size
+        return str(known[2]), state[0]
+
+
+def _state(path: Path) -> list[int]:
+    """Return a file's size and time of change: with the same ones, it has the same content."""
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
 
 
 class _Child:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.store.quarantine import read_entries
-from pipeline.store.shards import read_shard, write_shard
+from pipeline.store.shards import read_shard, shard_content, write_shard
 
 
 def select_clips(config: Config, selection: Path) -> None:
@@ -34,4 +34,4 @@ def select_clips(config: Config, selection: Path) -> None:
             f"--clip: cannot build {', '.join(named)}",
             "write clips as VIDEO/CLIP, e.g. video_0001/0003; chsims-build status lists quarantine",
         )
-    write_shard(selection, [asdict(clip) for clip in clips])
+    write_shard(selection, shard_content(asdict(clip) for clip in clips))

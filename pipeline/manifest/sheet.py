@@ -1,6 +1,6 @@
 """The label sheet: label.csv with one line per clip, or annotations.csv with one line per vote.
 
-Light to import: the Snakefile asks for the number of shards whenever it is parsed.
+Light to import: the Snakefile reads it whenever it is parsed.
 """
 
 from __future__ import annotations
@@ -66,10 +66,6 @@ class Sheet:
             if any(not math.isnan(getattr(row, label)) for row in self.rows)
         )
 
-    def shard_count(self, size: int) -> int:
-        """Return the number of shards of `size` rows, rounded up."""
-        return -(-len(self.rows) // size)
-
 
 def sheet_rows(config: Config) -> list[SheetRow]:
     """Return the sheet's rows in order, ids padded to the media files' names.
@@ -80,11 +76,6 @@ def sheet_rows(config: Config) -> list[SheetRow]:
         If there is no sheet, or it lacks columns or rows.
     """
     return list(read_sheet(config).rows)
-
-
-def shard_count(config: Config) -> int:
-    """Return the number of shards: the sheet's rows by ``shard_size``, rounded up."""
-    return read_sheet(config).shard_count(config.shard_size)
 
 
 def read_sheet(config: Config, folders: MediaFolders | None = None) -> Sheet:

@@ -8,23 +8,15 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
-from pipeline.manifest.sheet import shard_count
 from pipeline.stage import Stage
-from pipeline.stages import STAGES, is_adopted
+from pipeline.stages import STAGES
 from pipeline.store.files import digest
-from pipeline.store.shards import Clip, read_shard, shard_name
+from pipeline.store.shards import Clip, read_shard
 
 
 def shard_names(config: Config) -> list[str]:
-    """Return the names of the numbered shards: ``0000``, ``0001`` ..."""
-    if is_adopted(config):
-        return []
-    return numbered(shard_count(config))
-
-
-def numbered(shards: int) -> list[str]:
-    """Return the names of so many numbered shards."""
-    return [shard_name(number) for number in range(shards)]
+    """Return the names of the shards that the manifest has written: ``0000``, ``0001`` ..."""
+    return [path.stem for path in config.layout.numbered_shards]
 
 
 def job_names(stage: str, shards: Sequence[str]) -> list[str]:
@@ -40,11 +32,18 @@ def shards_of_job(stage: str, job: str, shards: Sequence[str]) -> list[str]:
     BuildError
         If the stage has no job of that name.
     """
-    jobs = job_names(stage, shards)
-    if job not in jobs:
-        raise BuildError(f"the {stage} stage has no job {job}", f"ask for one of {', '.join(jobs)}")
-    first = shards.index(job)
-    return list(shards[first : first + STAGES[stage].job_shards])
+    first, many = _place(job, shards), STAGES[stage].job_shards
+    if first is None or first % many:
+        jobs = ", ".join(job_names(stage, shards))
+        raise BuildError(f"the {stage} stage has no job {job}", f"ask for one of {jobs}")
+    return list(shards[first : first + many])
+
+
+def _place(shard: str, shards: Sequence[str]) -> int | None:
+    """Return the place of a shard among all: its number, if it has one (there may be thousands)."""
+    if shard.isdigit() and int(shard) < len(shards) and shards[int(shard)] == shard:
+        return int(shard)
+    return shards.index(shard) if shard in shards else None
 
 
 def selection_name(config: Config) -> str:
@@ -54,12 +53,14 @@ def selection_name(config: Config) -> str:
 
 def jobs_read(stage: str, job: str, shards: Sequence[str]) -> list[tuple[str, str]]:
     """Return the stage and name of each job whose files a stage's job reads."""
-    own = set(shards_of_job(stage, job, shards))
+    own = shards_of_job(stage, job, shards)
+    first = _place(job, shards) or 0
     return [
         (earlier.name, other)
         for earlier in STAGES[stage].inputs
-        for other in job_names(earlier.name, shards)
-        if own & set(shards_of_job(earlier.name, other, shards))
+        for other in dict.fromkeys(
+            shards[place - place % earlier.job_shards] for place in range(first, first + len(own))
+        )
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -75,9 +76,54 @@ def shard_name(number: int) -> str:
     return f"{number:04d}"
 
 
-def write_shard(path: Path, clips: list[dict[str, Any]]) -> None:
-    """Write a shard file; each clip is a mapping of the fields of `Clip`."""
-    write_sealed(path, {"clips": clips})
+def shard_content(
+    clips: Iterable[Mapping[str, Any]], places: Sequence[str] = (), size: int = 0
+) -> dict[str, Any]:
+    """Return what a shard file holds, apart from its seal.
+
+    Parameters
+    ----------
+    clips : iterable of mapping
+        The usable clips, each with the fields of `Clip`.
+    places : sequence of str
+        The ids of all clips that belong to the shard, including those that cannot be used now.
+    size : int
+        The largest number of places; 0 for the shard of ``--clip``.
+    """
+    content: dict[str, Any] = {"clips": [dict(clip) for clip in clips]}
+    return {**content, "places": list(places), "size": size} if size else content
+
+
+def write_shard(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a shard file, unless it holds the same content already.
+
+    Snakemake runs a shard's jobs again if its file is newer than their records.
+    """
+    if not holds(path, content):
+        write_sealed(path, content)
+
+
+def holds(path: Path, content: Mapping[str, Any]) -> bool:
+    """Tell whether a shard file has this content."""
+    try:
+        return path.is_file() and read_sealed(path) == content
+    except (OSError, ValueError):
+        return False
+
+
+def read_places(path: Path) -> tuple[int, list[str]]:
+    """Return the number of places of a shard, and the ids of the clips that have one.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is no such file, it is damaged, or it is from a version without places.
+    """
+    content = read_sealed(path)
+    try:
+        return int(content["size"]), [str(clip) for clip in content["places"]]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} does not say which clips have a place in it") from error
 
 
 def read_shard(path: Path) -> list[Clip]:

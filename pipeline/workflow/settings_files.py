@@ -15,10 +15,10 @@ from typing import Any
 
 from pipeline.config import Config
 from pipeline.errors import BuildError
-from pipeline.manifest.find import media_folders
+from pipeline.manifest.find import media_folders, sheet_files
 from pipeline.stage import Stage
 from pipeline.stages import STAGES, read_of_clips
-from pipeline.store.files import digest, package_versions, read_json, write_json
+from pipeline.store.files import digest, file_digest, package_versions, read_json, write_json
 from pipeline.train.registry import MODELS
 from pipeline.train.stored import DECIDING, VERSION
 from pipeline.workflow.surroundings import is_from_the_future
@@ -33,6 +33,7 @@ def _manifest(config: Config) -> dict[str, Any]:
         "audio_track": config.media.audio_track,
         "shard_size": config.shard_size,
         "media": media_fingerprint(config),
+        "sheets": {path.name: file_digest(path) for path in sheet_files(config)},
     }
 
 

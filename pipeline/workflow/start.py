@@ -11,9 +11,11 @@ from pipeline.config import Config, make_config
 from pipeline.corpus import LABEL_OF
 from pipeline.errors import BuildError, NotHereError
 from pipeline.extractor import check_device
+from pipeline.manifest.find import media_folders
+from pipeline.manifest.forecast import forecast
 from pipeline.manifest.sheet import read_sheet
 from pipeline.runner.children import note_builder
-from pipeline.runner.jobs import numbered, selection_name
+from pipeline.runner.jobs import selection_name, shard_names
 from pipeline.runner.tidy import pack_build, tidy_build
 from pipeline.settings import Settings
 from pipeline.stages import STAGES, is_adopted, slots, steps_of, wanted
@@ -44,7 +46,7 @@ class Start:
     config : Config
         The checked configuration.
     shards : list of str
-        The shards of the whole corpus.
+        The shards of the whole corpus, as they will be once the manifest is up to date.
     labelled : bool
         Whether any clip has a label, so that models can be trained.
     labels : frozenset of str, optional
@@ -57,6 +59,8 @@ class Start:
         Steps whose settings or input files changed since the last build.
     stale : list of Path
         Records that are out of date.
+    written : list of str
+        The shards that the manifest will write; the jobs of the others need not wait for it.
     """
 
     config: Config
@@ -67,6 +71,7 @@ class Start:
     dry_run: bool = False
     changed: list[Changed] = field(default_factory=list)
     stale: list[Path] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
     _told: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
     _fetched: set[str] = field(default_factory=set, repr=False)
 
@@ -201,8 +206,25 @@ def _begun(config: Config, *, main: bool, dry_run: bool) -> Start:
     if is_adopted(config):  # there is no label sheet, and no clip to compute
         return Start(config, [], main=main, dry_run=dry_run and main)
     sheet = read_sheet(config)
-    shards = numbered(sheet.shard_count(config.shard_size))
+    shards = shard_names(config)
     return Start(config, shards, sheet.labelled, sheet.labels, main, dry_run and main)
+
+
+def _look_ahead(begun: Start) -> None:
+    """Note the shards as they will be once the manifest, if it is due, has been made."""
+    config, record = begun.config, begun.config.layout.made("manifest")
+    if is_adopted(config):
+        return
+    is_due = (
+        "manifest" in config.run.force
+        or not record.is_file()
+        or record in begun.stale
+        or "manifest" in {each.step for each in begun.changed}
+    )
+    if is_due:
+        folders = media_folders(config)
+        ahead = forecast(config, read_sheet(config, folders), folders)
+        begun.shards, begun.written = ahead.shards, ahead.changed
 
 
 def start(values: Mapping[str, Any], *, main: bool, dry_run: bool, say: Say) -> Start:
@@ -244,6 +266,7 @@ def start(values: Mapping[str, Any], *, main: bool, dry_run: bool, say: Say) -> 
             _prepare(config, say)
         begun.changed = changed_settings(config, steps_of(config), begun.told)
         begun.stale = stale_records(config)
+        _look_ahead(begun)
     if not dry_run:
         write_settings(config, begun.changed)
         delete_records(config, begun.stale)

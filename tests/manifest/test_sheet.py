@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.config import Config, make_config
 from pipeline.errors import BuildError
-from pipeline.manifest.sheet import read_sheet, shard_count, sheet_rows
+from pipeline.manifest.sheet import read_sheet, sheet_rows
 
 HEADER = "video_id,clip_id,text,label,label_T,label_A,label_V,annotation,mode\n"
 ROW = "video_0001,0001,你好，世界,-0.4,0.2,0.0,1.0,Negative,train\n"
@@ -77,12 +77,6 @@ def test_control_characters_in_a_transcript_become_spaces(corpus: Corpus) -> Non
 def test_a_label_that_is_no_number_is_a_problem(corpus: Corpus) -> None:
     (row,) = sheet_rows(corpus({}, "video_id,clip_id,text,label\nv,1,x,inf\n"))
     assert row.problems == ("column label: 'inf' is not a number",)
-
-
-@pytest.mark.parametrize(("rows", "shards"), [(1, 1), (32, 1), (33, 2)])
-def test_shards_are_the_rows_by_size_rounded_up(corpus: Corpus, rows: int, shards: int) -> None:
-    lines = "".join(f"v,{i:04d},x,0\n" for i in range(rows))
-    assert shard_count(corpus({}, "video_id,clip_id,text,label\n" + lines)) == shards
 
 
 @pytest.mark.parametrize(
