@@ -104,7 +104,7 @@ def gather(config: Config) -> Gathered:
     entries: list[QuarantineEntry] = []
     keys: dict[str, dict[str, str]] = {}
     for stage in _read_stages(config):
-        keys[stage.name], quarantined = _finished(layout, stage)
+        keys[stage.name], quarantined = finished_clips(layout, stage)
         entries += quarantined
     lost = {entry.clip for entry in entries}
     clips: list[ClipInput] = []
@@ -145,7 +145,7 @@ def quality_names(config: Config) -> list[str]:
     return ["duration", *(figure.name for stage in stages for figure in stage.figures)]
 
 
-def _finished(layout: Layout, stage: Stage) -> tuple[dict[str, str], list[QuarantineEntry]]:
+def finished_clips(layout: Layout, stage: Stage) -> tuple[dict[str, str], list[QuarantineEntry]]:
     """Read a stage's records: the key of each clip it finished, and its quarantine."""
     keys: dict[str, str] = {}
     entries: list[QuarantineEntry] = []

@@ -19,14 +19,18 @@ from pipeline.config import Config
 from pipeline.corpus import MODALITIES, NO_CLASS
 from pipeline.dataset.check import dataset_fault
 from pipeline.dataset.info import DatasetInfo
+from pipeline.dataset.inputs import finished_clips
 from pipeline.dataset.reader import open_dataset
 from pipeline.dataset.split import PARTS
 from pipeline.dataset.writer import build_dataset
 from pipeline.errors import BuildError
 from pipeline.openface.columns import FEATURE_NAMES
+from pipeline.stages import STAGES
 from pipeline.store.features import Store
 from pipeline.store.files import file_digest, read_json, write_json
+from pipeline.store.layout import Layout
 from pipeline.store.quarantine import read_quarantine
+from pipeline.store.shards import shard_name
 from tests.dataset.features import Given, balanced, build_folder
 
 
@@ -434,3 +438,22 @@ def test_a_dataset_says_which_range_its_labels_had(tmp_path: Path) -> None:
     with h5py.File(config.layout.dataset) as file:
         assert json.loads(file.attrs["label_range"]) == [-3, 3]
         assert json.loads(file.attrs["config"])["manifest"]["label_range"] == [-3, 3]
+
+
+def test_records_are_found_beyond_ten_thousand_shards(tmp_path: Path) -> None:
+    """Shard 10000 comes after 9999, not after 1000: else the text jobs would have other names."""
+    layout, shards = Layout(tmp_path), [shard_name(number) for number in range(10_009)]
+    layout.shards.mkdir()
+    for name in shards:
+        layout.shard(name).touch()
+    folder = layout.records("text")
+    folder.mkdir(parents=True)
+    for first in range(0, 10_009, 8):
+        record = {"clips": {f"v/{first}": f"key {first}"}, "quarantine": []}
+        layout.record("text", f"{first:04d}").write_text(json.dumps(record), "utf-8")
+    keys, quarantine = finished_clips(layout, STAGES["text"])
+    assert list(keys) == [f"v/{first}" for first in range(0, 10_009, 8)]
+    assert quarantine == []
+    layout.record("text", "10000").unlink()
+    with pytest.raises(BuildError, match=r"text/10000\.json does not exist"):
+        finished_clips(layout, STAGES["text"])
