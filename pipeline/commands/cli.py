@@ -10,7 +10,15 @@ import click
 from pipeline import __version__
 from pipeline.commands.annotate import annotate
 from pipeline.commands.exchange import adopt, export, init, predict
-from pipeline.commands.looking import doctor, report, show_config, show_encoders, status, verify
+from pipeline.commands.looking import (
+    doctor,
+    kubernetes,
+    report,
+    show_config,
+    show_encoders,
+    status,
+    verify,
+)
 from pipeline.commands.options import config_options, friendly, over_project
 from pipeline.commands.propose import propose
 from pipeline.config import Config, make_config, read_values
@@ -143,7 +151,7 @@ def _check_run(stages: tuple[str, ...], clips: tuple[str, ...], force: bool) -> 
         raise BuildError("--force needs the stage that is to be recomputed", "add --stage NAME")
 
 
-for command in (status, verify, doctor, report, show_encoders, show_config):
+for command in (status, verify, doctor, report, show_encoders, show_config, kubernetes):
     main.add_command(command)
 for command in (init, propose, annotate, predict, export, adopt):
     main.add_command(command)

@@ -147,3 +147,40 @@ def show_config(
     from pipeline.commands.config_reference import as_yaml
 
     click.echo(as_yaml(make_config(values_of(context, files, assignments))), nl=False)
+
+
+@click.command(name="kubernetes")
+@config_options
+@click.option(
+    "--image", required=True, help="The pipeline's image, as the cluster's registry has it."
+)
+@click.option("--cores", type=click.IntRange(1), default=8, show_default=True, help="Cores.")
+@click.option("--memory", type=click.IntRange(1), default=32, show_default=True, help="GiB.")
+@click.option("--gpus", type=click.IntRange(0), default=0, show_default=True, help="NVIDIA GPUs.")
+@click.option(
+    "--storage", type=click.IntRange(1), default=200, show_default=True, help="GiB of the volume."
+)
+@click.pass_context
+@friendly
+def kubernetes(
+    context: click.Context,
+    files: tuple[Path, ...],
+    assignments: tuple[str, ...],
+    image: str,
+    cores: int,
+    memory: int,
+    gpus: int,
+    storage: int,
+) -> None:
+    """Print manifests that build on Kubernetes: one Job, one volume (docs/cluster.md).
+
+    \b
+    Example:
+      chsims-build kubernetes --image registry.example.org/me/chsims-build:1 \\
+        --set openface.runtime=import --set openface.import_folder=raw/openface > build.yaml
+    """
+    from pipeline.commands.kubernetes import Pods, manifests
+
+    pods = Pods(image, cores=cores, memory_gb=memory, gpus=gpus, storage_gb=storage)
+    values = values_of(context, files, assignments)
+    click.echo(manifests(pods, values), nl=False)
