@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
-from facenet_pytorch import MTCNN
 from numpy.typing import NDArray
 
 from pipeline.extractor import pick_device
+from pipeline.faces.facenet import MTCNN
 from pipeline.faces.mtcnn import FaceNets, no_faces
 from pipeline.faces.pictures import AreaTable
 from pipeline.faces.settings import FacesSettings

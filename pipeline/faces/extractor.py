@@ -52,7 +52,7 @@ class FaceExtractor(Extractor):
         "torchvision",
         "opencv-python-headless",
     )
-    preload: ClassVar[tuple[str, ...]] = ("facenet_pytorch", "cv2", "numba")
+    preload: ClassVar[tuple[str, ...]] = ("pipeline.faces.facenet", "cv2", "numba")
 
     def __init__(self, settings: FacesSettings) -> None:
         from pipeline.faces.detector import make_detector

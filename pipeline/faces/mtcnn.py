@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from facenet_pytorch.models.utils.detect_face import bbreg, nms_numpy, pad, rerec
 from numpy.typing import NDArray
 from torch import nn
-from torchvision.ops import nms  # type: ignore[import-untyped]  # it ships no types
 
+from pipeline.faces.facenet import bbreg, nms, nms_numpy, pad, rerec
 from pipeline.faces.pictures import AreaTable
 from pipeline.faces.sheets import CELL, STRIDE, Part, Sheet, arrange
 from pipeline.faces.track import Detections
