@@ -9,9 +9,10 @@ from typing import Any
 
 from pipeline.config import Config
 from pipeline.errors import ClipError
-from pipeline.propose.segments import Analysis, Segment
+from pipeline.propose.segments import Segment
 from pipeline.propose.speech import phrases
 from pipeline.propose.tracks import track_faces
+from pipeline.propose.utterances import Analysis
 from pipeline.propose.work import Films, Work, work_on
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from pipeline.annotate.database import FILE as VOTES
 from pipeline.errors import BuildError
+from pipeline.manifest.encoding import decode
 from pipeline.store.files import file_digest, read_sealed, write_sealed, written_whole
 
 STORE = ".propose"
@@ -229,15 +230,28 @@ class Folder:
 
 
 def _read_sheet(sheet: Path) -> tuple[list[str], dict[tuple[str, str], list[str]]]:
-    """Return the columns and the lines of an edited sheet, by clip."""
-    with sheet.open(encoding="utf-8-sig", newline="") as stream:
-        lines = [line for line in csv.reader(stream) if line]
+    """Return the columns and the lines of an edited sheet, by clip.
+
+    Raises
+    ------
+    BuildError
+        If it is no such sheet any longer.
+    """
+    text = decode(sheet.read_bytes(), sheet).text
+    lines = [line for line in csv.reader(io.StringIO(text, newline="")) if any(line)]
     columns = lines[0] if lines else []
     missing = [name for name in _COLUMNS if name not in columns]
     if missing:
         raise BuildError(
-            f"{sheet} has no column {missing[0]} (expected {', '.join(_COLUMNS)})",
+            f"{sheet} was edited and has no column {missing[0]}; expected the columns "
+            f"{', '.join(_COLUMNS)}, separated by commas; found {', '.join(columns) or 'nothing'}",
             "name its columns so again, or propose into a new folder: --to FOLDER",
         )
     video, clip = columns.index("video_id"), columns.index("clip_id")
-    return columns, {(line[video], line[clip]): line for line in lines[1:]}
+    found = {}
+    for line in lines[1:]:
+        line += [""] * (len(columns) - len(line))
+        # spreadsheets make numbers of clip ids
+        line[clip] = line[clip].zfill(4) if line[clip].isdecimal() else line[clip]
+        found[line[video], line[clip]] = line
+    return columns, found

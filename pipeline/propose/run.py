@@ -10,7 +10,6 @@ from typing import Any
 
 from pipeline.config import Config
 from pipeline.errors import BuildError, ClipError
-from pipeline.extractor import pick_device
 from pipeline.manifest.folders import EXTENSIONS
 from pipeline.propose.analyse import Proposal, analyse, analysis_of
 from pipeline.propose.asr import asr_key
@@ -18,7 +17,6 @@ from pipeline.propose.cut import SUFFIXES
 from pipeline.propose.folder import FilmRecord, Folder
 from pipeline.propose.output import write_candidates, write_page
 from pipeline.propose.segments import TAKEN, Segment, segments
-from pipeline.propose.speech import phrases
 from pipeline.propose.subtitles import read_subtitles
 from pipeline.propose.thumbnails import Thumbnails
 from pipeline.propose.transcripts import Transcript, fit, transcripts
@@ -143,6 +141,14 @@ class _Run:
                 self.say(f"note: {path} is the same film as {found[digest].path}")
             else:
                 found[digest] = Proposal(path, digest)
+        self.folder.save()
+        for digest, each in found.items():
+            same = [f for f in self.folder.films if f.name == each.path.name and f.digest != digest]
+            if same and not any(f.digest == digest for f in self.folder.films):
+                self.say(
+                    f"note: {each.path} has another content than the {same[-1].name} of "
+                    f"{same[-1].video_id}: it is taken for another film"
+                )
         return list(found.values())
 
     def choose(self, proposals: Sequence[Proposal]) -> None:
@@ -155,8 +161,8 @@ class _Run:
         record = self.record(proposal)
         film = analysis_of(proposal, self.films, self.config)
         proposal.segments = segments(film, s)
-        spoken = phrases(film.speech, s.speech_threshold)
-        subtitles = read_subtitles(work.film, s, self.config.media.ffmpeg, work.film.origin)
+        spoken = film.spoken(s.speech_threshold).phrases
+        subtitles = read_subtitles(work.film, s, lambda stream: self.films.subtitles(work, stream))
         words = transcripts(proposal.segments, subtitles.cues, spoken, s.subtitle_share, s.language)
         notes = list(subtitles.notes)
         if subtitles.cues:
@@ -195,7 +201,8 @@ class _Run:
                 if segment.verdict == TAKEN and not told["text"]:
                     missing.append((proposal.work, segment, told))
         tasks = [(w, s, key) for w, s, _ in missing if self.films.heard(w, s, key) is None]
-        on_gpu = pick_device(settings.device, "asr.device").type != "cpu" if tasks else False
+        # CUDA must not be asked here: processes that are forked afterwards could not use it
+        on_gpu = settings.device != "cpu" and Path("/dev/nvidiactl").exists()
         cores = 1 if on_gpu else self.cores
         for task, result in work_on(tasks, self.films.transcribe, cores, "transcribing"):
             if isinstance(result, ClipError):

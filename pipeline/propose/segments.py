@@ -6,23 +6,19 @@ Nothing here reads a file, so that the report can try other thresholds.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.propose.settings import ProposeSettings
-from pipeline.propose.speech import SECONDS, Phrase, phrases
 from pipeline.propose.tracks import Searched
+from pipeline.propose.utterances import Analysis, Piece, Spoken, divided, utterances
 
 TAKEN = "taken"
 
-_SLIVER = 0.25
-"""Seconds: speech that reaches less than this far over a shot's boundary is not cut by it."""
+_EPSILON = 1e-6
 
 REASONS = {
     "too short": "shorter than propose.shortest",
@@ -31,42 +27,11 @@ REASONS = {
     "face changes": "the face on screen is not the same throughout",
     "small face": "the face is smaller than propose.min_face",
     "little speech": "less of it is speech than propose.speech_share",
+    "cut speech": "speech goes on over the shot's boundary (propose.speech_over_shots: leave)",
 }
 """Why a segment is left, in the order in which it is judged."""
 
-
-@dataclass(frozen=True)
-class Analysis:
-    """All that is known of a film when its segments are chosen.
-
-    Parameters
-    ----------
-    times : ndarray, float64 [n]
-        When each picture is shown, in seconds.
-    end : float
-        When the last one ends.
-    shots : tuple of int
-        The number of each shot's first picture, rising from 0.
-    speech : ndarray, float32 [m]
-        Probability of speech in each 32 ms.
-    searched : tuple of Searched
-        The pictures that were searched for faces, rising.
-    """
-
-    times: NDArray[np.float64]
-    end: float
-    shots: tuple[int, ...]
-    speech: NDArray[np.float32]
-    searched: tuple[Searched, ...]
-
-    @cached_property
-    def searched_times(self) -> NDArray[np.float64]:
-        """When each searched picture is shown."""
-        return np.array([each.time for each in self.searched])
-
-    def moment(self, picture: int) -> float:
-        """Return when a picture is shown; the one after the last stands for the end."""
-        return float(self.times[picture]) if picture < len(self.times) else self.end
+_FACES = ("no face", "several faces", "face changes")
 
 
 @dataclass(frozen=True)
@@ -119,31 +84,6 @@ class Segment:
         return self.end - self.begin
 
 
-@dataclass(frozen=True)
-class Piece:
-    """Phrases that are spoken in one shot, which may cut the first and the last of them."""
-
-    phrases: tuple[Phrase, ...]
-    shot: int
-    begins_at: str
-    ends_at: str
-
-    @property
-    def begin(self) -> float:
-        """When its speech begins."""
-        return self.phrases[0].begin
-
-    @property
-    def end(self) -> float:
-        """When its speech ends."""
-        return self.phrases[-1].end
-
-    @property
-    def seconds(self) -> float:
-        """From the begin of its speech to the end."""
-        return self.end - self.begin
-
-
 def segments(film: Analysis, settings: ProposeSettings) -> list[Segment]:
     """Return every utterance of a film within its shots, judged.
 
@@ -154,157 +94,57 @@ def segments(film: Analysis, settings: ProposeSettings) -> list[Segment]:
     settings : ProposeSettings
         Lengths, pauses and thresholds.
     """
-    spoken = _Spoken.of(phrases(film.speech, settings.speech_threshold))
-    room = settings.longest - 2 * settings.pad - 2 * _frame(film)
-    pieces: list[Piece] = []
-    for piece in _in_shots(film, spoken.phrases):
-        for utterance in _at_pauses(piece, settings.pause):
-            pieces += _no_longer(utterance, max(room, settings.longest / 2), film)
-    judged = [_segment(film, piece, spoken, settings) for piece in _joined(pieces, film, settings)]
-    return [each for each in judged if each is not None]
+    spoken = film.spoken(settings.speech_threshold)
+    found: list[Segment] = []
+    for piece in utterances(film, settings):
+        reached = found[-1].stop if found else 0
+        found += _best(film, piece, spoken, settings, reached)
+    return found
 
 
-@dataclass(frozen=True)
-class _Spoken:
-    """The phrases of a film, and their begins and ends as arrays."""
+def _best(
+    film: Analysis, piece: Piece, spoken: Spoken, settings: ProposeSettings, reached: int
+) -> list[Segment]:
+    """Judge a piece; if its faces are wrong, judge the phrases whose faces are right by themselves.
 
-    phrases: Sequence[Phrase]
-    begins: NDArray[np.float64]
-    ends: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, found: Sequence[Phrase]) -> _Spoken:
-        return cls(found, np.array([p.begin for p in found]), np.array([p.end for p in found]))
-
-    def pause_before(self, moment: float) -> float:
-        """Return the seconds from the speech before a moment to it."""
-        place = int(np.searchsorted(self.ends, moment, side="right"))
-        return moment - float(self.ends[place - 1]) if place else np.inf
-
-    def pause_after(self, moment: float) -> float:
-        """Return the seconds from a moment to the next speech."""
-        place = int(np.searchsorted(self.begins, moment, side="left"))
-        return float(self.begins[place]) - moment if place < len(self.begins) else np.inf
-
-    def said(self, begin: float, end: float) -> float:
-        """Return the seconds of speech between two moments."""
-        low = int(np.searchsorted(self.ends, begin, side="right"))
-        high = int(np.searchsorted(self.begins, end, side="left"))
-        inside = np.minimum(self.ends[low:high], end) - np.maximum(self.begins[low:high], begin)
-        return float(inside.sum())
+    A second face that comes into the picture, or leaves it, spoils only the phrases that it is
+    seen with.
+    """
+    whole = _segment(film, piece, spoken, settings, reached)
+    if whole is None:
+        return []
+    if whole.verdict not in _FACES or len(piece.phrases) == 1:
+        return [whole]
+    right = []
+    for phrase in piece.phrases:
+        single = _segment(film, replace(piece, phrases=(phrase,)), spoken, settings, 0)
+        right.append(single is not None and _has_right_faces(single, settings))
+    changes = [i for i in range(1, len(right)) if right[i] != right[i - 1]]
+    parts: list[Segment] = []
+    for part in divided(piece, changes):
+        own = _segment(film, part, spoken, settings, parts[-1].stop if parts else reached)
+        parts += [own] if own is not None else []
+    return parts if any(part.verdict == TAKEN for part in parts) else [whole]
 
 
-def _frame(film: Analysis) -> float:
-    return (film.end - float(film.times[0])) / len(film.times)
-
-
-def _in_shots(film: Analysis, spoken: Sequence[Phrase]) -> Iterator[Piece]:
-    """Yield the speech of each shot; a phrase over a shot's boundary is cut there."""
-    bounds = [film.moment(shot) for shot in film.shots]
-    ends = [*bounds[1:], film.end]
-    place = 0
-    for shot, (begin, end) in enumerate(zip(bounds, ends, strict=True)):
-        while place and spoken[place - 1].end > begin:
-            place -= 1
-        while place < len(spoken) and spoken[place].end <= begin:
-            place += 1
-        inside: list[Phrase] = []
-        cut = [False, False]
-        while place < len(spoken) and spoken[place].begin < end:
-            phrase = spoken[place]
-            place += 1
-            part = Phrase(max(phrase.begin, begin), min(phrase.end, end))
-            if part != phrase and part.end - part.begin < _SLIVER:
-                continue  # the end of a word that was said in the next shot, or begun in this one
-            inside.append(part)
-            cut[0] |= phrase.begin < begin - _SLIVER
-            cut[1] |= phrase.end > end + _SLIVER
-        if inside:
-            yield Piece(tuple(inside), shot, *("shot" if each else "pause" for each in cut))
-
-
-def _at_pauses(piece: Piece, pause: float) -> Iterator[Piece]:
-    """Divide a piece at every pause that is long enough."""
-    gaps = [b.begin - a.end for a, b in pairwise(piece.phrases)]
-    places = [i + 1 for i, gap in enumerate(gaps) if gap >= pause]
-    yield from _divided(piece, places)
-
-
-def _divided(piece: Piece, places: Sequence[int]) -> Iterator[Piece]:
-    bounds = [0, *places, len(piece.phrases)]
-    for a, b in pairwise(bounds):
-        yield Piece(
-            piece.phrases[a:b],
-            piece.shot,
-            piece.begins_at if a == 0 else "pause",
-            piece.ends_at if b == len(piece.phrases) else "pause",
-        )
-
-
-def _no_longer(piece: Piece, longest: float, film: Analysis) -> Iterator[Piece]:
-    """Split what is too long at its longest pause; speech without one, where it is weakest."""
-    if piece.seconds <= longest:
-        yield piece
-        return
-    if len(piece.phrases) > 1:
-        gaps = [b.begin - a.end for a, b in pairwise(piece.phrases)]
-        middle = (piece.begin + piece.end) / 2
-        # of pauses that are about as long, the one nearest the middle
-        best = max(
-            range(len(gaps)),
-            key=lambda i: (round(gaps[i], 1), -abs(piece.phrases[i].end - middle)),
-        )
-        parts = list(_divided(piece, [best + 1]))
-    else:
-        moment = _weakest(piece.phrases[0], longest, film)
-        phrase = piece.phrases[0]
-        parts = [
-            Piece((Phrase(phrase.begin, moment),), piece.shot, piece.begins_at, "speech"),
-            Piece((Phrase(moment, phrase.end),), piece.shot, "speech", piece.ends_at),
-        ]
-    for part in parts:
-        yield from _no_longer(part, longest, film)
-
-
-def _weakest(phrase: Phrase, longest: float, film: Analysis) -> float:
-    """Return when speech is least probable, not within a quarter of the longest of an end."""
-    margin = min(longest, phrase.end - phrase.begin) / 4
-    low = int((phrase.begin + margin) / SECONDS)
-    high = int((phrase.end - margin) / SECONDS)
-    if high - low < 1:
-        return (phrase.begin + phrase.end) / 2
-    return (low + int(np.argmin(film.speech[low:high])) + 0.5) * SECONDS
-
-
-def _joined(pieces: list[Piece], film: Analysis, settings: ProposeSettings) -> list[Piece]:
-    """Join an utterance that is too short with the nearer neighbour of its shot."""
-    room = settings.longest - 2 * settings.pad - 2 * _frame(film)
-    done: list[Piece] = []
-    for piece in pieces:
-        before = done[-1] if done else None
-        if before is not None and _may_join(before, piece, room, settings):
-            done[-1] = Piece(
-                before.phrases + piece.phrases, piece.shot, before.begins_at, piece.ends_at
-            )
-        else:
-            done.append(piece)
-    return done
-
-
-def _may_join(a: Piece, b: Piece, room: float, settings: ProposeSettings) -> bool:
-    short = min(a.seconds, b.seconds) + 2 * settings.pad < settings.shortest
-    near = b.begin - a.end <= settings.join
-    return short and near and a.shot == b.shot and b.end - a.begin <= room
+def _has_right_faces(segment: Segment, settings: ProposeSettings) -> bool:
+    return segment.one_face_share >= settings.one_face_share - _EPSILON
 
 
 def _segment(
-    film: Analysis, piece: Piece, spoken: _Spoken, settings: ProposeSettings
+    film: Analysis, piece: Piece, spoken: Spoken, settings: ProposeSettings, reached: int
 ) -> Segment | None:
-    """Find a piece's first and last picture, and judge it; None if it holds no picture."""
+    """Find a piece's first and last picture, from `reached` on, and judge it.
+
+    Returns
+    -------
+    Segment or None
+        None if the piece holds no picture.
+    """
     low, high = film.shots[piece.shot], _stop(film, piece.shot)
     begin = piece.begin - min(settings.pad, spoken.pause_before(piece.begin) / 2)
     end = piece.end + min(settings.pad, spoken.pause_after(piece.end) / 2)
-    first = max(low, int(np.searchsorted(film.times, begin, side="right")) - 1)
+    first = max(low, reached, int(np.searchsorted(film.times, begin, side="right")) - 1)
     stop = min(high, int(np.searchsorted(film.times, end, side="left")))
     first, stop = _within(film, first, stop, settings.longest)
     if stop <= first:
@@ -318,7 +158,7 @@ def _stop(film: Analysis, shot: int) -> int:
 
 def _within(film: Analysis, first: int, stop: int, longest: float) -> tuple[int, int]:
     """Leave out pictures of the silence around until the length is allowed."""
-    while stop - first > 1 and film.moment(stop) - film.moment(first) > longest + 1e-6:
+    while stop - first > 1 and film.moment(stop) - film.moment(first) > longest + _EPSILON:
         stop -= 1
     return first, stop
 
@@ -328,11 +168,11 @@ def _judged(
     piece: Piece,
     first: int,
     stop: int,
-    spoken: _Spoken,
+    spoken: Spoken,
     settings: ProposeSettings,
 ) -> Segment:
     begin, end = film.moment(first), film.moment(stop)
-    low, high = np.searchsorted(film.searched_times, [begin - 1e-6, end - 1e-6])
+    low, high = np.searchsorted(film.searched_times, [begin - _EPSILON, end - _EPSILON])
     inside = film.searched[low:high]
     faces = _faces(inside, settings.background)
     share = spoken.said(begin, end) / (end - begin)
@@ -351,7 +191,7 @@ def _judged(
         same_face_share=faces.same,
         face_size=faces.size,
         speech_share=round(share, 4),
-        verdict=_verdict(end - begin, faces, share, settings),
+        verdict=_verdict(piece, end - begin, faces, share, settings),
     )
 
 
@@ -392,19 +232,23 @@ def _faces(inside: Sequence[Searched], background: float) -> _Faces:
     )
 
 
-def _verdict(seconds: float, faces: _Faces, speech_share: float, settings: ProposeSettings) -> str:
+def _verdict(
+    piece: Piece, seconds: float, faces: _Faces, speech_share: float, settings: ProposeSettings
+) -> str:
     """Return the first reason to leave a segment, or `TAKEN`."""
-    allowed = 1 - settings.one_face_share + 1e-6
-    if seconds < settings.shortest - 1e-6:
+    allowed = 1 - settings.one_face_share + _EPSILON
+    if seconds < settings.shortest - _EPSILON:
         return "too short"
     if faces.none > allowed:
         return "no face"
     if faces.other > allowed:
         return "several faces"
-    if faces.one < settings.one_face_share - 1e-6:
+    if faces.one < settings.one_face_share - _EPSILON:
         return "face changes"
     if faces.size < settings.min_face:
         return "small face"
     if speech_share < settings.speech_share:
         return "little speech"
+    if settings.speech_over_shots == "leave" and "shot" in (piece.begins_at, piece.ends_at):
+        return "cut speech"
     return TAKEN

@@ -32,6 +32,9 @@ class ProposeSettings(Settings):
     AdaptiveDetector). Lower values find more shots."""
     shot_change: float = Field(15.0, ge=0, le=255)
     """Smallest change of a picture (0 to 255) that can begin a shot."""
+    speech_over_shots: Literal["take", "leave"] = "take"
+    """take: speech that goes on over a shot's boundary is cut there, in the middle of a sentence;
+    leave: such segments are left."""
     face_rate: float = Field(4.0, ge=1, le=30)
     """Pictures per second that are searched for faces."""
     face_probability: float = Field(0.9, ge=0, le=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,9 @@ class _Found:
         return {_LANGUAGES[tag] for tag in self.tags if tag in _LANGUAGES}
 
 
-def read_subtitles(film: Film, settings: ProposeSettings, ffmpeg: str, origin: float) -> Subtitles:
+def read_subtitles(
+    film: Film, settings: ProposeSettings, stream: Callable[[int], str]
+) -> Subtitles:
     """Read the subtitles of a film in the language of the settings.
 
     Files next to the film come before streams inside it, complete ones before forced ones, those
@@ -99,10 +101,8 @@ def read_subtitles(film: Film, settings: ProposeSettings, ffmpeg: str, origin: f
         The film.
     settings : ProposeSettings
         ``subtitles`` and ``language``.
-    ffmpeg : str
-        Which ffmpeg reads streams (`MediaSettings.ffmpeg`).
-    origin : float
-        Seconds from where ffmpeg begins to count to the film's time zero.
+    stream : callable
+        Returns a text stream inside the film, by its index, as an ASS file (`extracted`).
     """
     if settings.subtitles == "off":
         return Subtitles()
@@ -110,7 +110,7 @@ def read_subtitles(film: Film, settings: ProposeSettings, ffmpeg: str, origin: f
     usable: list[_Found] = []
     for found in [*_files(film.path, notes), *_streams(film, notes)]:
         try:
-            found.cues = tuple(_read(found, film, settings.language, ffmpeg, origin))
+            found.cues = tuple(_read(found, film, settings.language, stream))
         except (BuildError, ClipError) as error:
             words = error.problem if isinstance(error, BuildError) else error.reason
             notes.append(f"{found.name} was not used: {words}")
@@ -198,16 +198,26 @@ def _streams(film: Film, notes: list[str]) -> Iterator[_Found]:
             yield _Found(name, tags, True, bool(stream.disposition & forced), stream=stream.index)
 
 
-def _read(found: _Found, film: Film, language: str, ffmpeg: str, origin: float) -> Iterator[Cue]:
-    if found.path is not None:
-        text = decode(found.path.read_bytes(), found.path).text
-        form: str | None = {".srt": "srt", ".vtt": "vtt"}.get(found.path.suffix.lower())
-        yield from _cues(text, form, language, 0.0, found.name)
+def _read(found: _Found, film: Film, language: str, stream: Callable[[int], str]) -> Iterator[Cue]:
+    if found.path is None:
+        yield from _cues(stream(found.stream), "ass", language, film.origin, found.name)
         return
-    opened_film = media_input(film.path)
-    output = opened_film[str(found.stream)].output("pipe:1", format="ass", scodec="ass")
+    text = decode(found.path.read_bytes(), found.path).text
+    form = {".srt": "srt", ".vtt": "vtt"}.get(found.path.suffix.lower())
+    yield from _cues(text, form, language, 0.0, found.name)
+
+
+def extracted(film: Film, stream: int, ffmpeg: str) -> str:
+    """Return a text stream inside a film as an ASS file, whose clock is ffmpeg's.
+
+    Raises
+    ------
+    ClipError
+        If ffmpeg cannot read it.
+    """
+    output = media_input(film.path)[str(stream)].output("pipe:1", format="ass", scodec="ass")
     data, _, _ = run(output, film.path, ffmpeg)
-    yield from _cues(data.decode("utf-8", "replace"), "ass", language, origin, found.name)
+    return data.decode("utf-8", "replace")
 
 
 def _cues(text: str, form: str | None, language: str, origin: float, name: str) -> Iterator[Cue]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.propose.segments import TAKEN, Analysis, segments
+from pipeline.propose.segments import TAKEN, segments
 from pipeline.propose.settings import ProposeSettings
+from pipeline.propose.utterances import Analysis
 
 _VALUES: dict[str, Sequence[float]] = {
     "min_face": (0, 32, 48, 64, 96, 128, 192, 256),

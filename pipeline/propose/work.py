@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,13 +15,15 @@ import numpy as np
 
 from pipeline.config import Config
 from pipeline.errors import ClipError
+from pipeline.media.ffmpeg import ffmpeg_version
 from pipeline.propose import asr, cut, faces, shots, speech
 from pipeline.propose.film import Film, Index, index_film, open_film
 from pipeline.propose.segments import Segment
+from pipeline.propose.subtitles import extracted
 from pipeline.runner.crew import Died, work_off
 from pipeline.store.features import Features, Store
 from pipeline.store.files import digest, file_digest, package_versions, read_sealed, write_sealed
-from pipeline.terminal import tracked
+from pipeline.terminal import tell, tracked
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -66,6 +70,8 @@ def work_on(
 
     if tasks:
         _preload()
+        if not sys.stderr.isatty():  # where no bar is shown
+            tell(f"{title}: {len(tasks)} to do")
 
     def prepared() -> Callable[[Task], Result | ClipError]:
         def careful(task: Task) -> Result | ClipError:
@@ -267,6 +273,25 @@ class Films:
             "status": [status.st_size, status.st_mtime_ns],
         }
         write_sealed(self._marker(path), made)
+
+    def subtitles(self, work: Work, stream: int) -> str:
+        """Return a text stream inside a film, which is read once.
+
+        Raises
+        ------
+        ClipError
+            If ffmpeg cannot read it.
+        """
+        ffmpeg = self.config.media.ffmpeg
+        path = self.root / "subtitles" / work.name / f"{stream}.json"
+        key = digest([self.index_key(work), ffmpeg_version(ffmpeg)])
+        with suppress(OSError, ValueError):
+            known = read_sealed(path)
+            if known["key"] == key:
+                return str(known["text"])
+        text = extracted(work.film, stream, ffmpeg)
+        write_sealed(path, {"key": key, "text": text})
+        return text
 
     def heard(self, work: Work, segment: Segment, key: list[Any]) -> str | None:
         """Return the words that a recogniser wrote for a segment, or None."""
