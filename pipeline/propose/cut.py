@@ -100,7 +100,6 @@ def _write(
     options = {"fflags": "+bitexact"} | ({} if lossless else {"movflags": "+faststart"})
     with av.open(f"file:{target}", "w", format=kind, options=options) as container:
         picture = _PictureWriter(container, film, settings, lossless)
-        voice = _SoundWriter(container, film.rate, heard.shape[1], lossless)
         seen = 0
         for time, frame in pictures(film, shown[0], index=index):
             if seen == len(shown) or time > shown[-1]:
@@ -117,6 +116,7 @@ def _write(
                 "the film was changed, or it is damaged there: run the same command again, or "
                 "leave the film out",
             )
+        voice = _SoundWriter(container, film.rate, heard.shape[1], lossless)
         voice.add(heard)
         written = sorted(
             [*picture.finished(), *voice.finished()],
