@@ -99,6 +99,8 @@ def open_film(path: Path, audio_track: int | str | None = None) -> Film:
     ClipError
         If it cannot be opened, has no picture or no sound, or not the audio track asked for.
     """
+    if not path.stat().st_size:
+        raise ClipError("it is empty (0 bytes)", "copy the file again")
     facts = probe(path, audio_track)
     if facts.video_stream is None or facts.audio_stream is None:
         lacking = "video" if facts.video_stream is None else "audio"

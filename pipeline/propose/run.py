@@ -92,13 +92,20 @@ def propose(
 
 def require_packages() -> None:
     """Refuse to begin without the libraries of the extra ``film``."""
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    missing = [name for name in _PACKAGES if not _is_installed(name)]
     if missing:
         raise BuildError(
             f"chsims-build propose needs {', '.join(missing)} (for "
             f"{', '.join(_PACKAGES[name] for name in missing)}), which this environment lacks",
             "install them: pip install 'chsims-build[film]' (in a checkout: make setup)",
         )
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ValueError:  # an import of it was forbidden
+        return False
 
 
 def _listed(films: Sequence[Path]) -> list[Path]:
@@ -234,6 +241,7 @@ class _Run:
                 if not self.films.is_cut(path, own[name]):
                     tasks.append((work, segment, path, self.lossless))
             self.folder.check_kept(record, own)
+        self.folder.save()  # a kill must not leave clips whose ids are not written down
         for task, result in work_on(tasks, self.films.cut, self.cores, "cutting"):
             if isinstance(result, ClipError):
                 path = task[2]

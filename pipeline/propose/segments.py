@@ -142,8 +142,11 @@ def _segment(
         None if the piece holds no picture.
     """
     low, high = film.shots[piece.shot], _stop(film, piece.shot)
-    begin = piece.begin - min(settings.pad, spoken.pause_before(piece.begin) / 2)
-    end = piece.end + min(settings.pad, spoken.pause_after(piece.end) / 2)
+    begin, end = piece.begin, piece.end
+    if piece.begins_at == "pause":
+        begin -= min(settings.pad, spoken.pause_before(begin) / 2)
+    if piece.ends_at == "pause":
+        end += min(settings.pad, spoken.pause_after(end) / 2)
     first = max(low, reached, int(np.searchsorted(film.times, begin, side="right")) - 1)
     stop = min(high, int(np.searchsorted(film.times, end, side="left")))
     first, stop = _within(film, first, stop, settings.longest)

@@ -17,7 +17,11 @@ from pipeline.propose.film import Film, opened
 from pipeline.propose.settings import ProposeSettings
 
 _TEXT = (".srt", ".ass", ".ssa", ".vtt")
-_BITMAP = (".sup", ".idx")
+_UNUSABLE = {
+    ".sup": "its subtitles are pictures, not text",
+    ".idx": "its subtitles are pictures, not text",
+    **dict.fromkeys((".smi", ".ttml", ".dfxp", ".lrc"), "this format is not read: save it as .srt"),
+}
 _TEXT_CODECS = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
 
 _TAGS = {
@@ -148,13 +152,13 @@ def _files(film: Path, notes: list[str]) -> Iterator[_Found]:
     }
     for path in sorted(film.parent.iterdir()):
         suffix = path.suffix.lower()
-        if suffix not in (*_TEXT, *_BITMAP) or not path.is_file():
+        if suffix not in (*_TEXT, *_UNUSABLE) or not path.is_file():
             continue
         rest = _rest(path.stem, film.stem)
         if rest is None or any(_rest(path.stem, other) is not None for other in others):
             continue
-        if suffix in _BITMAP:
-            notes.append(f"{path.name} was not used: its subtitles are pictures, not text")
+        if suffix in _UNUSABLE:
+            notes.append(f"{path.name} was not used: {_UNUSABLE[suffix]}")
             continue
         tags = _tags(rest)
         yield _Found(path.name, tags, inside=False, forced="forced" in tags, path=path)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import csv
+import shutil
+import sys
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
 from pipeline.annotate.clips import read_clips
+from pipeline.commands.cli import main
 from pipeline.config import make_config
+from tests.media import FACE, ffmpeg, no_face
 from tests.propose.conftest import CLIPS, Proposed, propose
 
 
@@ -54,3 +61,74 @@ def test_annotators_and_a_build_take_the_folder_as_it_is(
 def test_the_same_film_gives_the_same_bytes(proposed: Proposed, tmp_path: Path) -> None:
     propose(proposed.film, "--to", tmp_path / "again", "--cores", "1")
     assert contents(tmp_path / "again") == contents(proposed.folder)
+
+
+def test_films_that_cannot_be_used_are_named_and_the_others_proposed(
+    proposed: Proposed, tmp_path: Path
+) -> None:
+    films = tmp_path / "films"
+    films.mkdir()
+    ffmpeg("-i", FACE, "-an", "-c", "copy", films / "silent.mp4")
+    ffmpeg("-i", FACE, "-vn", "-c", "copy", films / "blind.mp4")
+    ffmpeg("-i", FACE, "-t", "0.6", films / "short.mp4")
+    no_face(films / "tone.mp4")
+    (films / "empty.mp4").write_bytes(b"")
+    (films / "words.mp4").write_text("not a film")
+    (films / "good <b>& 'x'.mp4").write_bytes(proposed.film.read_bytes())
+    (films / "good again.mp4").write_bytes(proposed.film.read_bytes())
+    said = propose(films, "--to", tmp_path / "raw", status=1)
+    for name, words in (
+        ("silent.mp4", "has no audio stream; expected a film with picture and sound"),
+        ("blind.mp4", "has no video stream; expected a film with picture and sound"),
+        ("short.mp4", "shorter than a clip (propose.shortest: 1 s)"),
+        ("tone.mp4", "no speech was found in its 1 s of sound"),
+        ("empty.mp4", "it is empty"),
+        ("words.mp4", "cannot be opened as media"),
+    ):
+        (line,) = [line for line in said.splitlines() if f"{name}: " in line]
+        assert line.startswith("left out: ")
+        assert words in line
+    assert "is the same film as" in said
+    assert {row["video_id"] for row in candidates(tmp_path / "raw")} == {"video_0001"}
+
+
+def test_a_dry_run_cuts_nothing_and_changes_no_clip(proposed: Proposed, tmp_path: Path) -> None:
+    to = tmp_path / "raw"
+    shutil.copytree(proposed.folder, to)
+    before = contents(to)
+    said = propose(proposed.film, "--to", to, "--dry-run", "--set", "propose.min_face=140")
+    found = {int(line["face_pixels"]): line["verdict"] for line in dry_run(to)}
+    assert all((verdict == "taken") <= (pixels >= 140) for pixels, verdict in found.items())
+    assert "small face" in found.values()
+    assert "taken" in found.values()
+    assert "dry-run.html" in said
+    after = contents(to)
+    assert {name: after[name] for name in before} == before
+    assert after.keys() - before.keys() == {"dry-run.html", "dry-run.csv"}
+
+
+def dry_run(folder: Path) -> list[dict[str, str]]:
+    """Return the lines of dry-run.csv."""
+    with (folder / "dry-run.csv").open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_without_films_that_can_be_used_the_command_fails(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    no_face(tmp_path / "tone.mp4")
+    for film, words in (
+        ("nothing.mp4", "does not exist"),
+        ("empty", "holds no film"),
+        ("tone.mp4", "none of the 1 films can be used"),
+    ):
+        assert words in propose(tmp_path / film, "--to", tmp_path / "raw", status=2)
+
+
+def test_without_the_extra_the_command_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "pysubs2", None)
+    done = CliRunner().invoke(main, ["propose", str(tmp_path), "--to", str(tmp_path / "raw")])
+    assert done.exit_code == 2
+    assert "needs pysubs2 (for subtitles)" in done.output
+    assert "pip install 'chsims-build[film]'" in done.output
