@@ -35,6 +35,7 @@ from pipeline.speech.settings import SpeechSettings
 from pipeline.stages import ADOPTED, NONE, STAGES, extractors
 from pipeline.store.layout import Layout
 from pipeline.store.settings import StoreSettings
+from pipeline.store.urls import Url
 from pipeline.text.settings import TextSettings
 from pipeline.train.settings import TrainSettings
 from pipeline.vision.settings import VisionSettings
@@ -93,9 +94,9 @@ class Config(Settings):
     """Name of the recipe, stored in the dataset: paper, release, or your own name."""
     raw: Path = operational(Path("raw"))
     """Folder with the label sheet and VIDEO/CLIP.mp4 (or mov, mkv, avi, wmv, ts, mpg ... ). An
-    unpacked CH-SIMS or CH-SIMS v2, or a folder above one, will do."""
+    unpacked CH-SIMS or CH-SIMS v2, or a folder above one, will do; or s3://BUCKET/PREFIX."""
     processed: Path = operational(Path("processed"))
-    """Folder for everything that is built."""
+    """Folder for everything that is built, or s3://BUCKET/PREFIX."""
     shard_size: int = operational(32, ge=1, le=1000)
     """Number of clips per job."""
     on_bad_clip: Literal["quarantine", "stop"] = operational("quarantine")
@@ -174,7 +175,7 @@ def make_config(values: Mapping[str, Any]) -> Config:
         Names every wrong key or value, with the most similar known name.
     """
     try:
-        return TREE.model_validate(as_meant(values, TREE))
+        return TREE.model_validate(as_meant(_mirrored(values), TREE))
     except ValidationError as error:
         known = [name for name, _ in every_field()]
         found = [explain(item, known) for item in _innermost(error.errors())]
@@ -183,6 +184,26 @@ def make_config(values: Mapping[str, Any]) -> Config:
             f"the configuration has {len(found)} error(s):{problems}",
             "every key is explained in config/config.yaml and docs/configuration.md",
         ) from None
+
+
+def _mirrored(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Replace an address in S3 by the folder that mirrors it."""
+    for name in ("raw", "processed"):
+        given = values.get(name)
+        if not isinstance(given, str) or not given.startswith("s3:"):
+            continue
+        try:
+            url = Url.parse(given)
+        except ValueError as error:
+            raise BuildError(
+                f"{name}: {error}", f"e.g. --set {name}=s3://my-bucket/{name}"
+            ) from None
+        store = values.get("store")
+        store = dict(store) if isinstance(store, Mapping) else {}
+        folder = url.folder(Path(store.get("mirror", StoreSettings().mirror)))
+        store[f"{name}_url"] = str(url)
+        values = {**values, name: str(folder), "store": store}
+    return values
 
 
 def _innermost(errors: Sequence[Any]) -> list[Any]:

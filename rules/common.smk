@@ -11,6 +11,7 @@ from pipeline.runner.jobs import job_names, jobs_read, memory_of_job, shards_of_
 from pipeline.runner.tidy import remove_empty_folders
 from pipeline.stages import STAGES, is_adopted, needed_for, slots, wanted
 from pipeline.workflow.closing import closing_words, forget_stop
+from pipeline.workflow.mirrors import store_all
 from pipeline.workflow.start import start
 from snakemake.exceptions import WorkflowError
 
@@ -170,8 +171,12 @@ onstart:
 
 onsuccess:
     remove_empty_folders(CONFIG)
+    with told_by_snakemake():
+        store_all(CONFIG)
     print(closing_words(CONFIG), end="")
 
 
 onerror:
+    with told_by_snakemake():
+        store_all(CONFIG)
     print(closing_words(CONFIG), end="")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands.options import config_options, friendly, values_of
-from pipeline.config import available_cores, make_config
+from pipeline.commands.options import config_of, config_options, friendly, values_of
+from pipeline.config import available_cores
+from pipeline.workflow.mirrors import store_step
 
 
 def not_empty(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
@@ -74,7 +75,7 @@ def predict(
     from pipeline.commands.predict_many import SHEETS, Request, predict_many
     from pipeline.commands.status import print_prediction
 
-    values = values_of(context, files, assignments)
+    config = config_of(context, files, assignments)
     if clips.is_dir() or clips.suffix.lower() in SHEETS:
         if text is not None or openface_csv is not None:
             raise click.UsageError(
@@ -82,10 +83,9 @@ def predict(
                 "in a label sheet, their CSVs in openface.import_folder"
             )
         request = Request(clips, model, output, parts, cores or available_cores())
-        sys.exit(predict_many(values, request))
+        sys.exit(predict_many(values_of(context, files, assignments), request))
     if output is not None or parts:
         raise click.UsageError("--output and --parts are for a folder of clips or a label sheet")
-    config = make_config(values)
     print_prediction(config, predict_clip(config, clips, text, model, openface_csv))
 
 
@@ -140,8 +140,9 @@ def export(
     from pipeline.exports.run import export as exported
     from pipeline.terminal import tell
 
-    config = make_config(values_of(context, files, assignments))
+    config = config_of(context, files, assignments)
     done = exported(config, form, output, force=force, say=tell)
+    store_step(config)
     for words in done.left_out:
         tell(f"not in this format: {words}")
     if done.was_there:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands.options import config_options, friendly, values_of
-from pipeline.config import Config, available_cores, make_config
+from pipeline.commands.options import config_of, config_options, friendly, values_of
+from pipeline.config import available_cores, make_config
 from pipeline.errors import BuildError
+from pipeline.workflow.mirrors import store_step
 
 
 @click.command()
@@ -23,7 +24,7 @@ def status(
     """Show how many clips of each stage are done, stale and in quarantine."""
     from pipeline.commands.status import print_status
 
-    config = make_config(values_of(context, files, assignments))
+    config = config_of(context, files, assignments)
     print_status(config, with_quarantine=quarantine)
 
 
@@ -56,7 +57,7 @@ def verify(
     """
     from pipeline.commands.verify import print_verified
 
-    config = make_config(values_of(context, files, assignments))
+    config = config_of(context, files, assignments)
     sys.exit(0 if print_verified(config, recompute, available_cores()) else 1)
 
 
@@ -83,7 +84,7 @@ def doctor(
     """
     from pipeline.commands.doctor import examine, exit_status, print_checks
 
-    config = make_config(values_of(context, files, assignments))
+    config = config_of(context, files, assignments)
     checks = examine(config, with_openface=openface)
     print_checks(checks)
     sys.exit(exit_status(checks))
@@ -97,13 +98,15 @@ def report(context: click.Context, files: tuple[Path, ...], assignments: tuple[s
     """Rewrite the report from the existing files, also for an unfinished build."""
     from pipeline.report.build import build_report
 
-    config: Config = make_config(values_of(context, files, assignments))
+    config = config_of(context, files, assignments)
     if not config.layout.manifest.is_file():
         raise BuildError(
             f"{config.processed}: nothing has been built there yet",
             "build first: chsims-build; or name the build's folder: --set processed=FOLDER",
         )
-    click.echo(build_report(config))
+    page = build_report(config)
+    store_step(config)
+    click.echo(page)
 
 
 @click.command(name="encoders")

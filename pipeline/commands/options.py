@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from pipeline.config import merge, read_values
+from pipeline.config import Config, make_config, merge, read_values
 from pipeline.errors import BuildError
+from pipeline.workflow.mirrors import fetch
 from pipeline.workflow.project import project_values
 
 
@@ -74,3 +75,13 @@ def over_project(values: dict[str, Any]) -> dict[str, Any]:
     merged = project_values()
     merge(merged, values)
     return merged
+
+
+def config_of(
+    context: click.Context, files: tuple[Path, ...], assignments: tuple[str, ...]
+) -> Config:
+    """Return the checked configuration of a subcommand; what lies in S3 is fetched first."""
+    config = make_config(values_of(context, files, assignments))
+    for line in fetch(config):
+        click.echo(line, err=True)
+    return config

@@ -112,6 +112,7 @@ def _settings(values: Mapping[str, Any], request: Request) -> tuple[Config, Conf
             "raw": corpus,
             "processed": config.processed / "predict" / name,
             "manifest": manifest,
+            "store": config.store.model_copy(update={"raw_url": None, "processed_url": None}),
             "run": config.run.model_copy(update={"quiet": True}),
         }
     )

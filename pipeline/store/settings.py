@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pipeline.settings import Settings, operational
 
 
@@ -12,3 +14,10 @@ class StoreSettings(Settings):
     """true: one file per job of a stage (packs/STAGE/0000.zip) in place of one per clip, where the
     number of files is limited. It can be changed at any time and recomputes nothing: packs and
     single files are both read."""
+    mirror: Path = operational(Path("s3"))
+    """Folder for the local copies of raw and processed, where these lie in S3 (s3://BUCKET/PREFIX).
+    A build works on the copies, and stores in S3 what each job has made."""
+    raw_url: str | None = operational(None)
+    """Set by raw: s3://..., not by hand."""
+    processed_url: str | None = operational(None)
+    """Set by processed: s3://..., not by hand."""

@@ -25,6 +25,7 @@ from pipeline.store.freshness import note_inputs
 from pipeline.terminal import tell
 from pipeline.workflow.closing import note_stop
 from pipeline.workflow.locks import claim_job
+from pipeline.workflow.mirrors import store_job, store_step
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 
@@ -50,6 +51,8 @@ def job(snakemake: Any) -> Iterator[Config]:
     try:
         _log_into(Path(snakemake.log[0]))
         yield config
+        note_inputs(config.layout, snakemake.output, snakemake.input)
+        _store_in_s3(config, snakemake)
     except BuildError as error:
         _stop(config, snakemake.rule, error)
     except (MemoryError, ImportError, OSError) as error:
@@ -57,13 +60,21 @@ def job(snakemake: Any) -> Iterator[Config]:
         if known is None:
             raise
         _stop(config, snakemake.rule, known)
-    note_inputs(config.layout, snakemake.output, snakemake.input)
     if snakemake.rule not in STAGES:  # these report themselves how many clips they computed
         seconds = time.monotonic() - started
         name = " ".join([snakemake.rule, *snakemake.wildcards])
         tell(f"{name}: done ({seconds:.1f} s)")
         if snakemake.rule in ("manifest", "dataset"):
             note_run(config.layout, snakemake.rule, "", 0, seconds)
+
+
+def _store_in_s3(config: Config, snakemake: Any) -> None:
+    """Store what the job made, if the build's folder lies in S3."""
+    if snakemake.rule in STAGES:
+        shards = [Path(shard) for shard in snakemake.params.shards]
+        store_job(config, snakemake.rule, shards, Path(snakemake.output.record))
+    else:
+        store_step(config)
 
 
 def _log_into(path: Path) -> None:

@@ -24,6 +24,7 @@ from pipeline.store.scratch import sweep
 from pipeline.train.registry import MODELS
 from pipeline.workflow.adopted import check_adopted
 from pipeline.workflow.locks import claim_build
+from pipeline.workflow.mirrors import fetch
 from pipeline.workflow.recheck import delete_records, stale_records
 from pipeline.workflow.settings_files import (
     DECIDING_STEPS,
@@ -253,6 +254,8 @@ def start(values: Mapping[str, Any], *, main: bool, dry_run: bool, say: Say) -> 
     """
     config = make_config(values)
     if main:
+        for line in fetch(config):
+            say(line)
         check_surroundings(config)
         note = check_adopted(config)
         if note:

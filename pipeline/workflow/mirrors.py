@@ -1,0 +1,90 @@
+"""When a build fetches from S3, and what it stores there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from pipeline.config import Config
+from pipeline.stages import STAGES
+from pipeline.store.features import Store
+from pipeline.store.mirror import JOURNAL, Mirror
+from pipeline.store.shards import read_shard
+from pipeline.store.urls import Url
+
+_NEVER = (".progress", ".lock", ".tmp", ".owner")
+
+
+def fetch(config: Config) -> list[str]:
+    """Bring the local copies of what lies in S3 up to date.
+
+    Returns
+    -------
+    list of str
+        A line for each place from which files were fetched.
+
+    Raises
+    ------
+    BuildError
+        If S3 cannot be read.
+    """
+    said = []
+    raw, processed = _raw(config), _processed(config)
+    for mirror, exactly in ((raw, True), (processed, False)):
+        count = 0 if mirror is None else mirror.fetch(exactly=exactly)
+        if mirror is not None and count:
+            said.append(f"{mirror.bucket.url}: fetched {count} files into {mirror.folder}")
+    return said
+
+
+def store_job(config: Config, stage: str, shards: Sequence[Path], record: Path) -> None:
+    """Store what a job of a per-clip stage made, then its record."""
+    mirror = _processed(config)
+    if mirror is None or STAGES[stage].transient:
+        return
+    store = Store(config.processed)
+    clips = [clip.clip for path in shards for clip in read_shard(path)]
+    made = [stage, *(s.name for s in STAGES[stage].inputs if not s.transient)]
+    own = [
+        store.path(name, clip, suffix)
+        for name in made
+        for clip in clips
+        for suffix in (".safetensors", ".failed.json", *STAGES[name].attachments)
+    ]
+    packs = [path for name in made for path in config.layout.packs(name).glob("*.zip")]
+    mirror.store([*own, *packs, record])
+
+
+def store_all(config: Config) -> None:
+    """Store whatever the build has made and not stored yet; no job may be running."""
+    mirror = _processed(config)
+    if mirror is not None:
+        mirror.store([*_files(config.processed), *mirror.known_files()])
+
+
+def store_step(config: Config) -> None:
+    """Store what a step of the whole corpus made: all but the clips' files."""
+    mirror = _processed(config)
+    if mirror is not None:
+        mirror.store(_files(config.processed, {*STAGES, "packs"}))
+
+
+def _raw(config: Config) -> Mirror | None:
+    url = config.store.raw_url
+    return None if url is None else Mirror(Url.parse(url), config.raw)
+
+
+def _processed(config: Config) -> Mirror | None:
+    url = config.store.processed_url
+    return None if url is None else Mirror(Url.parse(url), config.processed)
+
+
+def _files(folder: Path, besides: Iterable[str] = ()) -> Iterator[Path]:
+    """Yield the files of a build that are worth keeping."""
+    transient = {stage.name for stage in STAGES.values() if stage.transient}
+    left_out = {*transient, *besides, "scratch", JOURNAL}
+    for entry in sorted(folder.iterdir()):
+        if entry.name in left_out:
+            continue
+        found = [entry] if entry.is_file() else sorted(entry.rglob("*"))
+        yield from (p for p in found if p.is_file() and not p.name.endswith(_NEVER))
