@@ -71,7 +71,7 @@ def job(snakemake: Any) -> Iterator[Config]:
 def _store_in_s3(config: Config, snakemake: Any) -> None:
     """Store what the job made, if the build's folder lies in S3."""
     if snakemake.rule in STAGES:
-        shards = [Path(shard) for shard in snakemake.params.shards]
+        shards = [Path(shard) for shard in snakemake.input.shards]
         store_job(config, snakemake.rule, shards, Path(snakemake.output.record))
     else:
         store_step(config)
