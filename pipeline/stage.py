@@ -324,7 +324,7 @@ class Build:
     @classmethod
     def of(cls, config: Config) -> Build:
         """Return the build that a configuration describes."""
-        return cls(config, Store(config.processed))
+        return cls(config, Store(config.processed, config.store.latency_wait))
 
     def key(self, stage: Stage, clip: Clip) -> str:
         """Return a clip's key for a stage, computed once."""

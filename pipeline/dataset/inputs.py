@@ -93,7 +93,7 @@ def gather(config: Config) -> Gathered:
         ``on_bad_clip`` is stop and the face rules refuse a clip.
     """
     build, layout = Build.of(config), config.layout
-    check_made(layout, "manifest")
+    check_made(layout, "manifest", config.store.latency_wait)
     known = {clip.clip: clip for path in layout.numbered_shards for clip in read_shard(path)}
     kept = config.manifest.keep_columns
     manifest = read_manifest(config.processed, kept)[[*_COLUMNS, *kept]].astype(object)
@@ -178,7 +178,7 @@ def _checked_info(
             f"clip {clip} is in the manifest, but the records of the {stage} stage do not know it",
             f"build it: chsims-build --stage {stage}",
         )
-    header = store.header(stage, clip)
+    header = store.settled(stage, clip, keys[clip])
     if header is None:
         raise BuildError(store.lacking(stage, clip), again)
     if header["key"] != keys[clip]:

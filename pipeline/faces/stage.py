@@ -22,7 +22,7 @@ def _load(build: Build, clip: Clip) -> Any:
 
     return FrameSource.of(
         build.store.read("frames", clip.clip),
-        build.store.path("frames", clip.clip, ".mkv"),
+        build.store.attachment("frames", clip.clip, ".mkv"),
         build.config.media.ffmpeg,
     )
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import BuildError
 from pipeline.store.files import file_digest, read_json, sealed, unsealed, write_json, written_whole
+from pipeline.store.late import wait_for
 from pipeline.store.opened import Opened
 from pipeline.store.packs import SUFFIX
 from pipeline.store.places import Places
@@ -108,6 +109,26 @@ class Store(Places):
         header = self.header(stage, clip)
         return None if header is None else header["key"]
 
+    def settled(self, stage: str, clip: str, key: str | None = None) -> dict[str, Any] | None:
+        """Return the header of a file that must be there, after waiting for it.
+
+        Parameters
+        ----------
+        stage, clip : str
+            Whose file.
+        key : str, optional
+            The key that it must have.
+        """
+        header: dict[str, Any] | None = None
+
+        def is_here() -> bool:
+            nonlocal header
+            header = self.header(stage, clip)
+            return header is not None and key in (None, header["key"])
+
+        wait_for(is_here, self.path(stage, clip).parent, self.patience)
+        return header
+
     def lacking(self, stage: str, clip: str) -> str:
         """Say why a clip has no whole feature file, for an error message."""
         place, meta = self.where(stage, clip), self._own_header(stage, clip)
@@ -125,7 +146,7 @@ class Store(Places):
         BuildError
             If there is no whole file, or what is read from it is damaged.
         """
-        header = self.header(stage, clip)
+        header = self.settled(stage, clip)
         if header is None:
             raise BuildError(self.lacking(stage, clip), f"make it again: {again(stage, clip)}")
         with self._opened(stage, clip, header) as file:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipeline.errors import BuildError
 from pipeline.store.files import file_digest, read_sealed, write_sealed
+from pipeline.store.late import wait_for
 from pipeline.store.layout import Layout
 
 
@@ -107,20 +108,40 @@ def damaged(layout: Layout, step: str) -> Iterator[tuple[Path, str]]:
             yield made.path, fault
 
 
-def check_made(layout: Layout, step: str) -> None:
+def check_made(layout: Layout, step: str, patience: float = 0.0) -> None:
     """Check the files of a step before they are read; without a record nothing is known of them.
+
+    Parameters
+    ----------
+    layout : Layout
+        The build's folder.
+    step : str
+        The step.
+    patience : float
+        Seconds to wait for files that are shown late (`pipeline.store.late`).
 
     Raises
     ------
     BuildError
         Naming the first file that is lost or changed, and the command that makes it again.
     """
+    fault = ""
+
+    def is_whole_now() -> bool:
+        nonlocal fault
+        fault = _first_fault(layout, step)
+        return not fault
+
+    if not wait_for(is_whole_now, layout.root, patience):
+        raise BuildError(fault, f"make it again: {again(step, layout)}")
+
+
+def _first_fault(layout: Layout, step: str) -> str:
     try:
-        faults = list(damaged(layout, step)) if layout.made(step).is_file() else []
+        faults = damaged(layout, step) if layout.made(step).is_file() else iter(())
+        return next((f"{path} {fault}" for path, fault in faults), "")
     except (OSError, ValueError) as error:
-        faults = [(layout.made(step), f"is damaged ({error})")]
-    for path, fault in faults:
-        raise BuildError(f"{path} {fault}", f"make it again: {again(step, layout)}")
+        return f"{layout.made(step)} is damaged ({error})"
 
 
 def again(step: str, layout: Layout | None = None) -> str:

@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import BinaryIO
 
+from pipeline.store.late import wait_for
 from pipeline.store.packs import SUFFIX, Packs, packs_of, write_pack
 
 _PLAIN_NAME = re.compile(r"[^\x00-\x1f\x7f/\\:*?\"<>|]+")
@@ -40,10 +41,13 @@ class Places:
     ----------
     root : Path
         The build's folder, ``processed/`` or ``processed/demo/``.
+    patience : float
+        Seconds to wait for a file that must be there, and that is perhaps shown late.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, patience: float = 0.0) -> None:
         self.root = root
+        self.patience = patience
 
     def path(self, stage: str, clip: str, suffix: str = SUFFIX) -> Path:
         """Return the path of a clip's own file, e.g. ``audio/video_0001/0001.safetensors``."""
@@ -52,6 +56,12 @@ class Places:
     def _place(self, stage: str, clip: str, suffix: str) -> str:
         _check_id(clip)
         return f"{self.root}/{stage}/{clip}{suffix}"
+
+    def attachment(self, stage: str, clip: str, suffix: str) -> Path:
+        """Return the path of a file next to a feature file, once it is there."""
+        path = self.path(stage, clip, suffix)
+        wait_for(path.is_file, path.parent, self.patience)
+        return path
 
     def _is_sound(self, stage: str, clip: str) -> bool:
         """Tell whether a file can be copied; its own digests tell whether it is whole."""

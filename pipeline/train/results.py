@@ -49,7 +49,7 @@ def write_results(config: Config, experiment: str) -> Path:
     BuildError
         If the dataset, or a seed that the table needs, is missing or damaged.
     """
-    check_made(config.layout, "dataset")
+    check_made(config.layout, "dataset", config.store.latency_wait)
     if experiment == "figure2":
         from pipeline.train.figures import label_figure
 

@@ -64,7 +64,7 @@ def train_model(config: Config, experiment: str, model: str, jobs: int = 1) -> d
     settings = config.train
     recipe = settings.resolved_recipe()
     form = network_of(model).form(recipe)
-    check_made(config.layout, "dataset")
+    check_made(config.layout, "dataset", config.store.latency_wait)
     corpus = load_corpus(config.layout.dataset, form, recipe, settings.memory_gb)
     root = config.layout.experiments
     trainable = trainable_in(config.layout.dataset)

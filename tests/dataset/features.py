@@ -32,7 +32,12 @@ class Given:
 def build_folder(root: Path, clips: list[Given], *, shard_size: int = 4, **config: Any) -> Config:
     """Write manifest, shards, feature files and records for clips that all went well."""
     settings = {"openface": {"runtime": "import", "import_folder": str(root)}, **config}
-    settings = {"processed": str(root), "text": {"model": "demo"}, **settings}
+    settings = {
+        "processed": str(root),
+        "store": {"latency_wait": 0},
+        "text": {"model": "demo"},
+        **settings,
+    }
     build = Build.of(make_config({"shard_size": shard_size, **settings}))
     shards = {
         f"{i // shard_size:04d}": [
