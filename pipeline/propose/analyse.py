@@ -65,13 +65,13 @@ def analyse(proposals: Sequence[Proposal], films: Films, config: Config, cores: 
     cores : int
         Processes that work at once.
     """
-    by_digest = {each.digest: each for each in proposals}
+    by_digest = {each.digest: each for each in _usable(proposals)}
 
     def note(digest: str, result: object) -> None:
         if isinstance(result, ClipError) and by_digest[digest].problem is None:
             by_digest[digest].problem = result
 
-    to_open = [(each.path, each.digest) for each in proposals]
+    to_open = [(each.path, each.digest) for each in _usable(proposals)]
     for (_, digest), work in work_on(to_open, films.open, cores, "opening"):
         note(digest, work)
         if isinstance(work, Work):

@@ -141,9 +141,10 @@ class Folder:
                 film.name = name
                 return film
         number = len(self.films) + 1
-        while (self.path / f"video_{number:04d}").exists():
+        given = {film.video_id for film in self.films}
+        while (own := f"video_{number:04d}") in given or (self.path / own).exists():
             number += 1
-        made = FilmRecord(f"video_{number:04d}", digest, name)
+        made = FilmRecord(own, digest, name)
         self.films.append(made)
         return made
 

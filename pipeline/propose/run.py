@@ -10,11 +10,12 @@ from typing import Any
 
 from pipeline.config import Config
 from pipeline.errors import BuildError, ClipError
-from pipeline.manifest.folders import EXTENSIONS
+from pipeline.manifest.examine import printable
 from pipeline.propose.analyse import Proposal, analyse, analysis_of
 from pipeline.propose.asr import asr_key
 from pipeline.propose.cut import SUFFIXES
 from pipeline.propose.folder import FilmRecord, Folder
+from pipeline.propose.listing import listed, plain, require_file, shown, unreadable
 from pipeline.propose.output import write_candidates, write_page
 from pipeline.propose.segments import TAKEN, Segment, segments
 from pipeline.propose.subtitles import read_subtitles
@@ -68,16 +69,21 @@ def propose(
         If no film can be used, or the folder cannot be written to.
     """
     require_packages()
-    paths = _listed(films)
+    paths = listed(films)
     folder = Folder(to)
+
+    def tell(words: str) -> None:
+        say(plain(words))
+
     with folder.locked():
-        run = _Run(config, folder, lossless, cores, say)
+        run = _Run(config, folder, lossless, cores, tell)
         proposals = run.identified(paths)
         analyse(proposals, run.films, config, cores)
         usable = [each for each in proposals if each.problem is None]
         for each in proposals:
             if each.problem is not None:
-                say(f"left out: {each.path}: {each.problem.reason}\n  -> {each.problem.remedy}")
+                why = each.problem
+                tell(f"left out: {shown(each.path)}: {why.reason}\n  -> {why.remedy}")
         if not usable:
             raise BuildError(
                 f"none of the {len(proposals)} films can be used", "see above what each lacks"
@@ -108,22 +114,6 @@ def _is_installed(name: str) -> bool:
         return False
 
 
-def _listed(films: Sequence[Path]) -> list[Path]:
-    """Return media files; of a folder, those in it."""
-    found: list[Path] = []
-    for path in films:
-        if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in EXTENSIONS)
-            if not inside:
-                raise BuildError(f"the folder {path} holds no film", "name a film, or its folder")
-            found += inside
-        elif not path.exists():
-            raise BuildError(f"the film {path} does not exist", "correct its name")
-        else:
-            found.append(path)
-    return list(dict.fromkeys(found))
-
-
 class _Run:
     """One call of the command."""
 
@@ -140,12 +130,22 @@ class _Run:
         self.films = Films(folder.store, config)
 
     def identified(self, paths: Sequence[Path]) -> list[Proposal]:
-        """Return the films, each once, known by their content."""
+        """Return the films, each once, known by their content; at last those without one."""
         found: dict[str, Proposal] = {}
+        unknown: list[Proposal] = []
         for path in tracked(paths, "reading", len(paths)):
-            digest = self.folder.digest(path)
+            try:
+                require_file(path)
+                digest = self.folder.digest(path)
+            except ClipError as error:
+                unknown.append(Proposal(path, "", problem=error))
+                continue
+            except OSError as error:
+                unknown.append(Proposal(path, "", problem=unreadable(error)))
+                continue
             if digest in found:
-                self.say(f"note: {path} is the same film as {found[digest].path}")
+                first = shown(found[digest].path)
+                self.say(f"note: {shown(path)} is the same film as {first}")
             else:
                 found[digest] = Proposal(path, digest)
         self.folder.save()
@@ -153,10 +153,11 @@ class _Run:
             same = [f for f in self.folder.films if f.name == each.path.name and f.digest != digest]
             if same and not any(f.digest == digest for f in self.folder.films):
                 self.say(
-                    f"note: {each.path} has another content than the {same[-1].name} of "
-                    f"{same[-1].video_id}: it is taken for another film"
+                    f"note: {shown(each.path)} has another content than the "
+                    f"{printable(each.path.name)} of {same[-1].video_id}: it is taken for another "
+                    "film"
                 )
-        return list(found.values())
+        return [*found.values(), *unknown]
 
     def choose(self, proposals: Sequence[Proposal]) -> None:
         """Choose segments and give them ids and transcripts."""
@@ -176,7 +177,7 @@ class _Run:
             warnings = fit(subtitles.cues, spoken, film.end)
             notes += [f"warning: {subtitles.source}: {each}" for each in warnings]
             for each in warnings:
-                self.say(f"warning: {proposal.path.name}: {subtitles.source}: {each}")
+                self.say(f"warning: {printable(proposal.path.name)}: {subtitles.source}: {each}")
         return {
             "film": proposal.path.name,
             "seconds": film.end,

@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline.errors import BuildError, ClipError
 from pipeline.manifest.encoding import decode
+from pipeline.manifest.examine import printable
 from pipeline.manifest.folders import EXTENSIONS
 from pipeline.media.ffmpeg import media_input, run
 from pipeline.propose.film import Film, opened
@@ -158,10 +159,10 @@ def _files(film: Path, notes: list[str]) -> Iterator[_Found]:
         if rest is None or any(_rest(path.stem, other) is not None for other in others):
             continue
         if suffix in _UNUSABLE:
-            notes.append(f"{path.name} was not used: {_UNUSABLE[suffix]}")
+            notes.append(f"{printable(path.name)} was not used: {_UNUSABLE[suffix]}")
             continue
         tags = _tags(rest)
-        yield _Found(path.name, tags, inside=False, forced="forced" in tags, path=path)
+        yield _Found(printable(path.name), tags, inside=False, forced="forced" in tags, path=path)
 
 
 def _rest(name: str, stem: str) -> str | None:
@@ -207,7 +208,7 @@ def _read(found: _Found, film: Film, language: str, stream: Callable[[int], str]
         yield from _cues(stream(found.stream), "ass", language, film.origin, found.name)
         return
     text = decode(found.path.read_bytes(), found.path).text
-    form = {".srt": "srt", ".vtt": "vtt"}.get(found.path.suffix.lower())
+    form = found.path.suffix.lower().removeprefix(".")
     yield from _cues(text, form, language, 0.0, found.name)
 
 
@@ -224,14 +225,14 @@ def extracted(film: Film, stream: int, ffmpeg: str) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _cues(text: str, form: str | None, language: str, origin: float, name: str) -> Iterator[Cue]:
+def _cues(text: str, form: str, language: str, origin: float, name: str) -> Iterator[Cue]:
     """Yield the words that are spoken, without tags, drawings and comments."""
     from pysubs2 import SSAFile
     from pysubs2.exceptions import Pysubs2Error
 
     try:
         events = SSAFile.from_string(text.lstrip("\ufeff"), form).events
-    except (Pysubs2Error, ValueError, KeyError, IndexError) as error:
+    except (Pysubs2Error, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ClipError(f"{name} is not a subtitle file ({type(error).__name__})") from error
     cues = []
     for event in events:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +96,7 @@ def _spans(cue: Cue, spoken: Sequence[Phrase]) -> list[tuple[float, float]]:
 
 
 def _join(words: Sequence[str], language: str) -> str:
-    text = " ".join(dict.fromkeys(words))
+    text = " ".join(word for word, _ in groupby(words))  # some subtitles repeat a line
     if language != "zh":
         return text
     made = ""

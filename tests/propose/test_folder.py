@@ -38,6 +38,14 @@ def test_films_of_one_name_are_two_films(tmp_path: Path) -> None:
     assert names == ["video_0001", "video_0003", "video_0001", "video_0003"]
 
 
+def test_new_films_never_get_an_id_that_is_given(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "raw")
+    folder.record("a" * 64, "a.mp4")
+    (tmp_path / "raw" / "video_0002").mkdir(parents=True)  # somebody else's
+    names = [folder.record(digest * 64, "film.mp4").video_id for digest in "bcd"]
+    assert names == ["video_0003", "video_0004", "video_0005"]
+
+
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "label.csv").write_text("")
     with pytest.raises(BuildError, match=r"holds label\.csv, which chsims-build propose did not"):

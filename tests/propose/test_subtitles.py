@@ -176,6 +176,13 @@ def test_a_file_that_is_no_subtitle_is_named(film: Film) -> None:
     assert note.startswith("film.srt was not used: ")
 
 
+@pytest.mark.parametrize("text", ['{"info": 3}', '{"events": 1}', "[1]", "[V4+ Styles]\nStyle: x"])
+def test_whatever_an_ass_file_holds_is_named(film: Film, text: str) -> None:
+    film.path.with_suffix(".ass").write_text(text, "utf-8")
+    (note,) = read(film).notes
+    assert note.startswith("film.ass was not used: ")
+
+
 def segment(begin: float, end: float) -> Segment:
     """Return a segment that was taken."""
     return Segment(0, 1, begin, end, 1, "pause", "pause", 4, 1, 0, 0, 1, 100, 1, TAKEN)
@@ -188,6 +195,14 @@ def test_a_cue_belongs_to_the_clip_in_which_most_of_it_is_spoken() -> None:
     found = transcripts(clips, cues, spoken, 0.5, "zh")
     assert [each.text for each in found] == ["一，二", "", "三"]
     assert [each.note for each in found] == ["", "", ""]
+
+
+def test_a_word_that_is_said_twice_stays_and_a_line_that_is_repeated_does_not() -> None:
+    said = ("对。", "走吧", "走吧", "对。")
+    cues = [Cue(n, n + 1, text) for n, text in enumerate(said)]
+    for language, words in (("zh", "对。走吧，对。"), ("en", "对。 走吧 对。")):
+        (found,) = transcripts([segment(0, 4)], cues, [Phrase(0, 4)], 0.5, language)
+        assert found.text == words
 
 
 def test_a_cue_that_is_cut_is_noted_in_both_clips() -> None:
