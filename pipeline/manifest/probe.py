@@ -236,6 +236,18 @@ def _starts_anew(container: Any) -> bool:
     return bool(container.format.flags & av.format.Flags.ts_discont.value)
 
 
+def demuxed(container: Any, streams: list[Any]) -> Iterator[Any]:
+    """Yield the packets of some streams of a file that PyAV has opened.
+
+    Where further streams come to light while a file is read, as in broadcasts, PyAV fails after
+    the last packet, when it asks the decoders of streams that it does not know for their rest.
+    """
+    try:
+        yield from container.demux(streams)
+    except IndexError:
+        return
+
+
 def _continuous(container: Any, streams: list[Any]) -> Iterator[tuple[Any, float]]:
     """Yield packets, each with the seconds that its timestamp must be moved by.
 
@@ -246,7 +258,7 @@ def _continuous(container: Any, streams: list[Any]) -> Iterator[tuple[Any, float
     shift = 0.0
     begin: float | None = None
     expected: dict[int, float] = {}
-    for packet in container.demux(streams):
+    for packet in demuxed(container, streams):
         if packet.dts is not None:
             time = float(packet.dts * packet.time_base) + shift
             jump = time - expected.get(packet.stream.index, time)

@@ -57,8 +57,8 @@ class ManifestSettings(Settings):
     """How the label sheet is read and the media are found."""
 
     sheet: str | None = None
-    """Label sheet, relative to raw. By default, label.csv is used, or else meta.csv or
-    annotations.csv (or one of them as .tsv or .xlsx)."""
+    """Label sheet, relative to raw. By default, label.csv is used, or else meta.csv,
+    annotations.csv or transcripts.csv, which has no labels (or one of them as .tsv or .xlsx)."""
     encoding: Literal["auto", "utf-8", "gb18030", "big5", "utf-16", "shift_jis"] = "auto"
     """Text encoding of the sheet. auto recognises all of these except shift_jis, and refuses a
     sheet if it is uncertain."""

@@ -6,6 +6,7 @@ the same times, or it is not written. One thread and fixed settings give the sam
 
 from __future__ import annotations
 
+import errno
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import ClipError
+from pipeline.media.ffmpeg import LONGEST_SECONDS
 from pipeline.propose.film import Film, Index, Samples, Times, pictures, sound
 from pipeline.propose.settings import ProposeSettings
 from pipeline.store.files import written_whole
@@ -28,6 +30,8 @@ _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _AAC_BLOCK = 1024
 _BIT_RATE = 192_000
 _BITEXACT = {"flags": "+bitexact"}
+
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES)
 
 _TURNS: dict[int, list[tuple[str, str]]] = {
     0: [],
@@ -78,10 +82,26 @@ def write_clip(
     """
     first, stop, end = span
     begin = float(times[first])
+    if end - begin > LONGEST_SECONDS:
+        raise ClipError(
+            f"{film.path.name}: the part from {begin:.3f} s on is {end - begin:.0f} s long",
+            "its timestamps are damaged there: leave the film out, or re-encode it",
+        )
     heard = np.concatenate(list(sound(film, begin, end, index=index)))
     shown = [*map(float, times[first:stop])]
+    import av
+
     with written_whole(path) as temporary:
-        _write(film, index, shown, end, heard, temporary, settings, lossless)
+        try:
+            _write(film, index, shown, end, heard, temporary, settings, lossless)
+        except av.FFmpegError as error:
+            if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+                raise  # `written_whole` says what to do
+            raise ClipError(
+                f"{film.path.name}: what it shows from {begin:.3f} s on cannot be encoded "
+                f"({error.strerror})",
+                "play it there; if it is damaged, leave the film out",
+            ) from error
 
 
 def _write(

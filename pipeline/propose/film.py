@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ClipError
+from pipeline.manifest.probe import demuxed
 from pipeline.manifest.streams import probe
 from pipeline.media.ffmpeg import INPUT_OPTIONS, REMEDY
 from pipeline.media.sound import JITTER_SECONDS
@@ -26,6 +27,9 @@ Samples = NDArray[np.float32]
 _JUMP_SECONDS = 10.0
 _BACK_SECONDS = 0.1
 """A timestamp that jumps further than this, in a format that allows it, starts the clock anew."""
+
+_LONGEST_GAP = 3600.0
+"""Seconds: what comes later than this after the frame before has a damaged timestamp."""
 
 _BEFORE_SECONDS = 1.0
 """Decoding begins at least this long before a part, so that its first samples are complete."""
@@ -54,6 +58,8 @@ class Film:
         Clockwise quarter turns that a player applies, in degrees.
     rate : int
         Sampling rate of the sound, in Hz.
+    channels : int
+        Channels in which the sound is decoded: 1, or 2 where it has more.
     fps : float
         Average frame rate, in Hz.
     origin : float
@@ -70,6 +76,7 @@ class Film:
     height: int
     rotation: int
     rate: int
+    channels: int
     fps: float
     origin: float = 0.0
     tracks: tuple[str, ...] = ()
@@ -117,6 +124,7 @@ def open_film(path: Path, audio_track: int | str | None = None) -> Film:
         facts.height or 1,
         facts.rotation or 0,
         facts.sample_rate or 48000,
+        1 if facts.channels == 1 else 2,
         facts.fps or 25.0,
         facts.origin,
         facts.audio_tracks,
@@ -133,9 +141,8 @@ def index_film(film: Film) -> Index:
     """
     keys: list[float] = []
     with opened(film.path) as container:
-        video = container.streams[film.video]
         clock = _Clock(container)
-        for packet in clock.packets([video, container.streams[film.audio]]):
+        for packet in clock.packets(_chosen(container, film)):
             time = packet.pts if packet.pts is not None else packet.dts
             if packet.stream.index == film.video and packet.is_keyframe and time is not None:
                 keys.append(round(float(time * packet.time_base) - film.zero, 6))
@@ -198,18 +205,16 @@ def sound(
     jitter = round(JITTER_SECONDS * film.rate)
     reached = first
     expected: int | None = None
-    channels = 1
-    convert = _Converter(film.rate)
+    convert = _Converter(film)
     for time, frame in _decoded(film, film.audio, start, index, 1):
         piece = convert(frame)
-        channels = piece.shape[1]
         place = round(time * film.rate)
         if expected is not None and abs(place - expected) <= jitter:
             place = expected  # a container's rounding
         expected = place + len(piece)
         if place > reached:
             gap = int(min(place, last) - reached)
-            yield from _silence(gap, channels)
+            yield from _silence(gap, film.channels)
             reached += gap
         piece = piece[reached - place :] if place < reached else piece
         piece = piece[: int(last - reached)] if reached + len(piece) > last else piece
@@ -219,7 +224,7 @@ def sound(
         if reached >= last:
             return
     if not np.isinf(last):
-        yield from _silence(int(last - reached), channels)
+        yield from _silence(int(last - reached), film.channels)
 
 
 def _silence(samples: int, channels: int) -> Iterator[Samples]:
@@ -230,10 +235,13 @@ def _silence(samples: int, channels: int) -> Iterator[Samples]:
 
 
 class _Converter:
-    """Sound frames as interleaved float32 of at most two channels, at one sampling rate."""
+    """Sound frames as interleaved float32, in the film's channels and at its sampling rate.
 
-    def __init__(self, rate: int) -> None:
-        self.rate = rate
+    Both may change within a film.
+    """
+
+    def __init__(self, film: Film) -> None:
+        self._film = film
         self._kind: tuple[Any, ...] | None = None
         self._resampler: Any = None
 
@@ -243,14 +251,14 @@ class _Converter:
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         if kind != self._kind:
             self._kind = kind
-            self.channels = min(len(frame.layout.channels), 2)
-            layout = "mono" if self.channels == 1 else "stereo"
-            self._resampler = av.AudioResampler(format="flt", layout=layout, rate=self.rate)
+            layout = "mono" if self._film.channels == 1 else "stereo"
+            self._resampler = av.AudioResampler(format="flt", layout=layout, rate=self._film.rate)
         frame.pts = None  # the place of each frame is known here
         made = [
-            each.to_ndarray().reshape(-1, self.channels) for each in self._resampler.resample(frame)
+            each.to_ndarray().reshape(-1, self._film.channels)
+            for each in self._resampler.resample(frame)
         ]
-        return np.concatenate(made) if made else np.zeros((0, self.channels), np.float32)
+        return np.concatenate(made) if made else np.zeros((0, self._film.channels), np.float32)
 
 
 def _decoded(
@@ -280,7 +288,8 @@ def _from(
 ) -> Generator[tuple[float, Any], None, None]:
     """Decode a stream from a key picture on, which is sought, or reached by skipping packets."""
     with opened(film.path) as container:
-        wanted, video = container.streams[stream], container.streams[film.video]
+        video, audio = _chosen(container, film)
+        wanted = video if stream == film.video else audio
         if wanted.type == "video":
             wanted.codec_context.thread_count = threads
             wanted.codec_context.thread_type = "AUTO" if threads > 1 else "NONE"
@@ -289,7 +298,7 @@ def _from(
             container.seek(place, stream=video, backward=True)
             target = None
         last = -np.inf
-        for packet in _Clock(container).packets([video, container.streams[film.audio]]):
+        for packet in _Clock(container).packets([video, audio]):
             if packet.stream.index != stream:
                 continue
             if target is not None and packet.size:
@@ -300,9 +309,18 @@ def _from(
                 if frame.pts is None:
                     continue
                 time = round(float(frame.pts * frame.time_base) - film.zero, 6)
+                if last > -np.inf and time - last > _LONGEST_GAP:
+                    continue
                 if time > last or wanted.type == "audio":
                     last = time
                     yield time, frame
+
+
+def _chosen(container: Any, film: Film) -> tuple[Any, Any]:
+    """Return the film's video and audio stream."""
+    if max(film.video, film.audio) >= len(container.streams):
+        raise ClipError(f"{film.path.name} no longer shows the streams that it had", REMEDY)
+    return container.streams[film.video], container.streams[film.audio]
 
 
 def _comes_before(packet: Any, target: float) -> bool:
@@ -358,7 +376,7 @@ class _Clock:
     def packets(self, streams: Sequence[Any]) -> Iterator[Any]:
         """Yield the packets of some streams."""
         expected: dict[int, float] = {}
-        for packet in self._container.demux(list(streams)):
+        for packet in demuxed(self._container, list(streams)):
             if self._anew and packet.dts is not None:
                 time = float(packet.dts * packet.time_base) + self.shift
                 jump = time - expected.get(packet.stream.index, time)

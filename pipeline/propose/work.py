@@ -73,12 +73,17 @@ def work_on(
         if not sys.stderr.isatty():  # where no bar is shown
             tell(f"{title}: {len(tasks)} to do")
 
+    from av import FFmpegError
+
     def prepared() -> Callable[[Task], Result | ClipError]:
         def careful(task: Task) -> Result | ClipError:
             try:
                 return function(task)
             except ClipError as error:
                 return error
+            except FFmpegError as error:  # whatever else a damaged film makes of its libraries
+                words = f"FFmpeg's libraries cannot go on with it ({error.strerror})"
+                return ClipError(words, "play it; if it is damaged, re-encode it")
 
         return careful
 

@@ -35,6 +35,7 @@ def test_clips_without_subtitles_are_transcribed(proposed: Proposed, tmp_path: P
     shutil.copy(proposed.film, film)
     model = ctc(tmp_path / "model")
     to = tmp_path / "raw"
+    shutil.copytree(proposed.folder, to)  # only the subtitles are missing
     propose(film, "--to", to, "--set", f"asr.model={model}", "--cores", "1")
     with (to / "candidates.csv").open(encoding="utf-8", newline="") as stream:
         lines = list(csv.DictReader(stream))

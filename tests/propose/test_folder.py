@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,27 +108,25 @@ def test_a_killed_command_continues_and_gives_the_same_bytes(
 ) -> None:
     to = tmp_path / "raw"
     command = [sys.executable, "-m", "pipeline.commands.cli", "propose", str(proposed.film)]
-    kept: dict[str, int] = {}
-    for stored in ("shots/*/0000.safetensors", "cuts/*/*.json"):
-        process = subprocess.Popen(
-            [*command, "--to", str(to), "--cores", "1"],
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        limit = time.monotonic() + 300
-        while not list((to / ".propose").glob(stored)):
-            assert time.monotonic() < limit
-            assert process.poll() is None
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        for path, changed in kept.items():
-            assert Path(path).stat().st_mtime_ns == changed, f"{path} was made again"
-        done = [p for p in (to / ".propose").rglob("*") if p.suffix in (".safetensors", ".json")]
-        kept = {str(p): p.stat().st_mtime_ns for p in done if p.name != "films.json"}
+    process = subprocess.Popen(
+        [*command, "--to", str(to), "--cores", "1"],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    limit = time.monotonic() + 300
+    while not list((to / ".propose").glob("cuts/*/*.json")):
+        assert time.monotonic() < limit
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = [p for p in (to / ".propose").rglob("*") if p.suffix in (".safetensors", ".json")]
+    kept = {p: p.stat().st_mtime_ns for p in done if p.name != "films.json"}
+    assert {p.parent.parent.name for p in kept} == {"index", "speech", "shots", "faces", "cuts"}
     propose(proposed.film, "--to", to)
     assert contents(to) == contents(proposed.folder)
+    assert {p: p.stat().st_mtime_ns for p in kept} == kept  # nothing was made again
 
 
 def test_films_that_come_later_leave_all_clips_as_they_are(
@@ -141,7 +140,7 @@ def test_films_that_come_later_leave_all_clips_as_they_are(
     first.write_bytes(proposed.film.read_bytes())
     subtitles = proposed.film.with_suffix(".zh.srt").read_bytes()
     first.with_suffix(".zh.srt").write_bytes(subtitles)
-    propose(first, "--to", to)
+    shutil.copytree(proposed.folder, to)
     before = {name: data for name, data in contents(to).items() if name.endswith(".mp4")}
     assert before.keys() == {f"video_0001/{n:04d}.mp4" for n in range(1, 5)}
     Database(to / ".annotate").close()  # annotators have begun
