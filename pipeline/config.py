@@ -188,6 +188,7 @@ def make_config(values: Mapping[str, Any]) -> Config:
 
 def _mirrored(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Replace an address in S3 by the folder that mirrors it."""
+    found: list[Url] = []
     for name in ("raw", "processed"):
         given = values.get(name)
         if not isinstance(given, str) or not given.startswith("s3:"):
@@ -198,11 +199,19 @@ def _mirrored(values: Mapping[str, Any]) -> Mapping[str, Any]:
             raise BuildError(
                 f"{name}: {error}", f"e.g. --set {name}=s3://my-bucket/{name}"
             ) from None
+        found.append(url)
         store = values.get("store")
         store = dict(store) if isinstance(store, Mapping) else {}
         folder = url.folder(Path(store.get("mirror", StoreSettings().mirror)))
         store[f"{name}_url"] = str(url)
         values = {**values, name: str(folder), "store": store}
+    if len(found) == 2 and (found[0].holds(found[1]) or found[1].holds(found[0])):
+        raise BuildError(
+            f"raw ({found[0]}) and processed ({found[1]}) must not lie in each other: each would "
+            "hold the files of both",
+            "use two prefixes: --set raw=s3://my-bucket/raw --set "
+            "processed=s3://my-bucket/processed",
+        )
     return values
 
 

@@ -12,7 +12,7 @@ import click
 
 from pipeline.config import Config, make_config, merge, read_values
 from pipeline.errors import BuildError
-from pipeline.workflow.mirrors import fetch
+from pipeline.workflow.mirrors import fetch_to_look
 from pipeline.workflow.project import project_values
 
 
@@ -80,8 +80,8 @@ def over_project(values: dict[str, Any]) -> dict[str, Any]:
 def config_of(
     context: click.Context, files: tuple[Path, ...], assignments: tuple[str, ...]
 ) -> Config:
-    """Return the checked configuration of a subcommand; what lies in S3 is fetched first."""
+    """Return the checked configuration of a subcommand; a build in S3 is fetched first."""
     config = make_config(values_of(context, files, assignments))
-    for line in fetch(config):
+    for line in fetch_to_look(config):
         click.echo(line, err=True)
     return config

@@ -1,8 +1,9 @@
 """Folders that stand for a place in S3: fetched before a build, stored while it runs.
 
-The place in S3 is the truth: what it has gained or changed replaces the local file, and a local
-file that is missing is fetched again. Records are stored after the files that they list, so that
-a build that is killed anywhere leaves a place that the next one resumes from.
+The place in S3 is the truth: what it has gained or changed replaces the local file. A file that
+a build has removed stays removed, although a kill may have kept the build from removing its object.
+Records are stored after the files that they list, so that a build that is killed anywhere leaves a
+place that the next one resumes from.
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.errors import BuildError
-from pipeline.store.s3 import Bucket, Object
-from pipeline.store.urls import Url
+from pipeline.store.s3 import JOURNAL, Bucket, Object
+from pipeline.store.urls import Url, is_safe
 
-JOURNAL = ".objects.jsonl"
 _AT_ONCE = 8
 
 
@@ -32,6 +32,26 @@ class _Known:
     """Empty: it has no object."""
     size: int = -1
     time: int = -1
+
+    @classmethod
+    def of(cls, line: str) -> _Known:
+        """Read a line of a journal.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a kill cut it short, or it names no file of the folder.
+        """
+        known = cls(**json.loads(line))
+        if not (
+            isinstance(known.name, str)
+            and is_safe(known.name)
+            and isinstance(known.tag, str)
+            and isinstance(known.size, int)
+            and isinstance(known.time, int)
+        ):
+            raise ValueError(f"not a line of a journal: {line!r}")
+        return known
 
 
 class Mirror:
@@ -51,13 +71,14 @@ class Mirror:
         self.folder = folder
 
     def fetch(self, *, exactly: bool) -> int:
-        """Fetch the objects that the folder lacks, or that have changed since they were fetched.
+        """Fetch the objects that are new, or have changed since they were fetched.
 
         Parameters
         ----------
         exactly : bool
-            Also undo local changes, and remove files whose objects are gone. Without it, files
-            that were made here and are not stored yet stay.
+            Also undo local changes and removals, and remove files whose objects are gone. Without
+            it, files that were made here and are not stored yet stay, and what was removed here
+            stays removed; but if no fetched file is left, all are fetched again.
 
         Returns
         -------
@@ -70,19 +91,19 @@ class Mirror:
             If S3 cannot be read, or a key leads out of the folder.
         """
         known = self._known()
+        undo = exactly or not any(self._path(name).is_file() for name in known)
         objects = self.bucket.listed()
         due = [
             name
             for name, each in objects.items()
             if name not in known
             or known[name].tag != each.tag
-            or not self._path(name).is_file()
-            or (exactly and self._differs(name, known[name]))
+            or (undo and self._differs(name, known[name]))
         ]
         self._all(lambda name: self._fetch(name, objects[name]), due)
         for name in known.keys() - objects.keys():
             if exactly:
-                self._path(name).unlink(missing_ok=True)
+                self._inside(name).unlink(missing_ok=True)
             self._note(_Known(name))  # stored again, if it is still here
         return len(due)
 
@@ -110,12 +131,27 @@ class Mirror:
         self._all(self._store, due)
         return len(due)
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything was ever fetched or stored."""
+        return (self.folder / JOURNAL).is_file()
+
     def known_files(self) -> list[Path]:
         """Return the files that have an object, here or not."""
         return [self._path(name) for name in self._known()]
 
     def _path(self, name: str) -> Path:
         return self.folder / name
+
+    def _inside(self, name: str) -> Path:
+        """Return the path of a file, which no link may lead out of the folder."""
+        path = self._path(name)
+        if not path.parent.resolve().is_relative_to(self.folder.resolve()):
+            raise BuildError(
+                f"{path} leads out of {self.folder} through a link",
+                "remove the link; a mirror holds only what lies in S3",
+            )
+        return path
 
     def _differs(self, name: str, known: _Known | None) -> bool:
         try:
@@ -125,12 +161,7 @@ class Mirror:
         return known is None or (known.size, known.time) != (status.st_size, status.st_mtime_ns)
 
     def _fetch(self, name: str, now: Object) -> None:
-        path = self._path(name)
-        if not path.parent.resolve().is_relative_to(self.folder.resolve()):
-            raise BuildError(
-                f"{path} leads out of {self.folder} through a link",
-                "remove the link; a mirror holds only what lies in S3",
-            )
+        path = self._inside(name)
         self.bucket.fetch(name, path, now)
         status = path.stat()
         self._note(_Known(name, now.tag, status.st_size, status.st_mtime_ns))
@@ -138,7 +169,7 @@ class Mirror:
     def _store(self, name: str) -> None:
         """Store a file as it is now; one that changes meanwhile is stored again next time."""
         try:
-            tag, status = self.bucket.store(name, self._path(name))
+            tag, status = self.bucket.store(name, self._inside(name))
         except FileNotFoundError:
             self.bucket.remove(name)
             self._note(_Known(name))
@@ -161,8 +192,8 @@ class Mirror:
         except FileNotFoundError:
             return found
         for line in lines:
-            with suppress(ValueError, TypeError):  # a line that a kill cut short
-                each = _Known(**json.loads(line))
+            with suppress(ValueError, TypeError):
+                each = _Known.of(line)
                 found[each.name] = each
         return {name: each for name, each in found.items() if each.tag}
 

@@ -16,6 +16,9 @@ from pipeline.errors import BuildError
 from pipeline.store.files import file_digest, written_whole
 from pipeline.store.urls import Url
 
+JOURNAL = ".objects.jsonl"
+"""In the folder of a mirror: which file is which object."""
+
 _SMALL = 8 * 1024 * 1024
 _TIME, _DIGEST = "mtime-ns", "sha256"
 """What we note with an object: the file's time, and the digest of its content."""
@@ -48,7 +51,10 @@ class Bucket:
         self.url = url
 
     def listed(self) -> dict[str, Object]:
-        """Return the objects by their name below the prefix; what stands for a folder is left out.
+        """Return the objects by their name below the prefix.
+
+        What stands for a folder is left out, and so is a mirror's journal: a copy of a mirror's
+        folder brings one along, and it describes that folder alone.
 
         Raises
         ------
@@ -63,8 +69,10 @@ class Bucket:
                 for item in page.get("Contents", ()):
                     if item["Key"] == prefix or item["Key"].endswith("/"):
                         continue
-                    time = int(item["LastModified"].timestamp() * 1e9)
-                    found[self.url.name(item["Key"])] = Object(item["ETag"], item["Size"], time)
+                    name = self.url.name(item["Key"])
+                    if PurePosixPath(name).name != JOURNAL:
+                        time = int(item["LastModified"].timestamp() * 1e9)
+                        found[name] = Object(item["ETag"], item["Size"], time)
         for name in found:
             for folder in map(str, PurePosixPath(name).parents):
                 if folder in found:

@@ -68,6 +68,11 @@ class Url:
             )
         return name
 
+    def holds(self, other: Url) -> bool:
+        """Tell whether an address lies in this one, or is the same."""
+        inside = f"{other.prefix}/".startswith(f"{self.prefix}/") if self.prefix else True
+        return self.bucket == other.bucket and inside
+
     def folder(self, mirror: Path) -> Path:
         """Return the folder that mirrors it below `mirror`."""
         return mirror / self.bucket / self.prefix

@@ -77,6 +77,11 @@ def claim_build(config: Config) -> bool:
     return True
 
 
+def is_building(config: Config) -> bool:
+    """Tell whether a build holds the folder's lock."""
+    return _is_held(config.layout.build_lock)
+
+
 def claim_job(log: Path) -> None:
     """Hold a job's lock, a file next to its log, while the job and its workers live.
 

@@ -8,15 +8,17 @@ from pathlib import Path
 from pipeline.config import Config
 from pipeline.stages import STAGES
 from pipeline.store.features import Store
-from pipeline.store.mirror import JOURNAL, Mirror
+from pipeline.store.mirror import Mirror
+from pipeline.store.s3 import JOURNAL
 from pipeline.store.shards import read_shard
 from pipeline.store.urls import Url
+from pipeline.workflow.locks import is_building
 
 _NEVER = (".progress", ".lock", ".tmp", ".owner")
 
 
 def fetch(config: Config) -> list[str]:
-    """Bring the local copies of what lies in S3 up to date.
+    """Bring the local copies of what lies in S3 up to date; only after `claim_build`.
 
     Returns
     -------
@@ -28,13 +30,44 @@ def fetch(config: Config) -> list[str]:
     BuildError
         If S3 cannot be read.
     """
-    said = []
+    return [*_fetched(_raw(config), exactly=True), *_fetched(_processed(config), exactly=False)]
+
+
+def fetch_to_look(config: Config) -> list[str]:
+    """Bring the local copy of what was built up to date, unless a build works on it.
+
+    The copy of ``raw`` stays as it is: a look must not undo what somebody edits there.
+
+    Returns
+    -------
+    list of str
+        Lines for the user: what was fetched, or why nothing was.
+
+    Raises
+    ------
+    BuildError
+        If S3 cannot be read.
+    """
     raw, processed = _raw(config), _processed(config)
-    for mirror, exactly in ((raw, True), (processed, False)):
-        count = 0 if mirror is None else mirror.fetch(exactly=exactly)
-        if mirror is not None and count:
-            said.append(f"{mirror.bucket.url}: fetched {count} files into {mirror.folder}")
-    return said
+    said = []
+    if raw is not None and not raw.is_begun:
+        said.append(f"{raw.bucket.url}: not fetched yet; the next build fetches it")
+    if processed is not None and is_building(config):
+        said.append(f"{processed.bucket.url}: not fetched, since a build is running here")
+        return said
+    return [*said, *_fetched(processed, exactly=False)]
+
+
+def lies_in_s3(config: Config) -> bool:
+    """Tell whether the corpus or the build's folder stands for a place in S3."""
+    return not (_raw(config) is None and _processed(config) is None)
+
+
+def _fetched(mirror: Mirror | None, *, exactly: bool) -> list[str]:
+    count = 0 if mirror is None else mirror.fetch(exactly=exactly)
+    if mirror is None or not count:
+        return []
+    return [f"{mirror.bucket.url}: fetched {count} files into {mirror.folder}"]
 
 
 def store_job(config: Config, stage: str, shards: Sequence[Path], record: Path) -> None:
@@ -63,10 +96,12 @@ def store_all(config: Config) -> None:
 
 
 def store_step(config: Config) -> None:
-    """Store what a step of the whole corpus made: all but the clips' files."""
+    """Store what a step of the whole corpus made or removed: all but the clips' files."""
     mirror = _processed(config)
     if mirror is not None:
-        mirror.store(_files(config.processed, {*STAGES, "packs"}))
+        clips = {*STAGES, "packs"}
+        known = [path for path in mirror.known_files() if _first(config, path) not in clips]
+        mirror.store([*_files(config.processed, clips), *known])
 
 
 def _raw(config: Config) -> Mirror | None:
@@ -77,6 +112,10 @@ def _raw(config: Config) -> Mirror | None:
 def _processed(config: Config) -> Mirror | None:
     url = config.store.processed_url
     return None if url is None else Mirror(Url.parse(url), config.processed)
+
+
+def _first(config: Config, path: Path) -> str:
+    return path.relative_to(config.processed).parts[0]
 
 
 def _files(folder: Path, besides: Iterable[str] = ()) -> Iterator[Path]:

@@ -24,7 +24,7 @@ from pipeline.store.scratch import sweep
 from pipeline.train.registry import MODELS
 from pipeline.workflow.adopted import check_adopted
 from pipeline.workflow.locks import claim_build
-from pipeline.workflow.mirrors import fetch
+from pipeline.workflow.mirrors import fetch, fetch_to_look, lies_in_s3
 from pipeline.workflow.recheck import delete_records, stale_records
 from pipeline.workflow.settings_files import (
     DECIDING_STEPS,
@@ -228,6 +228,14 @@ def _look_ahead(begun: Start) -> None:
         begun.shards, begun.written = ahead.shards, ahead.changed
 
 
+def _fetch(config: Config, dry_run: bool, say: Say) -> bool:
+    """Claim the build and fetch what lies in S3; of a running build, nothing is replaced."""
+    claimed = not dry_run and claim_build(config)
+    for line in fetch(config) if claimed else fetch_to_look(config):
+        say(line)
+    return claimed
+
+
 def start(values: Mapping[str, Any], *, main: bool, dry_run: bool, say: Say) -> Start:
     """Check the configuration; in the main process, also prepare the build folder.
 
@@ -253,9 +261,10 @@ def start(values: Mapping[str, Any], *, main: bool, dry_run: bool, say: Say) -> 
         build is still running.
     """
     config = make_config(values)
+    claimed = False
     if main:
-        for line in fetch(config):
-            say(line)
+        if lies_in_s3(config):
+            claimed = _fetch(config, dry_run, say)
         check_surroundings(config)
         note = check_adopted(config)
         if note:
@@ -264,7 +273,7 @@ def start(values: Mapping[str, Any], *, main: bool, dry_run: bool, say: Say) -> 
     if not main:
         return begun
     note_builder()
-    if dry_run or claim_build(config):
+    if dry_run or claimed or (not lies_in_s3(config) and claim_build(config)):
         if not dry_run:
             _prepare(config, say)
         begun.changed = changed_settings(config, steps_of(config), begun.told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -21,10 +22,11 @@ from moto.server import ThreadedMotoServer
 from pipeline.config import load_config, make_config
 from pipeline.dataset.info import DatasetInfo
 from pipeline.errors import BuildError
-from pipeline.store.mirror import JOURNAL, Mirror
-from pipeline.store.s3 import _made
+from pipeline.store.mirror import Mirror
+from pipeline.store.s3 import JOURNAL, _made
 from pipeline.store.urls import Url, is_safe
-from pipeline.workflow.mirrors import fetch, store_all
+from pipeline.workflow.mirrors import fetch, fetch_to_look, store_all, store_step
+from pipeline.workflow.start import start
 from tests.conftest import ROOT
 from tests.corpora import Corpus, small_corpus
 
@@ -169,6 +171,97 @@ def test_a_link_in_the_mirror_is_not_followed(mirror: Mirror, s3: Any, tmp_path:
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+VICTIM = '{"name": "../victim.txt", "tag": "t", "size": 0, "time": 0}\n'
+
+
+def test_a_journal_in_the_bucket_is_not_fetched(mirror: Mirror, s3: Any) -> None:
+    put(s3, JOURNAL, VICTIM)
+    put(s3, f"v/{JOURNAL}", VICTIM)
+    put(s3, "label.csv", "1")
+    assert mirror.fetch(exactly=True) == 1
+    assert texts(mirror) == {"label.csv": "1"}
+    assert not (mirror.folder / "v").exists()
+
+
+def test_a_journal_that_names_files_elsewhere_harms_none(mirror: Mirror, s3: Any) -> None:
+    mirror.folder.mkdir()
+    victim = mirror.folder.parent / "victim.txt"
+    victim.write_text("mine")
+    odd = '{"name": ["x"], "tag": "t", "size": 0, "time": 0}\n{"name": "x", "tag": 1}\n[]\n'
+    (mirror.folder / JOURNAL).write_text(VICTIM + odd)
+    assert mirror.known_files() == []
+    mirror.fetch(exactly=True)
+    assert victim.read_text() == "mine"
+    assert keys(s3) == []
+
+
+def test_a_link_in_the_mirror_loses_and_stores_nothing(
+    mirror: Mirror, s3: Any, tmp_path: Path
+) -> None:
+    put(s3, "v/1.mp4", "x")
+    mirror.fetch(exactly=True)
+    (mirror.folder / "v").rename(tmp_path / "elsewhere")
+    (mirror.folder / "v").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "1.mp4").write_text("mine")
+    with pytest.raises(BuildError, match="leads out of"):
+        mirror.store(mirror.known_files())
+    s3.delete_object(Bucket=BUCKET, Key="a/b/v/1.mp4")
+    with pytest.raises(BuildError, match="leads out of"):
+        mirror.fetch(exactly=True)
+    assert (tmp_path / "elsewhere" / "1.mp4").read_text() == "mine"
+
+
+def test_what_a_killed_build_removed_does_not_come_back(mirror: Mirror, s3: Any) -> None:
+    for name in ("shards/0000.json", "shards/0001.json", "audio/v/1.failed.json"):
+        put(s3, name, "{}")
+    mirror.fetch(exactly=False)
+    (mirror.folder / "shards" / "0001.json").unlink()
+    (mirror.folder / "audio" / "v" / "1.failed.json").unlink()
+    assert mirror.fetch(exactly=False) == 0
+    assert texts(mirror) == {"shards/0000.json": "{}"}
+    mirror.store(mirror.known_files())
+    assert keys(s3) == ["a/b/shards/0000.json"]
+    # but an emptied folder is no build that removed all
+    (mirror.folder / "shards" / "0000.json").unlink()
+    assert mirror.fetch(exactly=False) == 1
+
+
+def test_a_step_stores_what_it_removed(s3: Any, tmp_path: Path) -> None:
+    config = make_config({"processed": f"s3://{BUCKET}/a/b", "store": {"mirror": str(tmp_path)}})
+    for name in ("shards/0000.json", "shards/0001.json", "audio/v/1.safetensors"):
+        put(s3, name, "{}")
+    fetch(config)
+    for name in ("shards/0001.json", "audio/v/1.safetensors"):
+        (config.processed / name).unlink()
+    store_step(config)
+    assert keys(s3) == ["a/b/audio/v/1.safetensors", "a/b/shards/0000.json"]
+
+
+def test_a_look_leaves_the_corpus_and_a_running_build_alone(s3: Any, tmp_path: Path) -> None:
+    there = {"raw": f"s3://{BUCKET}/raw", "processed": f"s3://{BUCKET}/a/b"}
+    config = make_config({**there, "store": {"mirror": str(tmp_path)}})
+    s3.put_object(Bucket=BUCKET, Key="raw/label.csv", Body=b"1")
+    put(s3, "records/manifest.json", "1")
+    (said,) = fetch_to_look(config)[:1]
+    assert "not fetched yet; the next build fetches it" in said
+    assert not config.raw.exists()
+    fetch(config)
+    (config.raw / "label.csv").write_text("edited")
+    put(s3, "records/manifest.json", "2")
+    config.layout.build_lock.parent.mkdir()
+    with config.layout.build_lock.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "a build is running here" in "".join(fetch_to_look(config))
+        values = {**there, "store": {"mirror": str(tmp_path)}}
+        for dry_run in (True, False):
+            with pytest.raises(BuildError, match="found the columns edited"):
+                start(values, main=True, dry_run=dry_run, say=len)
+        assert config.layout.made("manifest").read_text() == "1"
+    assert len(fetch_to_look(config)) == 1
+    assert config.layout.made("manifest").read_text() == "2"
+    assert (config.raw / "label.csv").read_text() == "edited"
+
+
 def test_an_object_that_is_also_a_folder_is_refused(mirror: Mirror, s3: Any) -> None:
     put(s3, "v", "x")
     put(s3, "v/1.mp4", "x")
@@ -184,9 +277,18 @@ def test_a_wrong_address_is_named(address: str) -> None:
         make_config({"raw": address})
 
 
+@pytest.mark.parametrize(
+    ("raw", "processed"),
+    [("bucket", "bucket/processed"), ("bucket/x/raw", "bucket/x"), ("bucket/x", "bucket/x/")],
+)
+def test_addresses_in_each_other_are_refused(raw: str, processed: str) -> None:
+    with pytest.raises(BuildError, match="must not lie in each other"):
+        make_config({"raw": f"s3://{raw}", "processed": f"s3://{processed}"})
+
+
 def test_an_address_stands_for_a_folder_and_changes_no_key() -> None:
-    config = make_config({"raw": "s3://bucket/my/corpus", "processed": "s3://bucket"})
-    assert (config.raw, config.processed) == (Path("s3/bucket/my/corpus"), Path("s3/bucket"))
+    config = make_config({"raw": "s3://bucket/my/corpus", "processed": "s3://bucket/my/co"})
+    assert (config.raw, config.processed) == (Path("s3/bucket/my/corpus"), Path("s3/bucket/my/co"))
     again = make_config(config.model_dump(mode="json"))
     assert again == config
     assert config.defining() == make_config({}).defining()
