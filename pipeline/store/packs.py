@@ -47,6 +47,7 @@ class _Index:
     changed: int = -1
     entries: dict[str, Packed] = field(default_factory=dict)
     read: dict[Path, _Signature] = field(default_factory=dict)
+    lists: dict[Path, dict[str, Packed]] = field(default_factory=dict)
     faults: dict[Path, str] = field(default_factory=dict)
 
 
@@ -74,6 +75,11 @@ class Packs:
     def in_pack(self, stage: str, pack: Path) -> list[str]:
         """Return the clips whose feature files a pack holds."""
         return [clip for clip, place in self._index(stage).entries.items() if place.pack == pack]
+
+    def newest(self, stage: str, clips: Iterable[str]) -> int:
+        """Return when the last of the packs was written that hold one of these clips, in ns."""
+        entries, read = self._index(stage).entries, self._index(stage).read
+        return max((read[entries[clip].pack][2] for clip in clips if clip in entries), default=0)
 
     def faults(self, stage: str) -> Mapping[Path, str]:
         """Return the packs that cannot be read, with the reason."""
@@ -118,16 +124,15 @@ class Packs:
         if known.changed == changed:
             return self._indices.setdefault(stage, known)
         now = _Index(changed)
-        old: dict[Path, dict[str, Packed]] = {}
-        for clip, place in known.entries.items():
-            old.setdefault(place.pack, {})[clip] = place
-        for path in sorted(folder.glob("*.zip"), key=_number) if changed != -1 else ():
+        # a clip that moved to another shard may be in two packs: the one written last counts
+        for path in sorted(folder.glob("*.zip"), key=_age) if changed != -1 else ():
             try:
                 now.read[path] = _signature(path.stat())
-                if now.read[path] == known.read.get(path) and path not in known.faults:
-                    now.entries |= old.get(path, {})
+                if now.read[path] == known.read.get(path) and path in known.lists:
+                    now.lists[path] = known.lists[path]
                 else:
-                    now.entries |= dict(_listed(path))
+                    now.lists[path] = dict(_listed(path))
+                now.entries |= now.lists[path]
             except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
                 now.faults[path] = str(error)
         self._indices[stage] = now
@@ -140,8 +145,12 @@ def packs_of(root: Path) -> Packs:
     return Packs(root)
 
 
-def _number(path: Path) -> tuple[int, str]:
-    return len(path.name), path.name
+def _age(path: Path) -> tuple[int, str]:
+    """Return when a pack was written; a file that is gone by now counts as old."""
+    try:
+        return path.stat().st_mtime_ns, path.name
+    except FileNotFoundError:
+        return -1, path.name
 
 
 def _signature(status: os.stat_result) -> _Signature:
@@ -171,7 +180,7 @@ def _start(stream: BinaryIO, header: int) -> int:
     return header + _LOCAL.size + int(name) + int(more)
 
 
-def write_pack(path: Path, sources: Mapping[str, Callable[[], Source]]) -> None:
+def write_pack(path: Path, sources: Mapping[str, Callable[[], Source]], after: int = 0) -> None:
     """Write feature files into one file, atomically, one after another.
 
     Parameters
@@ -180,20 +189,25 @@ def write_pack(path: Path, sources: Mapping[str, Callable[[], Source]]) -> None:
         The pack; one that is there is replaced.
     sources : mapping of str to callable
         For each clip, what opens its feature file.
+    after : int
+        The file's time becomes later than this one, in ns, whatever the clock says.
 
     Raises
     ------
     BuildError
         If the file cannot be written, or a feature file cannot be read.
     """
-    with written_whole(path) as temporary, zipfile.ZipFile(temporary, "w") as pack:
-        for clip, opened in sorted(sources.items()):
-            with opened() as (stream, size):
-                entry = zipfile.ZipInfo(clip + SUFFIX, _TIME)
-                entry.file_size = size  # tells whether its header needs 64 bits
-                entry.external_attr = 0o644 << 16
-                with pack.open(entry, "w") as target:
-                    _copy(stream, target, size)
+    with written_whole(path) as temporary:
+        with zipfile.ZipFile(temporary, "w") as pack:
+            for clip, opened in sorted(sources.items()):
+                with opened() as (stream, size):
+                    entry = zipfile.ZipInfo(clip + SUFFIX, _TIME)
+                    entry.file_size = size  # tells whether its header needs 64 bits
+                    entry.external_attr = 0o644 << 16
+                    with pack.open(entry, "w") as target:
+                        _copy(stream, target, size)
+        if temporary.stat().st_mtime_ns <= after:
+            os.utime(temporary, ns=(after + 1, after + 1))
 
 
 def _copy(source: BinaryIO, target: IO[bytes], size: int) -> None:

@@ -131,7 +131,8 @@ class Places:
             return False
         path = self.packs.layout.pack(stage, job)
         stays = [clip for clip in self.packs.in_pack(stage, path) if self._is_sound(stage, clip)]
-        write_pack(path, {clip: partial(self.body, stage, clip) for clip in [*stays, *loose]})
+        sources = {clip: partial(self.body, stage, clip) for clip in [*stays, *loose]}
+        write_pack(path, sources, self.packs.newest(stage, loose))
         for clip in loose:
             self.path(stage, clip).unlink(missing_ok=True)
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,6 +81,28 @@ def test_what_another_process_packs_is_seen_at_once(store: Store) -> None:
     other.pack("audio", "0032", ["w/1"])
     assert numbers(store) == [0, 1, 2, 3, 8]
     assert store.key("audio", "w/1") == "key 9"
+
+
+@pytest.mark.parametrize("late", [0, 10**12])
+def test_of_two_packs_with_a_clip_the_one_written_last_counts(store: Store, late: int) -> None:
+    """A clip moves to another shard, is computed again, and is packed there."""
+    write(store, "w/1", 9)
+    store.pack("audio", "0003", ["w/1"])
+    other = store.root / "packs" / "audio" / "0003.zip"
+    time = other.stat().st_mtime_ns + late  # perhaps by a clock that is ahead
+    os.utime(other, ns=(time, time))
+    write(store, "w/1", 10)
+    store.pack("audio", "0000", ["w/1"])
+    for each in (store, Store(store.root)):
+        assert each.key("audio", "w/1") == "key 10"
+        packs_of.cache_clear()
+    # its old pack is written again, for another clip
+    write(store, "w/2", 11)
+    store.pack("audio", "0003", ["w/2"])
+    assert store.key("audio", "w/1") == "key 10"
+    assert Packs(store.root).in_pack("audio", other) == ["w/2"]
+    pack_of(store).unlink()
+    assert store.key("audio", "w/1") is None
 
 
 def test_a_kill_between_packing_and_removing_leaves_all(store: Store) -> None:
