@@ -91,9 +91,8 @@ def _check(config: Config) -> None:
 
 
 def _documents(pods: Pods, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    labels = {"app.kubernetes.io/name": pods.name}
-
-    def named(name: str) -> dict[str, Any]:
+    def named(name: str, part: str = "work") -> dict[str, Any]:
+        labels = {"app.kubernetes.io/name": pods.name, "app.kubernetes.io/component": part}
         return {"name": name, "labels": labels}
 
     yield {
@@ -117,7 +116,7 @@ def _documents(pods: Pods, values: Mapping[str, Any]) -> Iterator[dict[str, Any]
     yield {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": named(f"{pods.name}-files"),
+        "metadata": named(f"{pods.name}-files", "files"),
         "spec": {**waiting, "restartPolicy": "Never"},
     }
     whole = {"cpu": str(pods.cores), "memory": f"{pods.memory_gb}Gi"}
@@ -128,11 +127,11 @@ def _documents(pods: Pods, values: Mapping[str, Any]) -> Iterator[dict[str, Any]
     yield {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": named(pods.name),
+        "metadata": named(pods.name, "build"),
         "spec": {
             "backoffLimit": _RETRIES,
             "template": {
-                "metadata": {"labels": labels},
+                "metadata": {"labels": named("", "build")["labels"]},
                 "spec": {
                     **building,
                     "restartPolicy": "Never",  # each pod's log stays, to be read
