@@ -19,6 +19,7 @@ from typing import Any
 from pipeline.annotate.database import FILE as VOTES
 from pipeline.errors import BuildError
 from pipeline.manifest.encoding import decode
+from pipeline.manifest.examine import printable
 from pipeline.store.files import file_digest, read_sealed, write_sealed, written_whole
 
 STORE = ".propose"
@@ -67,6 +68,8 @@ class Folder:
     ----------
     path : Path
         The folder; made if it does not exist.
+    encoding : str
+        Of an edited ``transcripts.csv`` (``manifest.encoding``).
 
     Raises
     ------
@@ -74,8 +77,9 @@ class Folder:
         If it holds something that this command did not write.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, encoding: str = "auto") -> None:
         self.path = path
+        self.encoding = encoding
         self.store = path / STORE
         self.films: list[FilmRecord] = []
         self.digests: dict[str, list[Any]] = {}
@@ -188,8 +192,9 @@ class Folder:
             why = f"{SHEET} was edited"
         if why:
             raise BuildError(
-                f"{self.path}: {len(changed)} clips of {film.name} would be changed or removed "
-                f"with these settings (the first is {film.video_id}/{changed[0]}), but {why}",
+                f"{self.path}: {len(changed)} clips of {printable(film.name)} would be changed or "
+                f"removed with these settings (the first is {film.video_id}/{changed[0]}), but "
+                f"{why}",
                 "repeat the settings with which they were made, or propose into a new folder: "
                 "--to FOLDER",
             )
@@ -197,6 +202,17 @@ class Folder:
     def _edited(self) -> bool:
         sheet = self.path / SHEET
         return sheet.exists() and file_digest(sheet) not in self.sheets
+
+    def check_sheet(self) -> None:
+        """Refuse an edited ``transcripts.csv`` that cannot be read, before anything is done.
+
+        Raises
+        ------
+        BuildError
+            Says why.
+        """
+        if self._edited():
+            _read_sheet(self.path / SHEET, self.encoding)
 
     def write_sheet(self, rows: Sequence[tuple[str, str, str]]) -> None:
         """Write ``transcripts.csv``; lines that somebody changed or added stay as they are.
@@ -210,7 +226,7 @@ class Folder:
         columns: list[str] = list(_COLUMNS)
         lines = {(video, clip): [video, clip, text] for video, clip, text in rows}
         if self._edited():
-            columns, kept = _read_sheet(sheet)
+            columns, kept = _read_sheet(sheet, self.encoding)
             blank = [""] * len(columns)
             places = [columns.index(name) for name in _COLUMNS]
             for key, line in lines.items():
@@ -230,7 +246,7 @@ class Folder:
             temporary.write_bytes(data)
 
 
-def _read_sheet(sheet: Path) -> tuple[list[str], dict[tuple[str, str], list[str]]]:
+def _read_sheet(sheet: Path, encoding: str) -> tuple[list[str], dict[tuple[str, str], list[str]]]:
     """Return the columns and the lines of an edited sheet, by clip.
 
     Raises
@@ -238,7 +254,7 @@ def _read_sheet(sheet: Path) -> tuple[list[str], dict[tuple[str, str], list[str]
     BuildError
         If it is no such sheet any longer.
     """
-    text = decode(sheet.read_bytes(), sheet).text
+    text = decode(sheet.read_bytes(), sheet, encoding).text
     lines = [line for line in csv.reader(io.StringIO(text, newline="")) if any(line)]
     columns = lines[0] if lines else []
     missing = [name for name in _COLUMNS if name not in columns]

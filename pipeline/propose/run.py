@@ -70,12 +70,14 @@ def propose(
     """
     require_packages()
     paths = listed(films)
-    folder = Folder(to)
+    folder = Folder(to, config.manifest.encoding)
 
     def tell(words: str) -> None:
         say(plain(words))
 
     with folder.locked():
+        if not dry_run:
+            folder.check_sheet()
         run = _Run(config, folder, lossless, cores, tell)
         proposals = run.identified(paths)
         analyse(proposals, run.films, config, cores)
@@ -170,7 +172,12 @@ class _Run:
         film = analysis_of(proposal, self.films, self.config)
         proposal.segments = segments(film, s)
         spoken = film.spoken(s.speech_threshold).phrases
-        subtitles = read_subtitles(work.film, s, lambda stream: self.films.subtitles(work, stream))
+        subtitles = read_subtitles(
+            work.film,
+            s,
+            lambda stream: self.films.subtitles(work, stream),
+            self.config.manifest.encoding,
+        )
         words = transcripts(proposal.segments, subtitles.cues, spoken, s.subtitle_share, s.language)
         notes = list(subtitles.notes)
         if subtitles.cues:
@@ -215,7 +222,7 @@ class _Run:
         for task, result in work_on(tasks, self.films.transcribe, cores, "transcribing"):
             if isinstance(result, ClipError):
                 raise BuildError(
-                    f"{task[0].film.path.name}, {task[1].begin:.1f} s: {result.reason}",
+                    f"{printable(task[0].film.path.name)}, {task[1].begin:.1f} s: {result.reason}",
                     result.remedy,
                 )
         for work, segment, told in missing:
@@ -242,7 +249,10 @@ class _Run:
                 if not self.films.is_cut(path, own[name]):
                     tasks.append((work, segment, path, self.lossless))
             self.folder.check_kept(record, own)
-        self.folder.save()  # a kill must not leave clips whose ids are not written down
+        for proposal in proposals:
+            record = self.record(proposal)
+            record.files = {**record.files, **wanted[record.video_id]}
+        self.folder.save()  # a kill must not leave clips that are not written down
         for task, result in work_on(tasks, self.films.cut, self.cores, "cutting"):
             if isinstance(result, ClipError):
                 path = task[2]
@@ -292,8 +302,18 @@ class _Run:
                 if not dry_run:
                     write_sealed(stored, own[record.video_id])
             elif stored.exists():
-                found.append((record, read_sealed(stored)))
+                found.append((record, self._stored(record, stored)))
         return found
+
+    def _stored(self, record: FilmRecord, path: Path) -> dict[str, Any]:
+        """Return what an earlier call found out about a film."""
+        try:
+            return read_sealed(path)
+        except (OSError, ValueError) as error:
+            raise BuildError(
+                f"{path} is damaged ({error}); it holds the segments of {printable(record.name)}",
+                "run the command again, and name this film too: that makes the file again",
+            ) from error
 
 
 def _part(segment: Segment) -> str:

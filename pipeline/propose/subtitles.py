@@ -93,7 +93,10 @@ class _Found:
 
 
 def read_subtitles(
-    film: Film, settings: ProposeSettings, stream: Callable[[int], str]
+    film: Film,
+    settings: ProposeSettings,
+    stream: Callable[[int], str],
+    encoding: str = "auto",
 ) -> Subtitles:
     """Read the subtitles of a film in the language of the settings.
 
@@ -108,6 +111,8 @@ def read_subtitles(
         ``subtitles`` and ``language``.
     stream : callable
         Returns a text stream inside the film, by its index, as an ASS file (`extracted`).
+    encoding : str
+        Of the files next to the film (``manifest.encoding``).
     """
     if settings.subtitles == "off":
         return Subtitles()
@@ -115,7 +120,7 @@ def read_subtitles(
     usable: list[_Found] = []
     for found in [*_files(film.path, notes), *_streams(film, notes)]:
         try:
-            found.cues = tuple(_read(found, film, settings.language, stream))
+            found.cues = tuple(_read(found, film, settings.language, stream, encoding))
         except (BuildError, ClipError) as error:
             words = error.problem if isinstance(error, BuildError) else error.reason
             notes.append(f"{found.name} was not used: {words}")
@@ -203,11 +208,13 @@ def _streams(film: Film, notes: list[str]) -> Iterator[_Found]:
             yield _Found(name, tags, True, bool(stream.disposition & forced), stream=stream.index)
 
 
-def _read(found: _Found, film: Film, language: str, stream: Callable[[int], str]) -> Iterator[Cue]:
+def _read(
+    found: _Found, film: Film, language: str, stream: Callable[[int], str], encoding: str
+) -> Iterator[Cue]:
     if found.path is None:
         yield from _cues(stream(found.stream), "ass", language, film.origin, found.name)
         return
-    text = decode(found.path.read_bytes(), found.path).text
+    text = decode(found.path.read_bytes(), found.path, encoding).text
     form = found.path.suffix.lower().removeprefix(".")
     yield from _cues(text, form, language, 0.0, found.name)
 

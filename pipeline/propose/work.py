@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pipeline.config import Config
-from pipeline.errors import ClipError
+from pipeline.errors import BuildError, ClipError
 from pipeline.media.ffmpeg import ffmpeg_version
 from pipeline.propose import asr, cut, faces, shots, speech
 from pipeline.propose.film import Film, Index, index_film, open_film
@@ -170,8 +170,22 @@ class Films:
         return digest([cut.VERSION, self.index_key(work), part, quality, *_versions("cut")])
 
     def read(self, what: str, work: Work, part: str = "film") -> Features:
-        """Return a stored result."""
-        return self.store.read(what, f"{work.name}/{part}")
+        """Return a stored result.
+
+        Raises
+        ------
+        BuildError
+            If it is damaged. Its file is removed, so that the next call makes it again.
+        """
+        name = f"{work.name}/{part}"
+        try:
+            return self.store.read(what, name)
+        except BuildError as error:
+            self.store.discard(what, name)
+            raise BuildError(
+                f"{error.problem}; the file is removed now",
+                "run the same command again: it makes this file again, and goes on",
+            ) from error
 
     def has(self, what: str, work: Work, key: str, part: str = "film") -> bool:
         """Tell whether a result is stored that was made with this key."""

@@ -14,6 +14,7 @@ import pytest
 from pipeline.annotate.database import Database
 from pipeline.errors import BuildError
 from pipeline.propose.folder import Folder
+from pipeline.store.files import read_sealed
 from tests.conftest import ROOT
 from tests.demofilm import Scene, make_film
 from tests.propose.conftest import Proposed, propose
@@ -90,6 +91,27 @@ def test_a_sheet_without_its_columns_stops_the_command(tmp_path: Path) -> None:
         Folder(tmp_path).write_sheet(ROWS)
 
 
+def test_an_edited_sheet_is_read_in_the_encoding_that_is_set(tmp_path: Path) -> None:
+    Folder(tmp_path).write_sheet(ROWS)
+    sheet = tmp_path / "transcripts.csv"
+    sheet.write_bytes("video_id,clip_id,text\nvideo_0001,1,好\n".encode("gb18030"))
+    with pytest.raises(BuildError, match="cannot be recognised with certainty"):
+        Folder(tmp_path).check_sheet()
+    folder = Folder(tmp_path, "gb18030")
+    folder.check_sheet()
+    folder.write_sheet(ROWS)
+    assert "video_0001,0001,好\n" in sheet.read_text("utf-8")
+
+
+def test_a_sheet_that_cannot_be_read_stops_the_command_before_the_films(tmp_path: Path) -> None:
+    Folder(tmp_path / "raw").write_sheet(ROWS)
+    (tmp_path / "raw" / "transcripts.csv").write_text("clip;text\n1;a\n")
+    (tmp_path / "film.mp4").touch()
+    said = propose(tmp_path / "film.mp4", "--to", tmp_path / "raw", status=2)
+    assert "no column video_id" in said
+    assert "left out" not in said
+
+
 def test_clips_that_are_annotated_are_neither_changed_nor_removed(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     film = folder.record("a" * 64, "film.mp4")
@@ -121,6 +143,10 @@ def test_a_killed_command_continues_and_gives_the_same_bytes(
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    (record,) = read_sealed(to / ".propose" / "films.json")["films"]
+    lying = {path.name for path in to.glob("video_0001/[0-9]*")}
+    assert lying
+    assert lying <= set(record["files"])  # with other settings they are removed
     done = [p for p in (to / ".propose").rglob("*") if p.suffix in (".safetensors", ".json")]
     kept = {p: p.stat().st_mtime_ns for p in done if p.name != "films.json"}
     assert {p.parent.parent.name for p in kept} == {"index", "speech", "shots", "faces", "cuts"}

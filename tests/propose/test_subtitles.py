@@ -78,6 +78,13 @@ def test_an_encoding_in_doubt_is_named_and_not_used(film: Film) -> None:
     assert "encoding" in found.notes[0]
 
 
+def test_an_encoding_in_doubt_can_be_set(film: Film) -> None:
+    film.path.with_suffix(".srt").write_bytes(srt(("好",)).encode("gb18030"))
+    assert read(film).cues == ()
+    found = read_subtitles(film, ProposeSettings(), str, encoding="gb18030")
+    assert words(found) == ("好",)
+
+
 def test_chinese_is_taken_among_several_languages(film: Film) -> None:
     for name, lines in (
         ("film.en.srt", ENGLISH),
