@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -84,6 +85,12 @@ def work_on(
             except FFmpegError as error:  # whatever else a damaged film makes of its libraries
                 words = f"FFmpeg's libraries cannot go on with it ({error.strerror})"
                 return ClipError(words, "play it; if it is damaged, re-encode it")
+            except (BuildError, MemoryError, OSError):
+                raise  # no other film would fare better
+            except Exception as error:
+                traceback.print_exc()
+                words = f"unexpected {type(error).__name__}: {error}"[:400]
+                return ClipError(words, "leave the film out, or report the error")
 
         return careful
 

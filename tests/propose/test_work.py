@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import make_config
-from pipeline.errors import BuildError
+from pipeline.errors import BuildError, ClipError
 from pipeline.propose.folder import Folder
 from pipeline.propose.run import _Run
-from pipeline.propose.work import Films
+from pipeline.propose.work import Films, work_on
 from tests.media import FACE
 
 
@@ -37,3 +37,18 @@ def test_damaged_candidates_of_an_earlier_call_are_named_with_the_way_out(tmp_pa
     with pytest.raises(BuildError, match=r"video_0001\.json is damaged .*of film\.mp4") as error:
         run.report([], dry_run=True)
     assert "name this film too" in error.value.remedy
+
+
+def _fails(task: str) -> str:
+    if task == "disk":
+        raise BuildError("the disk is full", "free some of it")
+    raise ValueError(task)
+
+
+def test_an_unexpected_error_is_one_films_and_that_of_the_machine_is_everybodys() -> None:
+    (first, second) = work_on(["one", "two"], _fails, 1, "testing")
+    for task, result in (first, second):
+        assert isinstance(result, ClipError)
+        assert result.reason == f"unexpected ValueError: {task}"
+    with pytest.raises(BuildError, match="the disk is full"):
+        list(work_on(["disk"], _fails, 1, "testing"))
