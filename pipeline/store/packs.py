@@ -31,7 +31,7 @@ Source = AbstractContextManager[tuple[BinaryIO, int]]
 """An open feature file, at its first byte, and its size in bytes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Packed:
     """Where a feature file lies in a pack."""
 

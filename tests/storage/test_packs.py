@@ -205,7 +205,7 @@ def test_a_damaged_pack_is_refused_or_right(
 
 def test_packing_can_be_turned_on_and_off_and_computes_nothing(tmp_path: Path) -> None:
     corpus = small_corpus(tmp_path)
-    few = {"train": {"models": []}, "faces": {"keep_crops": False}}
+    few = {"train": {"models": []}, "features": {"vision": "none"}}
     corpus.build("dataset", **few)
     corpus.computed()
     layout = load_config((tmp_path / "config.yaml",)).layout
@@ -214,7 +214,7 @@ def test_packing_can_be_turned_on_and_off_and_computes_nothing(tmp_path: Path) -
     assert "audio: packed what was still in single files: 1 pack(s)" in said
     assert corpus.computed() == {}
     assert list(corpus.processed.glob("*/*/*.safetensors")) == []
-    assert len(list(corpus.processed.glob("packs/*/*.zip"))) == 5
+    assert len(list(corpus.processed.glob("packs/*/*.zip"))) == 2
     assert list(corpus.processed.glob("audio/*")) == []
     # one clip anew lies beside its pack until the next build
     clip = next(iter(corpus.rows))
