@@ -26,8 +26,13 @@ COLUMNS = (
 )
 """Columns of ``candidates.csv``; times in seconds on the film's clock."""
 
+_MOST_TAKEN = 500
 _MOST_LEFT = 120
-"""So many segments are shown for each reason, spread over the films; the table has all."""
+"""So many segments are shown, taken and left for each reason, spread over the films; the table
+has all."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""With these a cell begins that spreadsheets would calculate."""
 
 _BAR = 9
 """Characters of the longest bar."""
@@ -55,7 +60,7 @@ def write_candidates(path: Path, told: Told) -> None:
 
 def _line(record: FilmRecord, candidates: dict[str, Any], each: dict[str, Any]) -> list[Any]:
     return [
-        candidates["film"],
+        _text(candidates["film"]),
         record.video_id,
         each["clip_id"],
         each["verdict"],
@@ -72,10 +77,13 @@ def _line(record: FilmRecord, candidates: dict[str, Any], each: dict[str, Any]) 
         f"{each['same_face_share']:.3f}",
         f"{each['face_size']:.0f}",
         f"{each['speech_share']:.3f}",
-        each["text"],
-        each["source"],
-        each["note"],
+        *(_text(each[name]) for name in ("text", "source", "note")),
     ]
+
+
+def _text(words: str) -> str:
+    """Return a cell's words so that a spreadsheet takes them for words."""
+    return f"'{words}" if words.startswith(_FORMULA) else words
 
 
 def write_page(path: Path, told: Told, thumbnails: Thumbnails, *, dry_run: bool) -> None:
@@ -119,7 +127,7 @@ def _content(told: Told, thumbnails: Thumbnails) -> dict[str, Any]:
     groups = []
     for verdict in (TAKEN, *REASONS):
         own = [each for each in shown if each["verdict"] == verdict]
-        some = own if verdict == TAKEN else _spread(own, _MOST_LEFT)
+        some = _spread(own, _MOST_TAKEN if verdict == TAKEN else _MOST_LEFT)
         rows = [{**each, "picture": _picture(thumbnails, each)} for each in some]
         groups.append({"verdict": verdict, "count": len(own), "rows": rows})
     taken = [each for each in shown if each["verdict"] == TAKEN]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pipeline.propose.thumbnails import Thumbnails
 from pipeline.store.features import Store
 from pipeline.store.files import read_sealed
 from tests.propose.conftest import Proposed
+from tests.propose.test_subtitles import segment
 from tests.report.browser import CHROMIUM, Browser
 
 EVIL = "</style><script>document.title='evil'</script><img src=x onerror=alert(1)>\n\x07‮电影"
@@ -99,3 +101,39 @@ def test_names_and_words_cannot_leave_their_places(
         lines = list(csv.DictReader(stream))
     assert len(lines) == len(stored["segments"])
     assert all(tuple(line) == COLUMNS and line["film"] == EVIL for line in lines)
+
+
+def many(segments: int, words: str = "") -> list[tuple[FilmRecord, dict[str, Any]]]:
+    """Return a film of which so many segments were taken."""
+    taken = asdict(segment(0.0, 1.0)) | {"text": words, "note": words, "source": words}
+    film = {
+        "film": words,
+        "seconds": 9.0,
+        "size": [320, 240],
+        "shots": 1,
+        "speech": 1.0,
+        "subtitles": "",
+        "cues": 0,
+        "notes": [],
+        "tries": {},
+        "settings": {},
+        "segments": [{**taken, "clip_id": f"{number + 1:04d}"} for number in range(segments)],
+    }
+    return [(FilmRecord("video_0001", "a" * 64, words), film)]
+
+
+def test_a_page_on_many_clips_shows_some_of_them_from_all_over_the_film(tmp_path: Path) -> None:
+    write_page(tmp_path / "page.html", many(2000), Thumbnails(Store(tmp_path), {}), dry_run=False)
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "taken: 2000, 500 of them shown" in page
+    shown = re.findall(r"video_0001/(\d{4})", page)
+    assert shown == [f"{number:04d}" for number in range(1, 2001, 4)]
+
+
+@pytest.mark.parametrize("words", ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1"])
+def test_a_spreadsheet_finds_no_formulas(tmp_path: Path, words: str) -> None:
+    write_candidates(tmp_path / "candidates.csv", many(1, words))
+    with (tmp_path / "candidates.csv").open(encoding="utf-8", newline="") as stream:
+        (line,) = csv.DictReader(stream)
+    for name in ("film", "transcript", "transcript_source", "note"):
+        assert line[name] == f"'{words}"
