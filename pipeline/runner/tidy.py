@@ -7,18 +7,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from pipeline.config import Config
-from pipeline.errors import BuildError
+from pipeline.errors import BuildError, NotHereError
+from pipeline.runner.jobs import clips_there
 from pipeline.runner.plan import is_awaited
 from pipeline.stage import Build, Stage
 from pipeline.stages import STAGES, wanted
 from pipeline.store.features import Features
-from pipeline.store.shards import Clip, read_shard, shard_name
+from pipeline.store.shards import Clip, shard_name
 
 
 def reduced(build: Build, stage: Stage, clip: Clip, features: Features) -> Features:
     """Return of new features what has to be stored: all, if a stage has still to read them."""
     how = stage.trims(build.config)
-    if how is None or stage.name not in wanted(build.config) or is_awaited(build, stage, clip):
+    if how is None or stage.name not in wanted(build.config) or _is_needed(build, stage, clip):
         return features
     return stage.trimmed(features, how)
 
@@ -46,13 +47,27 @@ def trim(build: Build, stage: Stage, clip: Clip, after: Stage | None = None) -> 
     if how is None or stage.name not in wanted(build.config):
         return False
     header = build.store.header(stage.name, clip.clip)
-    if header is None or "trimmed" in header or header["key"] != build.key(stage, clip):
+    if header is None or "trimmed" in header or _is_needed(build, stage, clip, after):
         return False
-    if is_awaited(build, stage, clip, after):
+    try:
+        if header["key"] != build.key(stage, clip):
+            return False
+        features = build.store.read(stage.name, clip.clip)
+    except BuildError:  # it is damaged, for example: the stage's own job says so, and mends it
         return False
-    features = stage.trimmed(build.store.read(stage.name, clip.clip), how)
-    build.store.write(stage.name, clip.clip, header["key"], features)
+    build.store.write(stage.name, clip.clip, header["key"], stage.trimmed(features, how))
     return True
+
+
+def _is_needed(build: Build, stage: Stage, clip: Clip, after: Stage | None = None) -> bool:
+    """Tell whether a stage has still to read all of a clip's features, or might have to.
+
+    The key of a stage is unknown while its model, or the container that it runs in, is not here.
+    """
+    try:
+        return is_awaited(build, stage, clip, after)
+    except BuildError:
+        return True
 
 
 def tidy_build(config: Config) -> Counter[str]:
@@ -69,7 +84,7 @@ def tidy_build(config: Config) -> Counter[str]:
     build, found = Build.of(config), Counter[str]()
     stages = [STAGES[name] for name in wanted(config) if STAGES[name].trims(config) is not None]
     for path in config.layout.numbered_shards if stages else ():
-        for clip in read_shard(path):
+        for clip in clips_there(path):
             for stage in stages:
                 found[stage.name] += trim(build, stage, clip)
     return +found
@@ -97,8 +112,8 @@ def _pack(build: Build, stage: Stage, first: int) -> bool:
     """Pack the files of one job of a stage, unless another stage makes them smaller later."""
     layout = build.config.layout
     names = [shard_name(first + i) for i in range(stage.job_shards)]
-    shards = [path for path in map(layout.shard, names) if path.is_file()]
-    clips = [clip for path in shards for clip in read_shard(path)]
+    # the clips of a damaged shard stay as they are; the manifest makes it anew
+    clips = [clip for path in map(layout.shard, names) for clip in clips_there(path)]
     if any(_is_to_be_trimmed(build, stage, clip) for clip in clips):
         return False
     return build.store.pack(stage.name, names[0], [clip.clip for clip in clips])
@@ -108,7 +123,7 @@ def _is_to_be_trimmed(build: Build, stage: Stage, clip: Clip) -> bool:
     if stage.trims(build.config) is None or stage.name not in wanted(build.config):
         return False
     header = build.store.header(stage.name, clip.clip)
-    return header is not None and "trimmed" not in header and is_awaited(build, stage, clip)
+    return header is not None and "trimmed" not in header and _is_needed(build, stage, clip)
 
 
 def pack_build(config: Config) -> Counter[str]:
@@ -148,7 +163,9 @@ def awaited(build: Build, stage: Stage, clips: Iterable[Clip]) -> Iterator[Clip]
         if "trimmed" in (build.store.header(stage.name, clip.clip) or {}):
             try:
                 needed = is_awaited(build, stage, clip)
-            except BuildError:  # a model that is not here yet: the job will know
+            except NotHereError:  # a model that is not here yet: the job will know
                 needed = True
+            except BuildError:  # a container, for example: no job that needs it can run now
+                needed = False
             if needed:
                 yield clip

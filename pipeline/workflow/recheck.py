@@ -76,12 +76,16 @@ def _holds(store: Store, stage: str, path: Path) -> bool:
 
 
 def _in_need(config: Config, known: set[Path]) -> list[Path]:
-    """Find records of clips of which a stage needs again what was dropped (`Stage.trims`)."""
-    build, layout = Build.of(config), config.layout
+    """Find records of clips of which a stage needs again what was dropped (`Stage.trims`).
+
+    With ``--clip``, only the requested clips count: ``--force`` is for them alone.
+    """
+    build, layout, asked = Build.of(config), config.layout, {*config.run.clips}
     found = []
     for stage in (STAGES[name] for name in wanted(config) if STAGES[name].trimmed_by):
         for path in sorted(layout.records(stage.name).glob("*.json")):
-            if path not in known and any(awaited(build, stage, _clips_of(layout, stage, path))):
+            clips = (c for c in _clips_of(layout, stage, path) if not asked or c.clip in asked)
+            if path not in known and any(awaited(build, stage, clips)):
                 found.append(path)
     return found
 
