@@ -19,7 +19,7 @@ from pipeline.propose.cut import write_clip
 from pipeline.propose.film import Film, Index, index_film, open_film, pictures, sound
 from pipeline.propose.settings import ProposeSettings
 from tests.flashbeep import CASES, encoded, master, middles
-from tests.media import ffmpeg
+from tests.media import FACE, ffmpeg
 
 SETTINGS = ProposeSettings()
 SOME = (
@@ -237,3 +237,21 @@ def test_parts_of_a_film_give_what_the_whole_gives(
     assert np.array_equal(parts.times, whole.times)
     assert np.array_equal(parts.all.arrays["shots"], whole.all.arrays["shots"])
     assert parts.all.info == whole.all.info
+
+
+@pytest.mark.parametrize(("channels", "after"), [(1, 2), (2, 1), (2, 6)])
+def test_sound_that_changes_its_channels_keeps_those_it_begins_with(
+    channels: int, after: int, tmp_path: Path
+) -> None:
+    film = tmp_path / "film.ts"
+    for number in (channels, after):
+        part = tmp_path / "part.ts"
+        ffmpeg("-i", FACE, "-t", "1", "-ac", str(number), "-c:a", "aac", part)
+        film.write_bytes((film.read_bytes() if film.exists() else b"") + part.read_bytes())
+    changing = Scanned(film)
+    heard = [*sound(changing.film, 0.0, 2.0)]
+    assert {piece.shape[1] for piece in heard} == {channels}
+    late = np.concatenate(heard)[int(1.2 * changing.film.rate) :]
+    assert np.abs(late).max() > 0.01
+    changing.cut(tmp_path / "clip.mp4", 0.5, 1.5)
+    assert probe(tmp_path / "clip.mp4").channels == channels
