@@ -71,7 +71,7 @@ def annotate(
     The command prints one link per annotator and one for you, the organiser. Each annotator
     works alone through four phases: first all transcripts (T), then all sounds (A), then all
     silent pictures (V), finally the whole clips (M). Each clip gets -1, 0 or 1. No phase opens
-    before the one before it is closed, and every annotator has an order of clips of their own.
+    before the one before it is closed, and each annotator gets the clips in an order of their own.
 
     \b
     FOLDER holds the clips:  video_0001/0001.mp4, video_0001/0002.mp4, ...

@@ -157,11 +157,21 @@ def show_config(
 @click.option(
     "--image", required=True, help="The pipeline's image, as the cluster's registry has it."
 )
-@click.option("--cores", type=click.IntRange(1), default=8, show_default=True, help="Cores.")
-@click.option("--memory", type=click.IntRange(1), default=32, show_default=True, help="GiB.")
-@click.option("--gpus", type=click.IntRange(0), default=0, show_default=True, help="NVIDIA GPUs.")
 @click.option(
-    "--storage", type=click.IntRange(1), default=200, show_default=True, help="GiB of the volume."
+    "--cores", type=click.IntRange(1), default=8, show_default=True, help="Cores of the pod."
+)
+@click.option(
+    "--memory", type=click.IntRange(1), default=32, show_default=True, help="Its memory in GiB."
+)
+@click.option(
+    "--gpus", type=click.IntRange(0), default=0, show_default=True, help="Its NVIDIA GPUs."
+)
+@click.option(
+    "--storage",
+    type=click.IntRange(1),
+    default=200,
+    show_default=True,
+    help="Size of the volume in GiB.",
 )
 @click.pass_context
 @friendly
@@ -176,6 +186,8 @@ def kubernetes(
     storage: int,
 ) -> None:
     """Print manifests that build on Kubernetes: one Job, one volume (docs/cluster.md).
+
+    They follow Kubernetes' schemas and have never been tried on a cluster.
 
     \b
     Example:

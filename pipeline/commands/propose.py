@@ -45,14 +45,14 @@ def propose(
     recogniser (--set asr.model=FOLDER); otherwise they stay empty, to be typed.
 
     \b
-    What the folder holds then:
+    The folder then holds:
       video_0001/0001.mp4   the clips of the first film; video_0002/... of the second
       transcripts.csv       what annotate and a build read
       candidates.csv        every segment, taken or left, with its figures and the reason
       candidates.html       the same as a page, with thumbnails
 
-    The same command continues after a kill. Further films, also in a later call, keep the ids of
-    the clips that are there. The settings are those of the group propose (docs/configuration.md).
+    A killed command resumes when you repeat it. Films that you add, now or later, do not change
+    the ids of existing clips. The settings are in the group propose (docs/configuration.md).
 
     \b
     Examples:

@@ -69,7 +69,7 @@ class TrainSettings(Settings):
     memory_gb: float = operational(4.0, gt=0)
     """Features beyond this size are read from a temporary file instead of kept in memory."""
     checkpoint_seconds: float = operational(10.0, ge=0)
-    """Least time between two writes of a seed's state, from which a killed training goes on;
+    """Least time between two writes of a seed's state, from which a killed training resumes;
     0: after every epoch. Writing never takes more than a twentieth of the time."""
     search: SearchSettings = SearchSettings()
     """Grid search."""
