@@ -13,7 +13,8 @@ from pipeline.propose.segments import Segment
 from pipeline.propose.speech import phrases
 from pipeline.propose.tracks import track_faces
 from pipeline.propose.utterances import Analysis
-from pipeline.propose.work import Films, Work, work_on
+from pipeline.propose.work import Films, Work
+from pipeline.propose.workers import work_on
 
 
 @dataclass

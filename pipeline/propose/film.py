@@ -6,8 +6,7 @@ a format's clock starts anew within a file (MPEG-TS and MPEG-PS), time goes on f
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,17 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ClipError
-from pipeline.manifest.probe import demuxed
 from pipeline.manifest.streams import probe
-from pipeline.media.ffmpeg import INPUT_OPTIONS, REMEDY
+from pipeline.media.ffmpeg import REMEDY
 from pipeline.media.sound import JITTER_SECONDS
+from pipeline.propose.packets import Clock, decode, opened
 
 Times = NDArray[np.float64]
 Samples = NDArray[np.float32]
-
-_JUMP_SECONDS = 10.0
-_BACK_SECONDS = 0.1
-"""A timestamp that jumps further than this, in a format that allows it, starts the clock anew."""
 
 _LONGEST_GAP = 3600.0
 """Seconds: what comes later than this after the frame before has a damaged timestamp."""
@@ -141,7 +136,7 @@ def index_film(film: Film) -> Index:
     """
     keys: list[float] = []
     with opened(film.path) as container:
-        clock = _Clock(container)
+        clock = Clock(container)
         for packet in clock.packets(_chosen(container, film)):
             time = packet.pts if packet.pts is not None else packet.dts
             if packet.stream.index == film.video and packet.is_keyframe and time is not None:
@@ -298,7 +293,7 @@ def _from(
             container.seek(place, stream=video, backward=True)
             target = None
         last = -np.inf
-        for packet in _Clock(container).packets([video, audio]):
+        for packet in Clock(container).packets([video, audio]):
             if packet.stream.index != stream:
                 continue
             if target is not None and packet.size:
@@ -328,68 +323,3 @@ def _comes_before(packet: Any, target: float) -> bool:
     time = packet.pts if packet.pts is not None else packet.dts
     early = time is None or float(time * packet.time_base) < target - _EPSILON
     return early or not packet.is_keyframe
-
-
-def decode(packet: Any) -> list[Any]:
-    """Decode a packet; a damaged one gives nothing."""
-    import av
-
-    try:
-        return list(packet.decode())
-    except (av.error.InvalidDataError, av.error.EOFError):
-        return []
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """Open a media file that may name no other file.
-
-    Raises
-    ------
-    ClipError
-        If FFmpeg's libraries cannot open it, or reading it fails.
-    """
-    import av
-
-    av.logging.set_level(None)
-    try:
-        with av.open(
-            f"file:{path.resolve()}", "r", options=INPUT_OPTIONS, metadata_errors="replace"
-        ) as container:
-            yield container
-    except av.FFmpegError as error:
-        raise ClipError(
-            f"{path.name} cannot be read as media ({error.strerror})", REMEDY
-        ) from error
-
-
-class _Clock:
-    """A container's packets, with times that go on where its clock starts anew, as in ffmpeg."""
-
-    def __init__(self, container: Any) -> None:
-        import av
-
-        self._container = container
-        self._anew = bool(container.format.flags & av.format.Flags.ts_discont.value)
-        self.shift = 0.0
-
-    def packets(self, streams: Sequence[Any]) -> Iterator[Any]:
-        """Yield the packets of some streams."""
-        expected: dict[int, float] = {}
-        for packet in demuxed(self._container, list(streams)):
-            if self._anew and packet.dts is not None:
-                time = float(packet.dts * packet.time_base) + self.shift
-                jump = time - expected.get(packet.stream.index, time)
-                if abs(jump) > _JUMP_SECONDS or jump < -_BACK_SECONDS:
-                    self.shift, time = self.shift - jump, time - jump
-                step = float((packet.duration or 0) * packet.time_base)
-                expected[packet.stream.index] = time + step
-                if self.shift:
-                    _move(packet, round(self.shift / float(packet.time_base)))
-            yield packet
-
-
-def _move(packet: Any, ticks: int) -> None:
-    packet.dts += ticks
-    if packet.pts is not None:
-        packet.pts += ticks

@@ -22,7 +22,8 @@ from pipeline.propose.subtitles import read_subtitles
 from pipeline.propose.thumbnails import Thumbnails
 from pipeline.propose.transcripts import Transcript, fit, transcripts
 from pipeline.propose.tries import tries
-from pipeline.propose.work import Films, work_on
+from pipeline.propose.work import Films
+from pipeline.propose.workers import work_on
 from pipeline.store.files import read_sealed, write_sealed
 from pipeline.terminal import tracked
 

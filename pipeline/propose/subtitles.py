@@ -14,7 +14,8 @@ from pipeline.manifest.encoding import decode
 from pipeline.manifest.examine import printable
 from pipeline.manifest.folders import EXTENSIONS
 from pipeline.media.ffmpeg import media_input, run
-from pipeline.propose.film import Film, opened
+from pipeline.propose.film import Film
+from pipeline.propose.packets import opened
 from pipeline.propose.settings import ProposeSettings
 
 _TEXT = (".srt", ".ass", ".ssa", ".vtt")
