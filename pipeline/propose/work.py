@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import Config
+from pipeline.errors import BuildError
 from pipeline.media.ffmpeg import ffmpeg_version
 from pipeline.propose import asr, cut, faces, shots, speech
 from pipeline.propose.film import Film, Index, index_film, open_film

@@ -10,7 +10,8 @@ from pipeline.config import make_config
 from pipeline.errors import BuildError, ClipError
 from pipeline.propose.folder import Folder
 from pipeline.propose.run import _Run
-from pipeline.propose.work import Films, work_on
+from pipeline.propose.work import Films
+from pipeline.propose.workers import work_on
 from tests.media import FACE
 
 
