@@ -7,7 +7,13 @@ from pipeline.commands.console import SAY
 from pipeline.config import merge, read_values
 from pipeline.errors import BuildError
 from pipeline.runner.demands import gpus_asked, minutes_of_job
-from pipeline.runner.jobs import job_names, jobs_read, memory_of_job, shards_of_job
+from pipeline.runner.jobs import (
+    job_names,
+    jobs_read,
+    memory_of_job,
+    shards_of_job,
+    shards_seen,
+)
 from pipeline.runner.tidy import remove_empty_folders
 from pipeline.stages import STAGES, is_adopted, needed_for, slots, wanted
 from pipeline.workflow.closing import closing_words, forget_stop
@@ -75,6 +81,11 @@ def settings_of(step, record=None):
     return of_job
 
 
+def shards_known(job):
+    """All shards; the process that runs a job goes by the job's number."""
+    return SELECTED if workflow.is_main_process else shards_seen(job, SELECTED)
+
+
 def shard_files(stage):
     """The shard files that a job of a stage reads."""
 
@@ -82,7 +93,9 @@ def shard_files(stage):
         with told_by_snakemake():
             return [
                 str(FILES.shard(s))
-                for s in shards_of_job(stage, wildcards.shard, SELECTED)
+                for s in shards_of_job(
+                    stage, wildcards.shard, shards_known(wildcards.shard)
+                )
             ]
 
     return of_job
@@ -93,7 +106,8 @@ def records_read(stage):
 
     def of_job(wildcards):
         with told_by_snakemake():
-            jobs = jobs_read(stage, wildcards.shard, SELECTED)
+            known = shards_known(wildcards.shard)
+            jobs = jobs_read(stage, wildcards.shard, known)
             return [FILES.record(name, job) for name, job in jobs]
 
     return of_job

@@ -11,12 +11,23 @@ from pipeline.errors import BuildError
 from pipeline.stage import Stage
 from pipeline.stages import STAGES
 from pipeline.store.files import digest
-from pipeline.store.shards import Clip, read_shard
+from pipeline.store.shards import Clip, read_shard, shard_name
 
 
 def shard_names(config: Config) -> list[str]:
     """Return the names of the shards that the manifest has written: ``0000``, ``0001`` ..."""
     return [path.stem for path in config.layout.numbered_shards]
+
+
+def shards_seen(job: str, shards: Sequence[str]) -> Sequence[str]:
+    """Return the shards without gaps, up to the last one that is there or that a job begins with.
+
+    A job's process finds the shards in a folder that a shared file system may show late, and in
+    which the manifest may be making a lost one again. Their numbers tell which ones its job has.
+    """
+    if not all(name.isdigit() for name in (job, *shards)):
+        return shards  # those of --clip
+    return [shard_name(number) for number in range(max(map(int, (job, *shards))) + 1)]
 
 
 def job_names(stage: str, shards: Sequence[str]) -> list[str]:

@@ -124,7 +124,10 @@ class Store(Places):
         def is_here() -> bool:
             nonlocal header
             header = self.header(stage, clip)
-            return header is not None and key in (None, header["key"])
+            found = header is not None and key in (None, header["key"])
+            if not found and self.patience:
+                self.packs.look_again(stage)
+            return found
 
         wait_for(is_here, self.path(stage, clip).parent, self.patience)
         return header

@@ -10,7 +10,7 @@ import os
 import struct
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -84,6 +84,13 @@ class Packs:
     def faults(self, stage: str) -> Mapping[Path, str]:
         """Return the packs that cannot be read, with the reason."""
         return self._index(stage).faults
+
+    def look_again(self, stage: str) -> None:
+        """Read the folder's list, without which a network file system shows a new pack late."""
+        folder = self.layout.packs(stage)
+        for seen in (folder.parent, folder):
+            with suppress(OSError):
+                os.listdir(seen)  # noqa: PTH208 - read for its effect
 
     @contextmanager
     def opened(self, stage: str, clip: str) -> Iterator[tuple[BinaryIO, int]]:

@@ -14,7 +14,8 @@ from pipeline.store.shards import read_shard
 from pipeline.store.urls import Url
 from pipeline.workflow.locks import is_building
 
-_NEVER = (".progress", ".lock", ".tmp", ".owner")
+_NEVER = ("*.progress", "*.lock", "*.owner", "checkpoint_*.safetensors")
+"""Files that only this machine needs: a checkpoint is for a training that was killed here."""
 
 
 def fetch(config: Config) -> list[str]:
@@ -126,4 +127,10 @@ def _files(folder: Path, besides: Iterable[str] = ()) -> Iterator[Path]:
         if entry.name in left_out:
             continue
         found = [entry] if entry.is_file() else sorted(entry.rglob("*"))
-        yield from (p for p in found if p.is_file() and not p.name.endswith(_NEVER))
+        yield from (p for p in found if p.is_file() and not _is_unfinished(folder, p))
+
+
+def _is_unfinished(folder: Path, path: Path) -> bool:
+    """Tell whether a file is of no use in S3: its writer has not ended, or needs it alone."""
+    being_made = any(part.endswith(".tmp") for part in path.relative_to(folder).parts)
+    return being_made or any(path.match(pattern) for pattern in _NEVER)

@@ -7,7 +7,7 @@ from itertools import chain
 import pytest
 
 from pipeline.errors import BuildError
-from pipeline.runner.jobs import job_names, shards_of_job
+from pipeline.runner.jobs import job_names, jobs_read, shards_of_job, shards_seen
 from pipeline.stages import STAGES
 from tests.conftest import snakemake
 
@@ -26,6 +26,20 @@ def test_a_job_that_is_none_is_refused_by_name() -> None:
     shards = [f"{number:04d}" for number in range(9)]
     with pytest.raises(BuildError, match=r"(?s)text stage has no job 0001.*one of 0000, 0008"):
         shards_of_job("text", "0001", shards)
+
+
+def test_a_job_goes_by_its_number_where_the_folder_shows_too_little() -> None:
+    """A shard is shown late, or was lost and is being made again."""
+    late = [f"{number:04d}" for number in range(8)]
+    known = shards_seen("0008", late)
+    assert shards_of_job("text", "0008", known) == ["0008"]
+    assert shards_of_job("audio", "0008", known) == ["0008"]
+    lost = [name for name in late if name != "0003"]
+    assert shards_of_job("text", "0000", shards_seen("0000", lost)) == late
+    known = shards_seen("0004", lost)
+    assert shards_of_job("image", "0004", known) == late[4:8]
+    assert {job for _, job in jobs_read("image", "0004", known)} == set(late[4:8])
+    assert shards_seen("clips-0123abcd", ["clips-0123abcd"]) == ["clips-0123abcd"]
 
 
 def test_text_takes_many_shards_a_job_and_a_few_clips_asked_for_are_one() -> None:

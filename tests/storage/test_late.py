@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,25 @@ def test_a_feature_file_with_the_expected_key_is_waited_for(
     assert header is not None
     assert header["key"] == "new"
     assert store.read("audio", "v/1").arrays["audio"].tolist() == [1, 1, 1]
+
+
+def test_a_pack_is_shown_once_its_folder_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store(tmp_path).write("audio", "v/1", "new", Features({"audio": np.ones(3)}))
+    Store(tmp_path).pack("audio", "0000", ["v/1"])
+    folder, hidden = tmp_path / "packs" / "audio", tmp_path / "hidden"
+    folder.rename(hidden)
+
+    def listdir(path: Path) -> list[str]:
+        if path == folder and hidden.exists():
+            hidden.rename(folder)
+        return []
+
+    monkeypatch.setattr(late.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(os, "listdir", listdir)
+    assert Store(tmp_path).settled("audio", "v/1", "new") is None
+    assert Store(tmp_path, patience=60).settled("audio", "v/1", "new") is not None
 
 
 def test_what_a_step_made_is_waited_for(tmp_path: Path, appears: list[tuple[Path, Path]]) -> None:

@@ -262,6 +262,17 @@ def test_a_look_leaves_the_corpus_and_a_running_build_alone(s3: Any, tmp_path: P
     assert (config.raw / "label.csv").read_text() == "edited"
 
 
+def test_what_is_being_made_is_not_stored(s3: Any, tmp_path: Path) -> None:
+    config = make_config({"processed": f"s3://{BUCKET}/a/b", "store": {"mirror": str(tmp_path)}})
+    model = config.layout.experiment("table2") / "lmf"
+    for name in ("seed_1/weights", ".seed_2.99.tmp/weights", "checkpoint_2.safetensors"):
+        (model / name).parent.mkdir(parents=True, exist_ok=True)
+        (model / name).write_text("x")
+    (config.processed / ".dataset.h5.99.tmp").write_text("x")
+    store_step(config)
+    assert keys(s3) == ["a/b/experiments/table2/lmf/seed_1/weights"]
+
+
 def test_an_object_that_is_also_a_folder_is_refused(mirror: Mirror, s3: Any) -> None:
     put(s3, "v", "x")
     put(s3, "v/1.mp4", "x")
