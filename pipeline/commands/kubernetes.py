@@ -51,8 +51,8 @@ def manifests(pods: Pods, values: Mapping[str, Any]) -> str:
     pods : Pods
         Image and resources.
     values : mapping
-        The settings that differ from config/config.yaml. The paths in them are those on the
-        volume, from its root.
+        The settings; those that differ from the defaults are written. The paths in them are
+        those on the volume, from its root.
 
     Raises
     ------
@@ -61,10 +61,24 @@ def manifests(pods: Pods, values: Mapping[str, Any]) -> str:
     """
     config = make_config(values)
     _check(config)
-    documents = list(_documents(pods, values))
+    defaults = make_config({}).model_dump(mode="json")
+    documents = list(_documents(pods, _differing(values, defaults)))
     return "---\n".join(
         yaml.safe_dump(each, sort_keys=False, allow_unicode=True) for each in documents
     )
+
+
+def _differing(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings whose values are not the defaults, so that the rest need no renewal."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        default = defaults.get(key)
+        if isinstance(value, Mapping) and isinstance(default, Mapping):
+            inner = _differing(value, default)
+            found |= {key: inner} if inner else {}
+        elif key not in defaults or value != default:
+            found[key] = value
+    return found
 
 
 def _check(config: Config) -> None:

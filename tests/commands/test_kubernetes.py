@@ -40,9 +40,10 @@ def test_the_schemas_notice_a_fault() -> None:
 
 
 def test_volumes_settings_and_resources_fit_together() -> None:
-    made = documents(Pods(IMAGE, cores=4, memory_gb=16, gpus=1, storage_gb=50), VALUES)
+    whole = make_config(VALUES).model_dump(mode="json")
+    made = documents(Pods(IMAGE, cores=4, memory_gb=16, gpus=1, storage_gb=50), whole)
     held = made["ConfigMap"]["data"]["config.yaml"]
-    assert make_config(yaml.safe_load(held)) == make_config(VALUES)
+    assert yaml.safe_load(held) == VALUES
     assert made["PersistentVolumeClaim"]["spec"]["resources"]["requests"]["storage"] == "50Gi"
     building = made["Job"]["spec"]["template"]["spec"]
     for spec in (building, made["Pod"]["spec"]):
