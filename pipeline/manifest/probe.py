@@ -207,7 +207,7 @@ def _facts(container: Any) -> FileFacts:
     for stream in container.streams.video:
         stream.thread_count = 1
     seen = {stream.index: _Seen(stream) for stream in streams}
-    for packet, shift in _continuous(container, streams):
+    for packet, shift in _of_a_clip(continuous(container, streams)):
         seen[packet.stream.index].add(packet, shift)
     start = container.start_time / 1e6 if container.start_time is not None else 0.0
     videos = [v for s in container.streams.video if (v := seen[s.index]).first is not None]
@@ -236,7 +236,7 @@ def _starts_anew(container: Any) -> bool:
     return bool(container.format.flags & av.format.Flags.ts_discont.value)
 
 
-def demuxed(container: Any, streams: list[Any]) -> Iterator[Any]:
+def _demuxed(container: Any, streams: list[Any]) -> Iterator[Any]:
     """Yield the packets of some streams of a file that PyAV has opened.
 
     Where further streams come to light while a file is read, as in broadcasts, PyAV fails after
@@ -248,7 +248,7 @@ def demuxed(container: Any, streams: list[Any]) -> Iterator[Any]:
         return
 
 
-def _continuous(container: Any, streams: list[Any]) -> Iterator[tuple[Any, float]]:
+def continuous(container: Any, streams: list[Any]) -> Iterator[tuple[Any, float]]:
     """Yield packets, each with the seconds that its timestamp must be moved by.
 
     As ffmpeg itself does: where a broadcast or a file put together from several starts its
@@ -256,9 +256,8 @@ def _continuous(container: Any, streams: list[Any]) -> Iterator[tuple[Any, float
     """
     anew = _starts_anew(container)
     shift = 0.0
-    begin: float | None = None
     expected: dict[int, float] = {}
-    for packet in demuxed(container, streams):
+    for packet in _demuxed(container, streams):
         if packet.dts is not None:
             time = float(packet.dts * packet.time_base) + shift
             jump = time - expected.get(packet.stream.index, time)
@@ -266,6 +265,15 @@ def _continuous(container: Any, streams: list[Any]) -> Iterator[tuple[Any, float
                 shift, time = shift - jump, time - jump
             step = float((packet.duration or 0) * packet.time_base)
             expected[packet.stream.index] = time + step
+        yield packet, shift
+
+
+def _of_a_clip(packets: Iterator[tuple[Any, float]]) -> Iterator[tuple[Any, float]]:
+    """Yield packets until there are more than a clip may have."""
+    begin: float | None = None
+    for packet, shift in packets:
+        if packet.dts is not None:
+            time = float(packet.dts * packet.time_base) + shift
             begin = time if begin is None else begin
             if time - begin > LONGEST_SECONDS + 1:
                 return  # too long to be used, whatever follows

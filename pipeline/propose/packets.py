@@ -8,12 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ClipError
-from pipeline.manifest.probe import demuxed
+from pipeline.manifest.probe import continuous
 from pipeline.media.ffmpeg import INPUT_OPTIONS, REMEDY
-
-_JUMP_SECONDS = 10.0
-_BACK_SECONDS = 0.1
-"""A timestamp that jumps further than this, in a format that allows it, starts the clock anew."""
 
 
 def decode(packet: Any) -> list[Any]:
@@ -61,25 +57,15 @@ class Clock:
     """
 
     def __init__(self, container: Any) -> None:
-        import av
-
         self._container = container
-        self._anew = bool(container.format.flags & av.format.Flags.ts_discont.value)
         self.shift = 0.0
 
     def packets(self, streams: Sequence[Any]) -> Iterator[Any]:
         """Yield the packets of some streams."""
-        expected: dict[int, float] = {}
-        for packet in demuxed(self._container, list(streams)):
-            if self._anew and packet.dts is not None:
-                time = float(packet.dts * packet.time_base) + self.shift
-                jump = time - expected.get(packet.stream.index, time)
-                if abs(jump) > _JUMP_SECONDS or jump < -_BACK_SECONDS:
-                    self.shift, time = self.shift - jump, time - jump
-                step = float((packet.duration or 0) * packet.time_base)
-                expected[packet.stream.index] = time + step
-                if self.shift:
-                    _move(packet, round(self.shift / float(packet.time_base)))
+        for packet, shift in continuous(self._container, list(streams)):
+            self.shift = shift
+            if shift and packet.dts is not None:
+                _move(packet, round(shift / float(packet.time_base)))
             yield packet
 
 
