@@ -343,7 +343,7 @@ class Build:
         features = self.store.read(stage.name, clip.clip)
         if features.trimmed is not None:
             raise BuildError(
-                f"{self.store.path(stage.name, clip.clip)} no longer holds all that was computed "
+                f"{self.store.where(stage.name, clip.clip)} no longer holds all that was computed "
                 f"({stage.trimmed_by}: false), since no feature of the configuration needed it",
                 "select the feature that needs it (--set features.SLOT=NAME), or compute it again: "
                 f"{again(stage.name, clip.clip)} --set {stage.trimmed_by}=true",

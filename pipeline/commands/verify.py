@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -189,11 +190,13 @@ def _features(config: Config) -> Verified:
 
 
 def _deletion(store: Store, stage: str, clip: str) -> str:
+    """Return the command that deletes a file, whatever its name makes a shell or zip do."""
     packed = store.packs.find(stage, clip)
     own = store.root / stage / f"{clip}{SUFFIX}"
-    return (
-        f"zip -d '{packed.pack}' '{clip}{SUFFIX}'" if packed and not own.exists() else f"rm '{own}'"
-    )
+    if packed is None or own.exists():
+        return f"rm {shlex.quote(str(own))}"
+    entry = f"{clip}{SUFFIX}".translate({ord(c): f"\\{c}" for c in "\\[]*?"})  # zip's patterns
+    return f"zip -d {shlex.quote(str(packed.pack))} {shlex.quote(entry)}"
 
 
 def _known_clips(config: Config) -> set[str] | None:

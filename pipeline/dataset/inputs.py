@@ -6,7 +6,7 @@ Nothing here reads a feature; lengths come from the files' headers, so memory st
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,11 @@ from pipeline.errors import BuildError
 from pipeline.faces.stage import FACES
 from pipeline.manifest.build import read_manifest
 from pipeline.manifest.settings import CorpusRules
-from pipeline.runner.jobs import job_names
+from pipeline.runner.jobs import job_names, shards_of_job
 from pipeline.stage import Build, Stage
 from pipeline.stages import STAGES, slots, wanted
 from pipeline.store.features import Store
+from pipeline.store.features import again as again_clip
 from pipeline.store.layout import Layout
 from pipeline.store.made import check_made
 from pipeline.store.quarantine import QuarantineEntry, merged, nothing_left, read_entries
@@ -94,7 +95,9 @@ def gather(config: Config) -> Gathered:
     """
     build, layout = Build.of(config), config.layout
     check_made(layout, "manifest", config.store.latency_wait)
-    known = {clip.clip: clip for path in layout.numbered_shards for clip in read_shard(path)}
+    shards = {path.stem: read_shard(path) for path in layout.numbered_shards}
+    known = {clip.clip: clip for clips_of in shards.values() for clip in clips_of}
+    members = {name: {clip.clip for clip in clips_of} for name, clips_of in shards.items()}
     kept = config.manifest.keep_columns
     manifest = read_manifest(config.processed, kept)[[*_COLUMNS, *kept]].astype(object)
     rows: list[dict[str, Any]] = [
@@ -104,7 +107,7 @@ def gather(config: Config) -> Gathered:
     entries: list[QuarantineEntry] = []
     keys: dict[str, dict[str, str]] = {}
     for stage in _read_stages(config):
-        keys[stage.name], quarantined = finished_clips(layout, stage)
+        keys[stage.name], quarantined = finished_clips(layout, stage, members)
         entries += quarantined
     lost = {entry.clip for entry in entries}
     clips: list[ClipInput] = []
@@ -145,15 +148,31 @@ def quality_names(config: Config) -> list[str]:
     return ["duration", *(figure.name for stage in stages for figure in stage.figures)]
 
 
-def finished_clips(layout: Layout, stage: Stage) -> tuple[dict[str, str], list[QuarantineEntry]]:
-    """Read a stage's records: the key of each clip it finished, and its quarantine."""
+def finished_clips(
+    layout: Layout, stage: Stage, shards: Mapping[str, Set[str]]
+) -> tuple[dict[str, str], list[QuarantineEntry]]:
+    """Read a stage's records: the key of each clip it finished, and its quarantine.
+
+    A record may still list clips of a shard that is gone, or that have moved to another one: only
+    the record of the job that has a clip now says anything about it.
+
+    Parameters
+    ----------
+    layout : Layout
+        The build's files.
+    stage : Stage
+        The stage.
+    shards : mapping of str to set of str
+        The clips of each shard, in order.
+    """
     keys: dict[str, str] = {}
     entries: list[QuarantineEntry] = []
-    shards = [path.stem for path in layout.numbered_shards]
-    for job in job_names(stage.name, shards):
+    names = list(shards)
+    for job in job_names(stage.name, names):
+        own = {clip for name in shards_of_job(stage.name, job, names) for clip in shards[name]}
         record = read_finished(layout.record(stage.name, job), stage.name)
-        keys |= record.clips
-        entries += record.quarantine
+        keys |= {clip: key for clip, key in record.clips.items() if clip in own}
+        entries += (entry for entry in record.quarantine if entry.clip in own)
     return keys, entries
 
 
@@ -172,7 +191,7 @@ def _checked_info(
 ) -> dict[str, Any]:
     """Return a feature file's info, after making sure that it is the one this build makes."""
     store = build.store
-    again = f"make it again: chsims-build --stage {stage} --clip {clip} --force"
+    again = f"make it again: {again_clip(stage, clip)}"
     if clip not in keys or clip not in known:
         raise BuildError(
             f"clip {clip} is in the manifest, but the records of the {stage} stage do not know it",

@@ -29,7 +29,7 @@ from pipeline.dataset.split import (
 from pipeline.errors import BuildError
 from pipeline.manifest.build import sheet_notes
 from pipeline.stages import slots
-from pipeline.store.features import Store
+from pipeline.store.features import Store, again
 from pipeline.store.files import written_whole
 from pipeline.store.made import note_made
 from pipeline.store.quarantine import write_quarantine
@@ -204,7 +204,7 @@ class _PartWriter:
         if not np.isfinite(features).all():
             raise BuildError(
                 f"the {modality} feature of clip {clip.clip} holds NaN or infinite values",
-                f"make it again: chsims-build --stage {modality} --clip {clip.clip} --force",
+                f"make it again: {again(modality, clip.clip)}",
             )
         fitted = np.zeros((self.padded[modality], *features.shape[1:]), features.dtype)
         kept = features[: self.padded[modality]]
@@ -278,5 +278,5 @@ def _check_widths(
                 raise BuildError(
                     f"{Store(config.processed).path(stage.name, clip.clip)} has "
                     f"{clip.widths[modality]} dimensions, expected {width}",
-                    f"make it again: chsims-build --stage {modality} --clip {clip.clip} --force",
+                    f"make it again: {again(modality, clip.clip)}",
                 )

@@ -42,7 +42,8 @@ def build_manifest(config: Config, *, progress: bool = True) -> tuple[str, ...]:
 
     Writes ``manifest.parquet``, ``manifest_quarantine.json``, ``shards/*.json`` and, where
     annotations.csv was read, ``votes.parquet`` below ``config.processed``; a file is
-    written whole or not at all, and the same inputs give the same bytes.
+    written whole or not at all. The same inputs give the same bytes, except that clips keep the
+    shards that earlier builds gave them.
 
     Parameters
     ----------

@@ -53,9 +53,9 @@ class Found:
 def find_corpus(config: Config) -> Found:
     """Find the label sheet and the folder of the media.
 
-    The sheet is ``manifest.sheet``, or label, meta or annotations (.csv, .tsv or .xlsx) in
-    ``raw``. If ``raw`` has neither a sheet nor videos, the one corpus up to two folders below
-    is taken. Videos without a sheet are a corpus too, without transcripts and labels, if no
+    The sheet is ``manifest.sheet``, or label, meta, annotations or transcripts (.csv, .tsv or
+    .xlsx) in ``raw``. If ``raw`` has neither a sheet nor videos, the one corpus up to two folders
+    below is taken. Videos without a sheet are a corpus too, without transcripts and labels, if no
     feature is made from the transcript.
 
     Raises
@@ -89,7 +89,7 @@ def find_corpus(config: Config) -> Found:
             f"{raw} has no label sheet, and {len(below)} folders below it have one: {listed}",
             f"choose one: --set 'raw={below[0].folder}'",
         )
-    error = _no_sheet(raw, f"label.csv, meta.csv or annotations.csv in {raw}")
+    error = _no_sheet(raw, f"label.csv, meta.csv, annotations.csv or transcripts.csv in {raw}")
     if not has_videos or error.remedy != _PUT:
         raise error
     if reads_transcripts(config):

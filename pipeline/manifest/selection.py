@@ -12,7 +12,7 @@ from pipeline.store.shards import read_shard, shard_content, write_shard
 
 
 def select_clips(config: Config, selection: Path) -> None:
-    """Write a shard with the clips of ``run.clips``, in the sheet's order.
+    """Write a shard with the clips of ``run.clips``, in the order of their shards.
 
     Raises
     ------

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -281,4 +282,4 @@ class Store(Places):
 
 def again(stage: str, clip: str) -> str:
     """Return the command that makes a clip's feature file again, whatever it looks like now."""
-    return f"chsims-build --stage {stage} --clip {clip} --force"
+    return f"chsims-build --stage {stage} --clip {shlex.quote(clip)} --force"

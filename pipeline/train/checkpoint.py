@@ -2,7 +2,8 @@
 
 The file is a safetensors file: plain arrays and a JSON header; reading it never executes code. It
 holds the weights, the best ones so far, Adam's moments, the random states and the learning curve.
-A training that was killed and goes on from it ends with the same bytes as one that was not.
+On the CPU, a training that was killed and goes on from it ends with the same bytes as one that was
+not.
 """
 
 from __future__ import annotations

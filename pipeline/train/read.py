@@ -18,6 +18,7 @@ from torch import Tensor
 from pipeline.corpus import MODALITIES
 from pipeline.dataset.split import PARTS
 from pipeline.errors import BuildError
+from pipeline.store.features import again
 from pipeline.train.content import dataset_digest
 from pipeline.train.data import FEWEST_LABELLED, Corpus, Form, Inputs, Part, Ragged
 from pipeline.train.experiments import Trainable
@@ -255,7 +256,7 @@ def _blocks(group: Group, modality: str, clips: tuple[str, ...], scaling: Scalin
             clip = clips[start + int(bad.argmax())]
             raise BuildError(
                 f"the {modality} feature of clip {clip} holds NaN or infinite values",
-                f"make it again: chsims-build --stage {modality} --clip {clip} --force",
+                f"make it again: {again(modality, clip)}",
             )
         if scaling is not None:
             block = scaling.apply(block) * true[start : start + _BLOCK, :, None]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.commands.verify import verify
+from pipeline.commands.verify import _deletion, verify
 from pipeline.config import load_config
 from pipeline.dataset.info import DatasetInfo
 from pipeline.errors import BuildError
-from pipeline.store.features import Features, Store
+from pipeline.store.features import Features, Store, again
 from pipeline.store.packs import Packs, packs_of
 from tests.corpora import small_corpus
 from tests.fuzz.mutate import fuzzed, mutated
@@ -232,3 +235,23 @@ def test_packing_can_be_turned_on_and_off_and_computes_nothing(tmp_path: Path) -
     assert Store(corpus.processed).loose("audio") == []
     assert DatasetInfo(layout.dataset).digest == digest
     assert all(not kind.faults for kind in verify(load_config((tmp_path / "config.yaml",))))
+
+
+@pytest.mark.skipif(shutil.which("zip") is None, reason="the program zip is not installed")
+@pytest.mark.parametrize("packed", [True, False])
+def test_what_verify_says_to_delete_a_file_with_deletes_that_file_alone(
+    store: Store, packed: bool
+) -> None:
+    odd = ["v/[12]", "v/it's; touch 'x'", "v/a $(touch x)"]
+    for clip in odd:
+        write(store, clip, 9)
+    if packed:
+        store.pack("audio", "0000", odd)
+    for clip in odd:
+        command = _deletion(store, "audio", clip)
+        subprocess.run(command, shell=True, check=True, cwd=store.root, capture_output=True)
+    assert store.clips("audio") == CLIPS
+    assert numbers(store) == [0, 1, 2, 3, 4]
+    assert not (store.root / "x").exists()
+    words = shlex.split(again("audio", odd[1]))
+    assert words == ["chsims-build", "--stage", "audio", "--clip", odd[1], "--force"]
