@@ -21,7 +21,7 @@ def shard(folder: Path, seconds: float, clips: int = 32, width: int = 1280) -> P
         for number in range(clips)
     ]
     path = folder / f"{seconds}-{clips}-{width}.json"
-    write_shard(path, [asdict(clip) for clip in made])
+    write_shard(path, {"clips": [asdict(clip) for clip in made]})
     return path
 
 
