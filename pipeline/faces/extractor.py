@@ -52,7 +52,12 @@ class FaceExtractor(Extractor):
         "torchvision",
         "opencv-python-headless",
     )
-    preload: ClassVar[tuple[str, ...]] = ("pipeline.faces.facenet", "cv2", "numba")
+    preload: ClassVar[tuple[str, ...]] = (
+        "pipeline.faces.facenet",
+        "cv2",
+        "pipeline.faces.kernels",
+        "pipeline.faces.boxes",
+    )
 
     def __init__(self, settings: FacesSettings) -> None:
         from pipeline.faces.detector import make_detector

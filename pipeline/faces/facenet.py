@@ -44,7 +44,5 @@ def _is_compile_supported(kind: str) -> bool:
 
 with without_compiler():
     from facenet_pytorch import MTCNN
-    from facenet_pytorch.models.utils.detect_face import bbreg, nms_numpy, pad, rerec
-    from torchvision.ops import nms  # type: ignore[import-untyped]  # it ships no types
 
-__all__ = ["MTCNN", "bbreg", "nms", "nms_numpy", "pad", "rerec", "without_compiler"]
+__all__ = ["MTCNN", "without_compiler"]

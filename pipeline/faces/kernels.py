@@ -1,7 +1,7 @@
 """Compiled loops of the face search: picture resizing, and an activation with the pooling after it.
 
-Import this module in a worker only, after `claim_numba_cache`: numba reads the place of its cache
-when a function is decorated.
+The types are named, so that a function is compiled, or read from numba's cache, when this module is
+imported: a job does so once, before its workers are forked (`pipeline.runner.pool.preload`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ Index = NDArray[np.int64]
 Float = NDArray[np.float32]
 
 
-@numba.njit(cache=True)
+_PART = "void({}[:, :, ::1], {}, {}, {}, {}, float32[:, :, :])"
+_CROPS = "void({}[:, :, ::1], {}, {}, {}, {}, float32[:, :, :, ::1])"
+
+
+@numba.njit([_PART.format(sums, *4 * ["int64[::1]"]) for sums in ("int32", "float64")], cache=True)
 def average_part(
     sums: NDArray[Any], top: Index, bottom: Index, left: Index, right: Index, out: Float
 ) -> None:
@@ -34,7 +38,9 @@ def average_part(
                 out[row, column, colour] = (mean - np.float32(127.5)) * np.float32(0.0078125)
 
 
-@numba.njit(cache=True)
+@numba.njit(
+    [_CROPS.format(sums, *4 * ["int64[:, ::1]"]) for sums in ("int32", "float64")], cache=True
+)
 def average_crops(
     sums: NDArray[Any], top: Index, bottom: Index, left: Index, right: Index, out: Float
 ) -> None:
@@ -43,7 +49,7 @@ def average_crops(
         average_part(sums, top[box], bottom[box], left[box], right[box], out[box])
 
 
-@numba.njit(cache=True)
+@numba.njit("float32[:, :, :, ::1](float32[:, :, :, ::1], float32[::1], int64)", cache=True)
 def activate_and_pool(values: Float, slopes: Float, size: int) -> Float:
     """Apply PReLU and then max-pooling (stride 2, ``ceil_mode``), in one pass.
 

@@ -1,8 +1,8 @@
 """MTCNN's three nets on any part of a frame: all of it, or only the area near a known face.
 
-The nets, their weights and the box arithmetic are facenet-pytorch's; this module prepares the
-images that the nets see. A search near a face uses the pyramid scales and the grid of a search
-of the whole frame, so both find the same box for the same face.
+The nets and their weights are facenet-pytorch's, and so is the box arithmetic, compiled; this
+module prepares the images that the nets see. A search near a face uses the pyramid scales and the
+grid of a search of the whole frame, so both find the same box for the same face.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from pipeline.faces.facenet import bbreg, nms, nms_numpy, pad, rerec
+from pipeline.faces.boxes import ONE, Float, apart, best_first, inside, moved, suppress, windows
 from pipeline.faces.pictures import AreaTable
 from pipeline.faces.sheets import CELL, STRIDE, Part, Sheet, arrange
 from pipeline.faces.track import Detections
@@ -24,9 +24,6 @@ NEAR = 0.5
 the next frame, as a share of the face's side. A face moves less than this in one frame."""
 SMALLER, LARGER = 0.3, 2.5
 """Range of P-Net window sides that can propose a face, as shares of the face's side."""
-APART = 8192.0
-"""Pixels by which the boxes of different parts are moved apart, so that none suppresses another.
-The coordinates are whole numbers, and stay exact."""
 
 
 class FaceNets:
@@ -81,21 +78,21 @@ class FaceNets:
             boxes = self._refine(table, boxes)
             return self._decide(table, boxes)
 
-    def _net(self, net: Any, pictures: NDArray[np.float32]) -> list[torch.Tensor]:
+    def _net(self, net: Any, pictures: Float) -> list[Float]:
         # channels first for torch, but stored channels last: twice as fast on a CPU
         batch = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(self.mtcnn.device)
-        return [output.float().cpu() for output in net(batch)]
+        return [output.float().cpu().numpy() for output in net(batch)]
 
-    def _propose(self, table: AreaTable, parts: list[Part]) -> torch.Tensor:
+    def _propose(self, table: AreaTable, parts: list[Part]) -> Float:
         """Let P-Net propose boxes ``[n, 4]``."""
-        proposals = [torch.zeros(0, 9)]
-        proposals += [self._windows(table, sheet) for sheet in arrange(parts)]
-        found = torch.cat(proposals)
-        found = found[nms(found[:, :4], found[:, 4], 0.7)]
-        sides = (found[:, 2:4] - found[:, :2]).repeat(1, 2)
-        return torch.as_tensor(rerec(found[:, :4] + found[:, 5:] * sides))
+        sheets = arrange(parts)
+        if not sheets:
+            return np.empty((0, 4), np.float32)
+        found = np.concatenate([self._windows(table, sheet) for sheet in sheets])
+        kept = suppress(found, np.zeros(len(found), np.int64), best_first(found[:, 4]), 0.7)
+        return moved(found, np.ascontiguousarray(found[:, 5:]), kept, 0, True)
 
-    def _windows(self, table: AreaTable, sheet: Sheet) -> torch.Tensor:
+    def _windows(self, table: AreaTable, sheet: Sheet) -> Float:
         """Return P-Net's windows that may show a face: box, score and shift ``[n, 9]``."""
         picture = np.zeros((1, *sheet.shape, 3), np.float32)
         for part, row, column in sheet.places:
@@ -103,23 +100,15 @@ class FaceNets:
             out = picture[0, row : row + rows, column : column + columns]
             table.part(part.shape, part.rows, part.columns, out)
         shift, scores = self._net(self.mtcnn.pnet, picture)
-        hits = (scores[0, 1] >= self.mtcnn.thresholds[0]).nonzero()
-        owner = torch.from_numpy(sheet.owners(*hits.T.numpy()))
-        order = owner.argsort(stable=True)
-        order = order[owner[order] >= 0]
-        hits, owner = hits[order], owner[order]
-        places = torch.tensor(
-            [[p.columns[0] - column, p.rows[0] - row, p.scale] for p, row, column in sheet.places],
-            dtype=torch.float64,
-        )[owner]
-        corner, scale = STRIDE * hits.flip(1) + places[:, :2].long(), places[:, 2:].float()
-        low, high = ((corner + 1) / scale).floor(), ((corner + CELL) / scale).floor()
-        score = scores[0, 1][hits[:, 0], hits[:, 1]]
-        boxes = torch.cat([low, high], 1)
-        found = torch.cat([boxes, score[:, None], shift[0][:, hits[:, 0], hits[:, 1]].T], 1)
-        return found[nms(boxes + APART * owner[:, None], score, 0.5)]
+        parts, found = windows(
+            np.ascontiguousarray(scores[0, 1]),
+            np.ascontiguousarray(shift[0].transpose(1, 2, 0)),
+            self.mtcnn.thresholds[0],
+            *sheet.windows(),
+        )
+        return found[suppress(found, parts, best_first(found[:, 4]), 0.5)]
 
-    def _refine(self, table: AreaTable, boxes: torch.Tensor) -> torch.Tensor:
+    def _refine(self, table: AreaTable, boxes: Float) -> Float:
         """Let R-Net reject boxes and correct the others."""
         boxes, pictures = _cut(table, boxes, 24)
         if not len(boxes):
@@ -127,25 +116,22 @@ class FaceNets:
         shift, scores = self._net(self.mtcnn.rnet, pictures)
         sure = scores[:, 1] > self.mtcnn.thresholds[1]
         boxes, shift, score = boxes[sure], shift[sure], scores[sure, 1]
-        pick = nms(boxes, score, 0.7)
-        return torch.as_tensor(rerec(bbreg(boxes[pick], shift[pick])))
+        kept = suppress(boxes, np.zeros(len(boxes), np.int64), best_first(score), 0.7)
+        return moved(boxes, shift, kept, 1, True)
 
-    def _decide(self, table: AreaTable, boxes: torch.Tensor) -> Detections:
+    def _decide(self, table: AreaTable, boxes: Float) -> Detections:
         """Let O-Net reject boxes, correct the others and find five landmarks in each."""
         boxes, pictures = _cut(table, boxes, 48)
         if not len(boxes):
             return no_faces()
         shift, points, scores = self._net(self.mtcnn.onet, pictures)
         sure = scores[:, 1] > self.mtcnn.thresholds[2]
-        if not sure.any():  # without boxes, nms_numpy does not return indices
-            return no_faces()
         boxes, shift, points, score = boxes[sure], shift[sure], points[sure], scores[sure, 1]
-        origin = boxes[:, None, :2] - 1
-        sides = (boxes[:, 2:] - boxes[:, :2] + 1)[:, None]
-        points = points.reshape(-1, 2, 5).transpose(1, 2) * sides + origin
-        found = Detections(bbreg(boxes, shift).numpy(), score.numpy(), points.numpy())
-        pick = nms_numpy(found.boxes, found.probabilities, 0.7, "Min").astype(np.int64)
-        found = found.take(pick)
+        origin = boxes[:, None, :2] - ONE
+        sides = (boxes[:, 2:] - boxes[:, :2] + ONE)[:, None]
+        points = points.reshape(-1, 2, 5).transpose(0, 2, 1) * sides + origin
+        found = Detections(moved(boxes, shift, np.arange(len(boxes)), 1, False), score, points)
+        found = found.take(apart(found.boxes, best_first(score), 0.7))
         area = (found.boxes[:, 2:] - found.boxes[:, :2]).prod(1)
         return found.take(np.argsort(-area, kind="stable"))
 
@@ -194,10 +180,6 @@ def _aligned(low: float, high: float, length: int) -> tuple[int, int]:
     return start, min(stop, length)
 
 
-def _cut(table: AreaTable, boxes: torch.Tensor, size: int) -> tuple[torch.Tensor, Any]:
-    top, bottom, left, right = (
-        side.astype(np.int64) for side in pad(boxes, table.width, table.height)
-    )
-    inside = (bottom >= top) & (right >= left)
-    edges = np.stack([left - 1, top - 1, right, bottom], 1)[inside]
-    return boxes[torch.from_numpy(inside)], table.crops(edges, size)
+def _cut(table: AreaTable, boxes: Float, size: int) -> tuple[Float, Float]:
+    kept, edges = inside(boxes, table.width, table.height)
+    return boxes[kept], table.crops(edges, size)

@@ -16,6 +16,7 @@ ROUNDED = 16
 """Sides of shared sheets are multiples of this: oneDNN prepares each new shape anew."""
 
 Index = NDArray[np.int64]
+Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -40,23 +41,29 @@ class Sheet:
     shape: tuple[int, int]
     places: list[tuple[Part, int, int]]
 
-    def owners(self, rows: Index, columns: Index) -> Index:
-        """Return to which place each of P-Net's windows belongs; -1 for one that crosses parts.
+    def windows(self) -> tuple[Index, Float]:
+        """Return P-Net's windows on the sheet, those that cross from part to part left out.
 
-        Parameters
-        ----------
-        rows, columns : ndarray, int64 [n]
-            Of the windows, counted in `STRIDE`.
+        Returns
+        -------
+        places : ndarray, int64 [parts, 6]
+            Of each part: its first window's row and column, counted in `STRIDE`; rows and columns
+            of windows; the part's first row and column on its level.
+        scales : ndarray, float32 [parts]
+            Of the parts' levels.
         """
-        if len(self.places) == 1:
-            return np.zeros(len(rows), np.int64)
-        first = np.array([[row, column] for _, row, column in self.places]).T // STRIDE
-        # of an even number of pixels, the last window is the one that ends with them
-        windows = (np.array([part.size for part, _, _ in self.places]).T - CELL) // STRIDE + 1
-        last = first + windows
-        inside = (rows[:, None] >= first[0]) & (rows[:, None] < last[0])
-        inside &= (columns[:, None] >= first[1]) & (columns[:, None] < last[1])
-        return np.where(inside.any(1), inside.argmax(1), -1)
+        places = [
+            (row // STRIDE, column // STRIDE, *map(_window_count, part.size),
+             part.rows[0], part.columns[0])
+            for part, row, column in self.places
+        ]  # fmt: skip
+        scales = [part.scale for part, _, _ in self.places]
+        return np.array(places, np.int64), np.array(scales, np.float32)
+
+
+def _window_count(side: int) -> int:
+    """Return how many windows P-Net's layers make of so many pixels; of odd ones, one more."""
+    return -(-(side - CELL + STRIDE) // STRIDE)
 
 
 def arrange(parts: list[Part]) -> list[Sheet]:

@@ -9,6 +9,7 @@ from functools import partial
 
 from pipeline.extractor import Extractor
 from pipeline.runner.crew import Died, work_off
+from pipeline.runner.numba_cache import claim_numba_cache
 from pipeline.runner.plan import Step
 from pipeline.runner.worker import Outcome, start_worker
 from pipeline.stage import Build, Stage
@@ -49,6 +50,8 @@ def in_batches(stage: Stage, size: int, steps: list[Step]) -> list[list[Step]]:
 
 def preload(extractor: type[Extractor]) -> None:
     """Import what every worker needs once, so that the workers share the time and the memory."""
+    if extractor.preload:
+        claim_numba_cache()  # what is compiled here, the workers share
     gc.disable()  # else the collector would visit thousands of new, permanent objects repeatedly
     try:
         for module in extractor.preload:

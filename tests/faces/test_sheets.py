@@ -63,15 +63,23 @@ def test_small_even_parts_share_a_sheet_and_do_not_overlap() -> None:
     assert taken.sum() == sum(p.size[0] * p.size[1] for p, _, _ in shared.places)
 
 
-def test_only_windows_within_one_part_count() -> None:
+def test_the_windows_of_a_part_lie_within_it() -> None:
     (sheet,) = arrange([part(20, 26), part(14, 22)])
-    rows, columns = np.indices([(side - 10) // 2 for side in sheet.shape]).reshape(2, -1)
-    owners = sheet.owners(rows, columns)
-    for number, (p, top, left) in enumerate(sheet.places):
-        mine = np.stack([rows, columns])[:, owners == number]
-        assert mine.shape[1] == ((p.size[0] - 10) // 2) * ((p.size[1] - 10) // 2)
-        assert (2 * mine.min(1) == (top, left)).all()
-        assert (2 * mine.max(1) + 12 == (top + p.size[0], left + p.size[1])).all()
+    places, scales = sheet.windows()
+    assert scales.tolist() == [0.5, 0.5]
+    for (p, row, column), place in zip(sheet.places, places, strict=True):
+        first, count, own = place[:2], place[2:4], place[4:]
+        assert tuple(2 * first) == (row, column)
+        assert tuple(2 * (first + count - 1) + 12) == (row + p.size[0], column + p.size[1])
+        assert tuple(own) == (10, 20)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(12, 13), (31, 40), (57, 33)])
+def test_a_part_alone_has_all_windows_of_pnet(rows: int, columns: int) -> None:
+    (sheet,) = arrange([part(rows, columns)])
+    with torch.inference_mode():
+        shift, _ = MTCNN(device="cpu").pnet(torch.zeros(1, 3, rows, columns))
+    assert tuple(sheet.windows()[0][0, 2:4]) == shift.shape[2:]
 
 
 def test_parts_find_on_a_shared_sheet_what_each_finds_alone(
