@@ -24,7 +24,7 @@ from pipeline.store.scratch import sweep
 from pipeline.train.registry import MODELS
 from pipeline.workflow.adopted import check_adopted
 from pipeline.workflow.locks import claim_build
-from pipeline.workflow.mirrors import fetch, fetch_to_look, lies_in_s3
+from pipeline.workflow.mirrors import fetch, fetch_to_look, lies_in_s3, store_all
 from pipeline.workflow.recheck import delete_records, stale_records
 from pipeline.workflow.settings_files import (
     DECIDING_STEPS,
@@ -195,10 +195,13 @@ def _prepare(config: Config, say: Say) -> None:
         remove_left_over(folder)
     for name in wanted(config):
         STAGES[name].begin(config)
-    for stage, count in tidy_build(config).items():
+    smaller, packed = tidy_build(config), pack_build(config)
+    for stage, count in smaller.items():
         say(f"{stage}: dropped what no stage needs any longer of {count} clips")
-    for stage, count in pack_build(config).items():
+    for stage, count in packed.items():
         say(f"{stage}: packed what was still in single files: {count} pack(s)")
+    if smaller or packed:
+        store_all(config)
     for path in sweep(config.layout.scratch):
         say(f"{path}, left by a killed job, could not be removed: remove it, it may hold faces")
 
