@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.errors import BuildError
+from pipeline.store.files import written_whole
 from pipeline.store.s3 import JOURNAL, Bucket, Object
 from pipeline.store.urls import Url, is_safe
 
@@ -197,11 +198,21 @@ class Mirror:
                 found[each.name] = each
         return {name: each for name, each in found.items() if each.tag}
 
+    def shorten_journal(self) -> None:
+        """Write the journal anew, with one line per file; nobody else may be writing it."""
+        known = self._known()
+        if known:
+            with written_whole(self.folder / JOURNAL) as temporary:
+                temporary.write_bytes(b"".join(map(_line, known.values())))
+
     def _note(self, known: _Known) -> None:
-        line = json.dumps(asdict(known), ensure_ascii=False).encode() + b"\n"
         self.folder.mkdir(parents=True, exist_ok=True)
         journal = os.open(self.folder / JOURNAL, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            os.write(journal, line)
+            os.write(journal, _line(known))
         finally:
             os.close(journal)
+
+
+def _line(known: _Known) -> bytes:
+    return json.dumps(asdict(known), ensure_ascii=False).encode() + b"\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ JOURNAL = ".objects.jsonl"
 """In the folder of a mirror: which file is which object."""
 
 _SMALL = 8 * 1024 * 1024
+_AHEAD_NS = 60 * 10**9
+"""Clocks of two machines may be so far apart."""
+
 _TIME, _DIGEST = "mtime-ns", "sha256"
 """What we note with an object: the file's time, and the digest of its content."""
 
@@ -71,8 +75,8 @@ class Bucket:
                         continue
                     name = self.url.name(item["Key"])
                     if PurePosixPath(name).name != JOURNAL:
-                        time = int(item["LastModified"].timestamp() * 1e9)
-                        found[name] = Object(item["ETag"], item["Size"], time)
+                        stored = int(item["LastModified"].timestamp() * 1e9)
+                        found[name] = Object(item["ETag"], item["Size"], stored)
         for name in found:
             for folder in map(str, PurePosixPath(name).parents):
                 if folder in found:
@@ -99,8 +103,7 @@ class Bucket:
                     for piece in answer["Body"].iter_chunks(1024 * 1024):
                         stream.write(piece)
                 self._check(name, temporary, answer, noted)
-                time = noted.get(_TIME, "")
-                when = int(time) if time.isdecimal() else expected.time
+                when = _time_of(noted.get(_TIME, ""), expected.time)
                 os.utime(temporary, ns=(when, when))
 
     def _check(
@@ -175,6 +178,12 @@ class Bucket:
                 "check the network, AWS_ENDPOINT_URL and AWS_DEFAULT_REGION, then repeat the "
                 "command",
             ) from error
+
+
+def _time_of(noted: str, stored: int) -> int:
+    """Return the time that a file gets, in ns: not one in the future, which would seem newest."""
+    when = int(noted) if noted.isdecimal() else stored
+    return when if when <= time.time_ns() + _AHEAD_NS else stored
 
 
 def _remedy(code: str) -> str:

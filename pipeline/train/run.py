@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from typing import Any
 
@@ -35,6 +35,15 @@ from pipeline.train.trainer import Fit, fit, seed_everything
 from pipeline.train.turns import Turns
 
 log = logging.getLogger(__name__)
+
+
+def _remove_checkpoints(seeds: Sequence[Seed], todo: Sequence[Seed]) -> None:
+    """Remove the checkpoints of seeds that are done, or that the settings no longer name."""
+    needed = {seed.checkpoint().path for seed in todo}
+    for folder in {seed.folder.parent for seed in seeds}:
+        for path in folder.glob("checkpoint_*.safetensors"):
+            if path not in needed:
+                path.unlink(missing_ok=True)
 
 
 def train_model(config: Config, experiment: str, model: str, jobs: int = 1) -> dict[str, str]:
@@ -81,9 +90,7 @@ def train_model(config: Config, experiment: str, model: str, jobs: int = 1) -> d
     for labels in {tuple(seed.plan.labels.items()) for seed in seeds}:
         corpus.check_labels(dict(labels))
     todo = [s for s in seeds if stored_key(s.folder) != s.key or seed_fault(s.folder)]
-    for seed in seeds:
-        if seed not in todo:  # a kill may have left it after the seed was done
-            seed.checkpoint().remove()
+    _remove_checkpoints(seeds, todo)
     log.info("%s %s: %d seeds, %d to train", experiment, model, len(seeds), len(todo))
     start = time.perf_counter()
     _train_all(todo, corpus, pick_device(settings.device, "train.device"), jobs)

@@ -31,7 +31,12 @@ def fetch(config: Config) -> list[str]:
     BuildError
         If S3 cannot be read.
     """
-    return [*_fetched(_raw(config), exactly=True), *_fetched(_processed(config), exactly=False)]
+    raw, processed = _raw(config), _processed(config)
+    said = [*_fetched(raw, exactly=True), *_fetched(processed, exactly=False)]
+    for mirror in (raw, processed):
+        if mirror is not None:
+            mirror.shorten_journal()
+    return said
 
 
 def fetch_to_look(config: Config) -> list[str]:

@@ -262,6 +262,28 @@ def test_a_look_leaves_the_corpus_and_a_running_build_alone(s3: Any, tmp_path: P
     assert (config.raw / "label.csv").read_text() == "edited"
 
 
+@pytest.mark.parametrize("ns", ["9" * 30, str(4 * 10**18), "-1"])
+def test_an_object_cannot_give_a_file_a_time_in_the_future(
+    ns: str, mirror: Mirror, s3: Any
+) -> None:
+    key = {"Bucket": BUCKET, "Key": "a/b/label.csv"}
+    s3.put_object(**key, Body=b"x", Metadata={"mtime-ns": ns})
+    mirror.fetch(exactly=True)
+    assert (mirror.folder / "label.csv").stat().st_mtime <= time.time() + 60
+
+
+def test_a_journal_has_a_line_per_file_when_a_build_begins(s3: Any, tmp_path: Path) -> None:
+    config = make_config({"processed": f"s3://{BUCKET}/a/b", "store": {"mirror": str(tmp_path)}})
+    for content in "123":
+        put(s3, "label.csv", content)
+        put(s3, f"other{content}", content)
+        fetch(config)
+    lines = (config.processed / JOURNAL).read_text("utf-8").splitlines()
+    assert len(lines) == 4
+    put(s3, "label.csv", "4")
+    assert fetch_to_look(config) == [f"s3://{BUCKET}/a/b: fetched 1 files into {config.processed}"]
+
+
 def test_what_is_being_made_is_not_stored(s3: Any, tmp_path: Path) -> None:
     config = make_config({"processed": f"s3://{BUCKET}/a/b", "store": {"mirror": str(tmp_path)}})
     model = config.layout.experiment("table2") / "lmf"

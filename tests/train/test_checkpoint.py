@@ -210,13 +210,14 @@ def test_a_damaged_checkpoint_is_told_and_the_seed_starts_anew(
 def test_what_a_kill_left_of_a_checkpoint_is_removed(
     part: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A part of a file, and the file of a seed that was done before the kill."""
+    """A part of a file, the file of a seed that was done, and of one no longer configured."""
     path = checkpoint_of(part, "lf_dnn")
     kept = path.read_bytes()
     torn = path.with_name(f".{path.name}.999999999.tmp")
     torn.write_bytes(kept[:100])
     assert epochs_run(part, monkeypatch) == list(range(4, EPOCHS + 1))
     path.write_bytes(kept)
+    path.with_name("checkpoint_9.safetensors").write_bytes(kept)
     assert epochs_run(part, monkeypatch) == []
     assert not list(path.parent.glob("*checkpoint*"))
 
