@@ -7,11 +7,12 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from pipeline.commands.kubernetes import Pods, manifests
+from pipeline.commands.looking import kubernetes
 from pipeline.config import make_config
 from pipeline.errors import BuildError
-from tests.commands.test_cli import chsims
 from tests.conftest import ROOT
 
 IMAGE = "registry.example.org/me/chsims-build:1"
@@ -90,9 +91,9 @@ def test_the_profile_is_what_the_command_prints() -> None:
     """profiles/kubernetes/build.yaml: the first lines say how it was made."""
     text = (ROOT / "profiles" / "kubernetes" / "build.yaml").read_text("utf-8")
     head = [line for line in text.splitlines() if line.startswith("#")]
-    status, printed = chsims("kubernetes", "--image", IMAGE, *_set(VALUES), cwd=ROOT)
-    assert status == 0, printed
-    assert text == "\n".join(head) + "\n" + printed
+    done = CliRunner().invoke(kubernetes, ["--image", IMAGE, *_set(VALUES)], obj=((), ()))
+    assert done.exit_code == 0, done.output
+    assert text == "\n".join(head) + "\n" + done.stdout
 
 
 def _set(values: dict[str, Any]) -> list[str]:
