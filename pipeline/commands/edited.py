@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.config import Config
 from pipeline.corpus import LABELS
 from pipeline.errors import ClipError
-from pipeline.manifest.build import read_manifest
+from pipeline.manifest.build import read_columns
 from pipeline.manifest.find import media_folders
 from pipeline.manifest.folders import MediaFolders
 from pipeline.manifest.media import find_media
@@ -83,7 +83,8 @@ def edits(config: Config, clips: list[Clip]) -> Edits:
     """
     folders = media_folders(config)
     rows = {row.clip: row for row in read_sheet(config, folders).rows if _can_be_used(row)}
-    known = {str(row["clip"]): row for row in read_manifest(config.processed).to_dict("records")}
+    table = read_columns(config.processed, ("clip", "size", *LABELS, *_OTHER))
+    known = {str(row["clip"]): row for row in table.to_pylist()}
     lost = {entry.clip for entry in read_entries(config.layout.manifest_quarantine)}
     made = config.layout.manifest.stat().st_mtime_ns
     kept = [clip for clip in clips if clip.clip in rows]

@@ -121,6 +121,26 @@ def read_manifest(processed: Path, kept: Sequence[str] = ()) -> pd.DataFrame:
     return table
 
 
+def read_columns(processed: Path, names: Sequence[str]) -> Any:
+    """Read some columns of the table of usable clips, as a pyarrow table: one row per clip.
+
+    Raises
+    ------
+    BuildError
+        If the manifest has not been built, or lacks a column.
+    """
+    import pyarrow.parquet as pq
+    from pyarrow import ArrowException
+
+    path = Layout(processed).manifest
+    try:
+        if not {*OWN_NAMES, *names} <= {*pq.read_schema(path).names}:
+            raise ValueError("columns are missing")
+        return pq.read_table(path, columns=list(names))
+    except (OSError, ValueError, ArrowException) as error:
+        raise _unreadable(path, error) from error
+
+
 def _unreadable(path: Path, error: Exception) -> BuildError:
     return BuildError(f"{path} cannot be read ({error})", f"make it again: {again('manifest')}")
 

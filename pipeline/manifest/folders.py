@@ -146,7 +146,7 @@ def _places(corpus: Path) -> tuple[Path, ...]:
 
 def _listed(folder: Path) -> list[Path]:
     try:
-        return sorted(Path(entry.path) for entry in os.scandir(folder))
+        return [Path(e.path) for e in sorted(os.scandir(folder), key=lambda entry: entry.name)]
     except OSError:
         return []
 

@@ -13,6 +13,7 @@ from pipeline.report.clips import ClipRow, clip_details, clip_rows
 from pipeline.report.content import page_content, table_data
 from pipeline.report.exhibits import write_exhibits
 from pipeline.report.palette import DARK, LIGHT, css_variables
+from pipeline.report.signals import fitting_rows
 from pipeline.report.sources import Build, read_build
 from pipeline.store.files import written_whole
 from pipeline.store.freshness import note_inputs
@@ -73,14 +74,20 @@ def render(content: dict[str, Any]) -> str:
 
 def _embedded(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
     """Return what the page carries inside itself: style, script and data."""
-    detail, blocks = clip_details(build, rows)
+    limit = build.config.report.megabytes
+    table = embed_json(table_data(build, rows))
+    shown = rows[: fitting_rows(len(rows), len(table.encode()), limit)]
+    if len(shown) < len(rows):
+        table = embed_json(table_data(build, shown))
+    detail, blocks = clip_details(build, shown, len(table.encode()))
     script = (_TEMPLATES / "report.js").read_text("utf-8")
     return {
         "detail": detail,
+        "shown": len(shown),
         "style": _style(),
         "script": _trusted(script),
         "script_hash": _source_hash(script),
-        "table_data": embed_json(table_data(build, rows)),
+        "table_data": table,
         "blocks": [embed_json(block) for block in blocks],
     }
 

@@ -139,9 +139,21 @@ def _plain(value: Any) -> float | None:
     return value if isinstance(value, int) else round(float(value), 4)
 
 
-def clip_details(build: Build, rows: list[ClipRow]) -> tuple[Detail, list[list[dict[str, Any]]]]:
-    """Pack thumbnails and tracks, in blocks that the page reads one at a time."""
-    detail = fitting_detail(len(rows), build.config.report.megabytes)
+def clip_details(
+    build: Build, rows: list[ClipRow], table: int
+) -> tuple[Detail, list[list[dict[str, Any]]]]:
+    """Pack thumbnails and tracks, in blocks that the page reads one at a time.
+
+    Parameters
+    ----------
+    build : Build
+        The build.
+    rows : list of ClipRow
+        The clips of the page's table.
+    table : int
+        Bytes that the table takes of the page.
+    """
+    detail = fitting_detail(len(rows), build.config.report.megabytes, table)
     packed = [
         {
             "media": row.media,

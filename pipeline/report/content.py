@@ -224,16 +224,16 @@ def _reasons(build: Build) -> list[tuple[str, str, int]]:
 def table_data(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
     """Return what the page's script needs to draw the clips' table and tracks."""
     return {
-        "rows": [
-            {
-                "clip": row.clip,
-                "text": row.text,
-                **{name: value for name, value in row.figures.items() if value is not None},
-                "weight": round(row.weight, 3),
-                "found": [[item.kind, item.text, item.figure] for item in row.found],
-            }
-            for row in rows
-        ],
+        "columns": {
+            "clip": [row.clip for row in rows],
+            "text": [row.text for row in rows],
+            **{
+                name: [row.figures[name] for row in rows]
+                for name in (rows[0].figures if rows else ())
+            },
+            "weight": [round(row.weight, 3) for row in rows],
+            "found": [[[i.kind, i.text, i.figure] for i in row.found] for row in rows],
+        },
         "alphabet": ALPHABET,
         "heat": heat_scale(LEVELS),
         "labels": dict(TITLES),

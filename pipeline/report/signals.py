@@ -40,13 +40,29 @@ class Detail:
 
 # (columns, pixels, quality, bytes per clip with six thumbnails, measured on the demo's faces)
 _STEPS = ((120, 112, 75, 22_050), (80, 72, 60, 11_650), (48, 48, 35, 5_750))
-_ROW = 350
 _PAGE = 300_000
+_TABLE = 0.6
+"""Largest share of the page that the rows of the clips' table may take."""
 
 
-def fitting_detail(clips: int, megabytes: float) -> Detail:
-    """Return the finest detail with which `clips` clips stay under a page of `megabytes`."""
-    room = 0.95 * megabytes * 1e6 - _PAGE - _ROW * clips
+def fitting_rows(rows: int, size: int, megabytes: float) -> int:
+    """Return how many of the table's rows, which take `size` bytes, go into a page."""
+    return min(rows, int(rows * _TABLE * megabytes * 1e6 / size))
+
+
+def fitting_detail(clips: int, megabytes: float, table: int) -> Detail:
+    """Return the finest detail with which `clips` clips stay under a page of `megabytes`.
+
+    Parameters
+    ----------
+    clips : int
+        Clips in the table.
+    megabytes : float
+        Upper limit of the page.
+    table : int
+        Bytes that the table takes.
+    """
+    room = 0.95 * megabytes * 1e6 - _PAGE - table
     for columns, pixels, quality, size in _STEPS:
         if clips * size <= room:
             return Detail(columns, pixels, quality, clips)

@@ -9,14 +9,18 @@ from pipeline.store.layout import Layout
 
 
 def note_run(layout: Layout, stage: str, shard: str, computed: int, seconds: float) -> None:
-    """Add a job to ``logs/runs.jsonl``: its stage, clips computed, wall time, peak memory."""
-    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    peak = max(resource.getrusage(who).ru_maxrss for who in whose)
+    """Add a job to ``logs/runs.jsonl``: stage, clips computed, wall and CPU time, peak memory.
+
+    The CPU time is that of the job and of its workers that have ended.
+    """
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    peak = max(each.ru_maxrss for each in used)
     run = {
         "stage": stage,
         "shard": shard,
         "computed": computed,
         "seconds": round(seconds, 2),
+        "cpu": round(sum(each.ru_utime + each.ru_stime for each in used), 2),
         "peak_mb": round(peak / 1024, 1),
     }
     layout.logs.mkdir(parents=True, exist_ok=True)

@@ -222,3 +222,21 @@ def test_the_console_says_what_was_built_and_what_was_left_out(build: Config, pa
     assert "WARNING: untrained text model: demo only" in text
     assert text.splitlines()[-1] == f"report: {page}"
     assert all(line.isprintable() for line in text.splitlines())
+
+
+def test_a_page_keeps_its_limit_and_pictures_of_the_worst_clips(tmp_path: Path) -> None:
+    """Of 300 clips with long transcripts, neither all rows nor all pictures fit."""
+    texts = dict.fromkeys(range(300), "长" * 1000)
+    corpus = Corpus(clips=300, texts=texts, template=True, warnings={271: ["a grave one"]})
+    config = write_build(tmp_path, corpus, report={"megabytes": 1.05})
+    page = build_report(config).read_text("utf-8")
+    assert len(page.encode()) < 1.05e6
+    found = re.search(r'id="table-data">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    clips = json.loads(found[1])["columns"]["clip"]
+    assert 100 < len(clips) < 300
+    assert "video_0014/0012" in clips  # the 272nd, because of its warning
+    assert f"the table holds the {len(clips)} clips with the gravest findings" in page
+    assert 1 <= page.count('"film":"') < len(clips)
+    with (config.layout.exhibits / "clips.csv").open(encoding="utf-8-sig") as stream:
+        assert sum(1 for _ in stream) == 301

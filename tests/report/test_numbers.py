@@ -25,6 +25,7 @@ from pipeline.report.signals import (
     ALPHABET,
     film_strip,
     fitting_detail,
+    fitting_rows,
     pack,
     resample,
 )
@@ -122,7 +123,7 @@ def test_resampling_averages_what_is_there() -> None:
 
 
 def test_2281_clips_fit_into_15_megabytes() -> None:
-    detail = fitting_detail(2281, 15)
+    detail = fitting_detail(2281, 15, 350 * 2281)
     assert detail.clips == 2281
     strip = film_strip(_real_crops(6), detail.pixels, detail.quality)
     tracks = (3 + 1 + 1 + 3 + 4 + 1 + 20 + 12) * detail.columns
@@ -131,8 +132,17 @@ def test_2281_clips_fit_into_15_megabytes() -> None:
 
 
 def test_few_clips_are_drawn_finely_and_very_many_only_the_worst() -> None:
-    assert fitting_detail(30, 15).pixels > fitting_detail(2281, 15).pixels
-    assert 0 < fitting_detail(9000, 15).clips < 9000
+    assert fitting_detail(30, 15, 10_000).pixels > fitting_detail(2281, 15, 800_000).pixels
+    assert 0 < fitting_detail(9000, 15, 3_000_000).clips < 9000
+
+
+@pytest.mark.parametrize("clips", [50_000, 1_000_000])
+def test_however_many_clips_the_worst_have_pictures(clips: int) -> None:
+    table = 250 * clips
+    rows = fitting_rows(clips, table, 15)
+    assert rows == min(clips, 36_000)
+    assert fitting_detail(rows, 15, 250 * rows).clips > 500
+    assert fitting_rows(0, 2, 15) == 0
 
 
 def test_a_broken_crop_is_a_blank_not_an_error() -> None:

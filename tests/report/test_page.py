@@ -303,10 +303,10 @@ def enlarged(page: str, clips: int) -> str:
     assert table is not None
     assert block is not None
     data = json.loads(table[2])
-    rows = [row for row in data["rows"] if len(row["text"]) < 100]
-    data["rows"] = [
-        {**rows[i % len(rows)], "clip": f"video_{i // 38:04d}/{i % 38:04d}"} for i in range(clips)
-    ]
+    short = [i for i, words in enumerate(data["columns"]["text"]) if len(words) < 100]
+    for name, values in data["columns"].items():
+        data["columns"][name] = [values[short[i % len(short)]] for i in range(clips)]
+    data["columns"]["clip"] = [f"video_{i // 38:04d}/{i % 38:04d}" for i in range(clips)]
     text = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
     details = "".join(
         f'<script type="application/json" id="detail-{i}">{block[2]}</script>'

@@ -131,7 +131,7 @@ def test_an_extractor_that_the_report_does_not_know_is_drawn_all_the_same(
     assert (track["stage"], track["rows"]) == ("audio", 32)
     clip = str(build.usable["clip"][0])
     seconds = float(build.usable["duration"][0])
-    packed = pack_clip(build, clip, seconds, fitting_detail(6, 15))
+    packed = pack_clip(build, clip, seconds, fitting_detail(6, 15, 2000))
     start, end = packed["spans"]["audio"]
     assert start == 0
     assert end == pytest.approx(seconds, abs=0.05)

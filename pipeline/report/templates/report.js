@@ -83,7 +83,11 @@
   // ---- the clips' table ----------------------------------------------------------------
   const data = read("table-data");
   const table = $("clip-table");
-  if (!table || !data.rows.length) return;
+  if (!table || !data.columns.clip.length) return;
+  // a column per key, which spares each row the keys; a missing value has none in its row
+  const columns = Object.entries(data.columns);
+  data.rows = data.columns.clip.map((_, index) =>
+    Object.fromEntries(columns.map(([key, values]) => [key, values[index]]).filter(([, value]) => value !== null)));
 
   const minus = (text) => text.replace("-", "−");
   const label = (v) => minus(v.toFixed(1));
