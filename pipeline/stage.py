@@ -299,14 +299,18 @@ class Stage:
     def _common(self, config: Config) -> str:
         return _common(self, self.settings(config), _decoder(self, config), config.processed)
 
+    def _source(self, clip: Clip) -> str:
+        if self.source == "media":
+            return digest(clip.source())
+        return digest(clip.text) if self.source == "text" else ""
+
     def key(self, build: Build, clip: Clip) -> str:
         """Return the digest of everything on which this clip's feature file depends."""
-        sources = {"media": digest(clip.source()), "text": digest(clip.text), "none": ""}
         return digest(
             {
                 "stage": self.name,
                 "common": self._common(build.config),
-                "source": sources[self.source],
+                "source": self._source(clip),
                 "external": self.external(build.config, clip),
                 "inputs": [build.key(stage, clip) for stage in self.inputs],
             }

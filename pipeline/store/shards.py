@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ class Clip:
 
     def source(self) -> list[Any]:
         """Return all that its picture and sound are made from, for a key."""
-        return [self.media_digest, self.seconds, asdict(self.streams)]
+        return [self.media_digest, self.seconds, vars(self.streams)]
 
 
 def shard_name(number: int) -> str:
