@@ -14,7 +14,7 @@ demo: $(READY)
 	$(BIN)/chsims-build --config config/demo.yaml
 
 test: lint demo
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff check .

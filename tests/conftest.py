@@ -38,6 +38,11 @@ def snakemake(
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files whose tests are marked as long."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session")
 def real_media() -> Path:
     """Other people's clips, which lie beside the project only where it is developed."""

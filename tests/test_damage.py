@@ -35,6 +35,8 @@ from pipeline.workflow.settings_files import changed_settings
 from tests.corpora import Corpus, small_corpus
 from tests.media import face_clip
 
+pytestmark = pytest.mark.long
+
 TRAIN = {"models": ["mlf_dnn"], "seeds": [1], "max_epochs": 1, "experiments": ["table2"]}
 SEED = "experiments/table2/mlf_dnn/seed_1"
 CLIP = "video_1/0002"

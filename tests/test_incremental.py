@@ -12,6 +12,8 @@ from pipeline.store.layout import Layout
 from tests.corpora import Corpus, small_corpus
 from tests.media import face_clip
 
+pytestmark = pytest.mark.long
+
 VISION = {"frames", "faces", "openface", "vision"}
 CLIP_STAGES = {*VISION, "audio", "text"}
 STAGES = ("stage_vision", "stage_audio", "stage_text")

@@ -71,7 +71,7 @@ def manifests(pods: Pods, values: Mapping[str, Any]) -> str:
 def _differing(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings whose values are not the defaults, so that the rest need no renewal."""
     found: dict[str, Any] = {}
-    for key, value in values.items():
+    for key, value in sorted(values.items()):
         default = defaults.get(key)
         if isinstance(value, Mapping) and isinstance(default, Mapping):
             inner = _differing(value, default)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.kill import Kill, campaign, differences, products
+
+pytestmark = pytest.mark.long
 
 
 def test_two_kills_cost_no_byte(tmp_path: Path) -> None:

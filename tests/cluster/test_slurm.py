@@ -17,6 +17,8 @@ import pytest
 from tests.cluster.slurm import Slurm, wait_for
 from tests.conftest import DEMO, ROOT
 
+pytestmark = pytest.mark.long
+
 CLIPS = 4  # of each of the demo's three videos
 PROFILE = (
     f"--profile={ROOT / 'profiles' / 'slurm'}",

@@ -16,6 +16,8 @@ from pipeline import __version__
 from tests.conftest import DEMO, ROOT
 from tests.container.images import Definition, Podman, absent
 
+pytestmark = pytest.mark.long
+
 CONTAINERFILE = ROOT / "Containerfile"
 DEFINITION = Definition.read(ROOT / "apptainer.def")
 

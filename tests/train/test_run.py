@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import h5py
 import numpy as np
@@ -251,16 +250,6 @@ def test_feature_of_another_size_is_refused(copied: Path, config_for: MakeConfig
 def test_a_folder_that_is_no_model_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="is not a trained model"):
         load_model(tmp_path)
-
-
-def test_multi_task_training_without_unimodal_labels_is_refused_before_any_work(
-    planted: ModuleType, tmp_path: Path, config_for: MakeConfig
-) -> None:
-    path = tmp_path / "dataset.h5"
-    planted.write_planted(path, (8, 4, 4), steps={"audio": 20, "vision": 9}, unimodal=False)
-    with pytest.raises(BuildError, match="0 of 8 train clips have the label T"):
-        train_model(config_for(path), "table2", "mlf_dnn")
-    train_model(config_for(path), "table2", "lf_dnn", jobs=2)
 
 
 def test_an_error_in_a_worker_process_reaches_the_caller(
