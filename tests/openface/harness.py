@@ -129,8 +129,12 @@ class PodmanHarness(ImageHarness):
         self.environment: dict[str, str] = {}
         if os.getuid() == 0:  # a bare machine without systemd, as CI is
             self.environment = self._configure()
-        self.before = {name: os.environ.get(name) for name in self.environment}
-        os.environ.update(self.environment)
+
+    def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Choose this storage, for one test: two of these may be open in one process."""
+        super().use(monkeypatch)
+        for name, value in self.environment.items():
+            monkeypatch.setenv(name, value)
 
     def _configure(self) -> dict[str, str]:
         # podman's cleanup refuses a runroot of more than 50 characters, as pytest's folders
@@ -151,15 +155,12 @@ class PodmanHarness(ImageHarness):
         }
 
     def stop(self) -> None:
-        _run("podman", "rmi", "--force", *self.images.values(), check=False)
+        with pytest.MonkeyPatch.context() as chosen:
+            self.use(chosen)
+            _run("podman", "rmi", "--force", *self.images.values(), check=False)
         if self.environment:
             _run("umount", str(self.folder / "graph" / "overlay"), check=False)
             shutil.rmtree(self.runroot, ignore_errors=True)
-        for name, value in self.before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 class DockerHarness(ImageHarness):
