@@ -3,7 +3,7 @@
     python benchmarks/scaling.py           # a few minutes
     python benchmarks/scaling.py --docs    # and the tables of docs/performance.md
     python benchmarks/scaling.py --threads # only: one thread per job against four, in turn
-    python benchmarks/scaling.py --quick   # only: ten clips on one core and on two, for CI
+    python benchmarks/scaling.py --quick   # only: ten clips on one core and on two
 
 Builds the demo's features (except OpenFace's) with Snakemake in temporary folders: seconds and
 peak memory for growing numbers of clips, all in one shard, on all cores; the second of these also
