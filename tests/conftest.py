@@ -8,6 +8,7 @@ from pipeline.runner.threads import bound_threads
 bound_threads()  # before numpy and torch are imported: test processes share the cores
 claim_numba_cache()
 
+import csv
 import fcntl
 import shutil
 import subprocess
@@ -36,6 +37,21 @@ def snakemake(
         timeout=900,
         check=False,
     )
+
+
+def lay_out_demo(raw: Path, clips: int) -> None:
+    """Copy the first clips of each of the demo's videos, and their lines of the sheet."""
+    raw.mkdir(parents=True)
+    with (DEMO / "label.csv").open(encoding="utf-8", newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if int(row["clip_id"]) <= clips]
+    with (raw / "label.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    for row in rows:
+        media = raw / row["video_id"] / f"{row['clip_id']}.mp4"
+        media.parent.mkdir(exist_ok=True)
+        shutil.copyfile(DEMO / row["video_id"] / media.name, media)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

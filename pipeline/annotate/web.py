@@ -9,7 +9,6 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -26,6 +25,7 @@ from pipeline.annotate.rounds import PHASE_NAMES, PHASES
 from pipeline.annotate.security import LARGEST_BODY, Guard
 from pipeline.annotate.voting import RefusedError, Task, Voting
 from pipeline.errors import BuildError, ClipError
+from pipeline.report.pages import page_templates
 from pipeline.terminal import tell
 
 _HERE = Path(__file__).parent
@@ -112,13 +112,7 @@ class _Pages:
         self._organiser = Organiser(database)
         self._database = database
         self._cutter = cutter
-        self._templates = Environment(
-            loader=FileSystemLoader(_HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._templates = page_templates(_HERE / "templates")
 
     async def static(self, request: Request) -> Response:
         name = request.path_params["name"]

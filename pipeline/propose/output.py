@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.propose.folder import FilmRecord
 from pipeline.propose.segments import REASONS, TAKEN
 from pipeline.propose.thumbnails import Thumbnails
+from pipeline.report.pages import page_templates
 from pipeline.report.palette import DARK, LIGHT, css_variables
 from pipeline.store.files import written_whole
 
@@ -94,16 +95,9 @@ def write_page(path: Path, told: Told, thumbnails: Thumbnails, *, dry_run: bool)
     BuildError
         If the file cannot be written.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates(_TEMPLATES)
     environment.filters["clock"] = clock
     style = (_TEMPLATES / "propose.css").read_text("utf-8")
     for mark, colours in (("/*light*/", LIGHT), ("/*dark*/", DARK)):

@@ -12,6 +12,7 @@ from pipeline.config import Config
 from pipeline.report.clips import ClipRow, clip_details, clip_rows
 from pipeline.report.content import page_content, table_data
 from pipeline.report.exhibits import write_exhibits
+from pipeline.report.pages import page_templates
 from pipeline.report.palette import DARK, LIGHT, css_variables
 from pipeline.report.signals import fitting_rows
 from pipeline.report.sources import Build, read_build
@@ -57,15 +58,7 @@ def build_report(config: Config) -> Path:
 
 def render(content: dict[str, Any]) -> str:
     """Return the page with this content."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates(_TEMPLATES)
     environment.filters["hours"] = _hours
     environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     environment.filters["trusted"] = _trusted

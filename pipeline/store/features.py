@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,13 +22,11 @@ from pipeline.store.late import wait_for
 from pipeline.store.opened import Opened
 from pipeline.store.packs import SUFFIX
 from pipeline.store.places import Places
-from pipeline.store.tensors import Tensors, digest_of, save
+from pipeline.store.tensors import Tensors, digest_of, read_header, save
 from pipeline.store.views import ROWS, View
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-_HEADER_LIMIT = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -86,15 +83,12 @@ class Store(Places):
     def _own_header(self, stage: str, clip: str) -> dict[str, Any] | None:
         try:
             with self.body(stage, clip) as (stream, size):
-                (length,) = struct.unpack("<Q", stream.read(8))
-                if length > _HEADER_LIMIT:
-                    return None
-                values = json.loads(stream.read(length))
+                values, length = read_header(stream, size)
             meta = unsealed(json.loads(values.pop("__metadata__")["clip"]))
             end = max((array["data_offsets"][1] for array in values.values()), default=0)
             whole = 8 + length + end == size and {"key", "info"} <= meta.keys()
             return meta if whole else None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, struct.error):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
             return None
 
     def _lost_sources(self, clip: str, meta: Mapping[str, Any]) -> list[str]:

@@ -28,6 +28,24 @@ _TYPES = {
 """The numpy type of each of the format's names."""
 
 
+def read_header(stream: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
+    """Read the header of a file of `size` bytes, which begins here: its values, and its length.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or it is longer than the file.
+    """
+    try:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        if length > min(_HEADER_LIMIT, size - 8):
+            raise ValueError(f"its header claims {length} bytes")
+        values: dict[str, Any] = json.loads(stream.read(length))
+    except (struct.error, RecursionError) as error:
+        raise ValueError(f"its header cannot be read ({error!r})") from error
+    return values, length
+
+
 @dataclass(frozen=True)
 class Entry:
     """Where an array lies in a file."""
@@ -64,14 +82,11 @@ class Tensors:
         """
         try:
             stream.seek(start)
-            (length,) = struct.unpack("<Q", stream.read(8))
-            if length > min(_HEADER_LIMIT, size - 8):
-                raise ValueError(f"its header claims {length} bytes")
-            values = json.loads(stream.read(length))
+            values, length = read_header(stream, size)
             metadata = values.pop("__metadata__", {})
             begin = start + 8 + length
             entries = {name: _entry(begin, **value) for name, value in values.items()}
-        except (KeyError, TypeError, AttributeError, struct.error, RecursionError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"its header cannot be read ({error!r})") from error
         end = begin
         for entry in sorted(entries.values(), key=lambda entry: (entry.start, entry.size)):

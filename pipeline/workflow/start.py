@@ -12,8 +12,9 @@ from pipeline.corpus import LABEL_OF
 from pipeline.errors import BuildError, NotHereError
 from pipeline.extractor import check_device
 from pipeline.manifest.find import media_folders
+from pipeline.manifest.folders import MediaFolders
 from pipeline.manifest.forecast import forecast
-from pipeline.manifest.sheet import read_sheet
+from pipeline.manifest.sheet import Sheet, read_sheet
 from pipeline.runner.children import note_builder
 from pipeline.runner.jobs import selection_name, shard_names
 from pipeline.runner.tidy import pack_build, tidy_build
@@ -35,6 +36,8 @@ from pipeline.workflow.settings_files import (
 )
 from pipeline.workflow.surroundings import check_surroundings
 
+Corpus = tuple[Sheet, MediaFolders]
+"""The label sheet, and the folders in which it finds its media."""
 Say = Callable[[str], None]
 
 
@@ -206,19 +209,24 @@ def _prepare(config: Config, say: Say) -> None:
         say(f"{path}, left by a killed job, could not be removed: remove it, it may hold faces")
 
 
-def _begun(config: Config, *, main: bool, dry_run: bool) -> Start:
+def _read_corpus(config: Config) -> Corpus | None:
     if is_adopted(config):  # there is no label sheet, and no clip to compute
+        return None
+    folders = media_folders(config)
+    return read_sheet(config, folders), folders
+
+
+def _begun(config: Config, corpus: Corpus | None, *, main: bool, dry_run: bool) -> Start:
+    if corpus is None:
         return Start(config, [], main=main, dry_run=dry_run and main)
-    sheet = read_sheet(config)
+    sheet, _ = corpus
     shards = shard_names(config)
     return Start(config, shards, sheet.labelled, sheet.labels, main, dry_run and main)
 
 
-def _look_ahead(begun: Start) -> None:
+def _look_ahead(begun: Start, corpus: Corpus) -> None:
     """Note the shards as they will be once the manifest, if it is due, has been made."""
     config, record = begun.config, begun.config.layout.made("manifest")
-    if is_adopted(config):
-        return
     is_due = (
         "manifest" in config.run.force
         or not record.is_file()
@@ -226,8 +234,7 @@ def _look_ahead(begun: Start) -> None:
         or "manifest" in {each.step for each in begun.changed}
     )
     if is_due:
-        folders = media_folders(config)
-        ahead = forecast(config, read_sheet(config, folders), folders)
+        ahead = forecast(config, *corpus)
         begun.shards, begun.written = ahead.shards, ahead.changed
 
 
@@ -272,7 +279,8 @@ def start(values: Mapping[str, Any], *, main: bool, dry_run: bool, say: Say) -> 
         note = check_adopted(config)
         if note:
             say(note)
-    begun = _begun(config, main=main, dry_run=dry_run)
+    corpus = _read_corpus(config)
+    begun = _begun(config, corpus, main=main, dry_run=dry_run)
     if not main:
         return begun
     note_builder()
@@ -281,7 +289,8 @@ def start(values: Mapping[str, Any], *, main: bool, dry_run: bool, say: Say) -> 
             _prepare(config, say)
         begun.changed = changed_settings(config, steps_of(config), begun.told)
         begun.stale = stale_records(config)
-        _look_ahead(begun)
+        if corpus is not None:
+            _look_ahead(begun, corpus)
     if not dry_run:
         write_settings(config, begun.changed)
         delete_records(config, begun.stale)

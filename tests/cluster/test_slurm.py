@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.slurm import Slurm, wait_for
-from tests.conftest import DEMO, ROOT
+from tests.conftest import ROOT, lay_out_demo
 
 pytestmark = pytest.mark.long
 
@@ -34,17 +32,7 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         raw = folder / "raw"
-        raw.mkdir(parents=True)
-        with (DEMO / "label.csv").open(encoding="utf-8", newline="") as stream:
-            rows = [row for row in csv.DictReader(stream) if int(row["clip_id"]) <= CLIPS]
-        with (raw / "label.csv").open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.DictWriter(stream, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-        for row in rows:
-            media = raw / row["video_id"] / f"{row['clip_id']}.mp4"
-            media.parent.mkdir(exist_ok=True)
-            shutil.copyfile(DEMO / row["video_id"] / media.name, media)
+        lay_out_demo(raw, CLIPS)
         values = {
             "raw": str(raw),
             "text": {"model": "demo"},

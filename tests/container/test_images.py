@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline import __version__
-from tests.conftest import DEMO, ROOT
+from tests.conftest import ROOT, lay_out_demo
 from tests.container.images import Definition, Podman, absent
 
 pytestmark = pytest.mark.long
@@ -53,18 +51,7 @@ def image(
 
 def project(folder: Path) -> Path:
     """Lay out two clips of each of the demo's videos, in a folder that anyone may write."""
-    raw = folder / "raw"
-    raw.mkdir()
-    with (DEMO / "label.csv").open(encoding="utf-8", newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if int(row["clip_id"]) <= 2]
-    with (raw / "label.csv").open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    for row in rows:
-        media = raw / row["video_id"] / f"{row['clip_id']}.mp4"
-        media.parent.mkdir(exist_ok=True)
-        shutil.copyfile(DEMO / row["video_id"] / media.name, media)
+    lay_out_demo(folder / "raw", 2)
     values = {"raw": "raw", "processed": "processed", "text": {"model": "demo"}}
     (folder / "config.yaml").write_text(json.dumps(values), "utf-8")
     for path in [folder, *folder.rglob("*")]:
