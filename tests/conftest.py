@@ -10,6 +10,7 @@ claim_numba_cache()
 
 import csv
 import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests import warm
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -28,9 +31,11 @@ def snakemake(
     *arguments: str, cwd: Path = ROOT, cores: int = 2
 ) -> subprocess.CompletedProcess[str]:
     """Run Snakemake as a user would, on this checkout's Snakefile."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    return subprocess.run(
-        [*command, "--cores", str(cores), "--rerun-incomplete", *arguments],
+    options = ["--snakefile", str(ROOT / "Snakefile"), "--cores", str(cores), "--rerun-incomplete"]
+    if "PYTHONPATH" not in os.environ:
+        return warm.snakemake([*options, *arguments], cwd, seconds=900)
+    return subprocess.run(  # it may name a module that Python imports when it starts
+        [sys.executable, "-m", "snakemake", *options, *arguments],
         cwd=cwd,
         capture_output=True,
         text=True,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.conftest import EMULATOR, snakemake
 from tests.media import face_clip
@@ -91,5 +93,13 @@ def small_corpus(folder: Path, clips: int = 3) -> Corpus:
     corpus = Corpus(folder)
     for number in range(clips):
         clip = corpus.add(f"video_{number % 2 + 1}/{number:04d}")
-        face_clip(clip, "-crf", str(20 + number), seconds=1.1)
+        clip.write_bytes(_talking(number))
     return corpus
+
+
+@cache
+def _talking(number: int) -> bytes:
+    """Return the media file of one of the clips of `small_corpus`."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        return face_clip(path, "-crf", str(20 + number), seconds=1.1).read_bytes()

@@ -8,7 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT
+
+pytestmark = pytest.mark.long
 
 PAGE = ROOT / "docs" / "tutorials" / "film-to-corpus.md"
 

@@ -17,6 +17,8 @@ from tests.annotate.test_server import answer_all, ask, serving
 from tests.conftest import ROOT
 from tests.report.browser import CHROMIUM, Browser
 
+pytestmark = pytest.mark.long
+
 CLIPS = 6
 ANSWERS = {"0001": -1, "0002": 0, "0003": 1}
 """What every annotator answers, by clip id; annotator 5 disagrees about sound."""

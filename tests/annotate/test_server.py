@@ -49,7 +49,7 @@ class Server:
     def end(self, how: signal.Signals) -> tuple[int, str]:
         """Send a signal; return the exit status and what was printed after the links."""
         self.process.send_signal(how)
-        rest, _ = self.process.communicate(timeout=30)
+        rest, _ = self.process.communicate(timeout=120)
         return self.process.returncode, rest
 
 
@@ -69,7 +69,7 @@ def ask(address: str, body: object = None) -> Any:
     headers = {"content-type": "application/json", "x-annotate": "1"}
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(address, data, headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=120) as answer:
         return json.load(answer)
 
 
@@ -182,7 +182,7 @@ def test_the_server_listens_on_this_machine_alone_unless_told_otherwise(tmp_path
         for host, status in (("votes.example", 200), ("127.0.0.2", 200), ("evil.example", 400)):
             request = urllib.request.Request(page, headers={"host": host})
             try:
-                with urllib.request.urlopen(request, timeout=30) as answer:
+                with urllib.request.urlopen(request, timeout=120) as answer:
                     assert answer.status == status
             except urllib.error.HTTPError as error:
                 assert error.code == status

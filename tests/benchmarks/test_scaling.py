@@ -21,13 +21,20 @@ def test_a_corpus_beyond_the_demo_repeats_its_clips_under_other_names(tmp_path: 
 
 
 def test_the_sampler_counts_the_busy_threads_of_a_process_tree() -> None:
-    idle = "import subprocess, sys, time; busy = [subprocess.Popen([sys.executable, '-c', "
-    idle += "'while True: pass']) for _ in range(3)]; time.sleep(2.5); [b.kill() for b in busy]"
-    process = subprocess.Popen([sys.executable, "-c", idle])
-    time.sleep(0.7)  # until all three are there
+    idle = "import subprocess, sys; busy = [subprocess.Popen([sys.executable, '-c', "
+    idle += "'print(flush=True)\\nwhile True: pass']) for _ in range(3)]; sys.stdin.read(); "
+    idle += "[b.kill() for b in busy]"
+    process = subprocess.Popen(
+        [sys.executable, "-c", idle], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin is not None and process.stdout is not None
+    for _ in range(3):  # until all three are there
+        process.stdout.readline()
     tree = scaling.Tree(process.pid)
     time.sleep(1.2)
     tree.stop()
+    process.stdin.close()
     process.wait()
+    process.stdout.close()
     assert median(tree.runnable[1:]) == 3
     assert tree.peak_mb > 10

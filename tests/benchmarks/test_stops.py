@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.stops import WORKERS, campaign
+
+pytestmark = pytest.mark.long
 
 
 def test_stops_through_the_command_line_end_in_time(tmp_path: Path) -> None:

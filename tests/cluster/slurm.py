@@ -67,7 +67,7 @@ def _program(name: str) -> str | None:
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 240) -> None:
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 600) -> None:
     """Wait until something is so.
 
     Raises
@@ -161,7 +161,7 @@ class Slurm:
             for process in left:
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
-            psutil.wait_procs(left, timeout=10)
+            psutil.wait_procs(left, timeout=60)
 
     def jobs(self) -> list[Mapping[str, str]]:
         """Return what ``scontrol show job`` says of each job that Slurm remembers."""
@@ -185,7 +185,7 @@ class Slurm:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
         return done.stdout

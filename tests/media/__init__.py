@@ -16,7 +16,7 @@ def ffmpeg(*arguments: str | Path) -> None:
     """Run ffmpeg quietly; the last argument is the file it writes."""
     Path(arguments[-1]).parent.mkdir(parents=True, exist_ok=True)
     command = [ffmpeg_program(), "-nostdin", "-loglevel", "error", "-y", "-threads", "1"]
-    subprocess.run([*command, *map(str, arguments)], check=True, timeout=120)
+    subprocess.run([*command, *map(str, arguments)], check=True, timeout=300)
 
 
 def face_clip(path: Path, *options: str, seconds: float = 1.4, rate: str = "25") -> Path:

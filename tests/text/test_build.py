@@ -23,12 +23,14 @@ from tests.corpora import small_corpus
 from tests.text.hub import COMMIT, hub
 from tests.text.models import rewrite_json, write_model
 
+pytestmark = pytest.mark.long
+
 
 def test_a_model_in_another_folder_recomputes_nothing_and_gives_the_same_bytes(
     tmp_path: Path,
 ) -> None:
     corpus = small_corpus(tmp_path, clips=3)
-    cheap = {"audio": {"f0": "zcr"}, "train": {"models": []}}
+    cheap = {"features": {"audio": "none", "vision": "none"}, "train": {"models": []}}
     first = write_model(tmp_path / "first")
     other = shutil.copytree(first, tmp_path / "a folder" / "of another name")
     dataset = corpus.processed / "dataset.h5"

@@ -83,7 +83,7 @@ def checkpoint_of(config: Config, model: str, seed: int = 1) -> Path:
 
 def hit_in_the_middle(process: psutil.Popen, marker: Path, how: signal.Signals) -> float:
     """End a training in the middle of an epoch; return how long it took to leave."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not marker.exists():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "the epoch was not reached in time"
@@ -95,8 +95,8 @@ def hit_in_the_middle(process: psutil.Popen, marker: Path, how: signal.Signals) 
             each.kill()
     else:
         process.send_signal(how)
-    assert process.wait(60) != 0
-    assert not psutil.wait_procs(family, timeout=10)[1]
+    assert process.wait(240) != 0
+    assert not psutil.wait_procs(family, timeout=60)[1]
     return time.monotonic() - told
 
 

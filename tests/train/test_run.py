@@ -100,7 +100,7 @@ except BuildError as error:
 def test_a_full_disk_is_told_and_leaves_no_part_of_a_seed(copied: Path) -> None:
     settings = [f"processed={copied.parent}", "train.seeds=[1, 2]", "train.max_epochs=1"]
     command = [sys.executable, "-c", _NO_ROOM, json.dumps(settings)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert re.search(r"cannot write .*/lf_dnn/seed_[12]: .*[Ff]ile too large", done.stdout)
     assert "free disk space" in done.stdout
@@ -132,7 +132,7 @@ def test_a_training_that_is_hit_ends_and_takes_its_processes_along(
         start_new_session=True,
     )
     parent = psutil.Process(process.pid)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while len(parent.children()) < 5 and time.monotonic() < deadline:
         time.sleep(0.1)
     time.sleep(1)  # they train, or wait for their turn
@@ -142,10 +142,10 @@ def test_a_training_that_is_hit_ends_and_takes_its_processes_along(
         os.killpg(process.pid, signal.SIGINT)
     else:
         children[0].kill()
-    assert process.wait(20) != 0
+    assert process.wait(120) != 0
     log.seek(0)
     assert ("KeyboardInterrupt" if blow == "interrupt" else "BrokenProcessPool") in log.read()
-    assert not psutil.wait_procs(children, timeout=10)[1]
+    assert not psutil.wait_procs(children, timeout=60)[1]
 
 
 def test_training_stops_early_with_the_best_weights(copied: Path, config_for: MakeConfig) -> None:

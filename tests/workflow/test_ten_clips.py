@@ -13,6 +13,8 @@ from tests.conftest import snakemake
 from tests.corpora import Corpus, small_corpus
 from tests.media import face_clip
 
+pytestmark = pytest.mark.long
+
 RULES = ("manifest", "audio", "dataset")
 
 SOUND: dict[str, Any] = {
