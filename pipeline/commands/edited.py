@@ -17,9 +17,11 @@ from pipeline.manifest.media import find_media
 from pipeline.manifest.row import SheetRow
 from pipeline.manifest.sheet import read_sheet
 from pipeline.store.files import file_digest
+from pipeline.store.made import is_whole
 from pipeline.store.places import is_plain_name
 from pipeline.store.quarantine import read_entries
 from pipeline.store.shards import Clip
+from pipeline.workflow.settings_files import ToldStep, changed_settings, is_newer, told_once
 
 _UNKNOWN = "unknown"
 """Digest of a file that was not read: features with this key do not exist."""
@@ -63,10 +65,12 @@ class Edits:
         return f"the label sheet or media changed since the manifest was made: {listed}"
 
 
-def edits(config: Config, clips: list[Clip]) -> Edits:
+def edits(config: Config, clips: list[Clip], told: ToldStep | None = None) -> Edits:
     """Compare the label sheet and the media with the manifest.
 
-    A media file is read only if it was written after the manifest and has the same size.
+    Nothing was edited if the sheet's bytes, and the media files' names, sizes and times, are those
+    that the manifest was made from. Otherwise both are compared clip by clip: a media file is read
+    only if it was written after the manifest and has the same size.
     A clip in quarantine that may have been mended is not counted, because only a build can tell.
 
     Parameters
@@ -75,12 +79,16 @@ def edits(config: Config, clips: list[Clip]) -> Edits:
         The configuration in force.
     clips : list of Clip
         Those of the manifest.
+    told : callable, optional
+        Returns the value of `DECIDING_STEPS` for a step, if it has been computed already.
 
     Raises
     ------
     BuildError
         If the sheet or the manifest cannot be read.
     """
+    if _is_made_from_these(config, told):
+        return Edits(clips)
     folders = media_folders(config)
     rows = {row.clip: row for row in read_sheet(config, folders).rows if _can_be_used(row)}
     table = read_columns(config.processed, ("clip", "size", *LABELS, *_OTHER))
@@ -110,6 +118,20 @@ def edits(config: Config, clips: list[Clip]) -> Edits:
         media=len(changed),
         others=sum(_differs(rows[clip.clip], known[clip.clip]) for clip in kept),
     )
+
+
+def _is_made_from_these(config: Config, told: ToldStep | None) -> bool:
+    """Tell whether the manifest is whole and was made from the sheet and the media as they are."""
+    layout, told = config.layout, told or told_once(config)
+    told("manifest")  # what cannot be determined, for lack of a sheet, would not count as changed
+    try:
+        return (
+            not changed_settings(config, ["manifest"], told)
+            and is_newer(layout.made("manifest"), layout.settings("manifest"))
+            and is_whole(layout, "manifest")
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # its record is damaged
+        return False
 
 
 def _can_be_used(row: SheetRow) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pipeline.commands.edited import Edits, edits
@@ -11,13 +12,15 @@ from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.manifest.build import read_manifest
 from pipeline.runner.jobs import shard_names
-from pipeline.runner.plan import plan
-from pipeline.stage import Build
+from pipeline.runner.plan import Step, plan
+from pipeline.stage import Build, Stage
 from pipeline.stages import STAGES, is_adopted, needed_for, steps_of, wanted
 from pipeline.store.freshness import is_outdated, products
 from pipeline.store.quarantine import QuarantineEntry, read_entries
+from pipeline.store.records import read_record
+from pipeline.store.seen import Seen
 from pipeline.store.shards import Clip, read_shard
-from pipeline.workflow.settings_files import changed_settings
+from pipeline.workflow.settings_files import ToldStep, changed_settings, told_once
 
 
 @dataclass(frozen=True)
@@ -51,22 +54,49 @@ def clips_of(config: Config) -> list[Clip]:
 
 def stage_status(config: Config, clips: list[Clip]) -> Iterator[StageStatus]:
     """Yield the status of each per-clip stage that a slot needs, in the order of the data."""
-    build = Build.of(config)
+    build, stages = Build.of(config), [STAGES[name] for name in wanted(config)]
+    for stage in stages:
+        _look_at(build, stage)
     problems: dict[str, str] = {}
-    for stage in (STAGES[name] for name in wanted(config)):
-        problem = next((problems[s.name] for s in stage.inputs if s.name in problems), "")
-        try:
-            steps = [] if problem else plan(build, stage, clips)
-        except BuildError as error:  # e.g. no OpenFace on this machine, so the key is unknown
-            problem = str(error)
-        if problem:
-            problems[stage.name] = problem
-            yield StageStatus(stage.name, 0, 0, (), problem)
-            continue
-        states = Counter(step.state for step in steps)
-        own = [s.quarantine for s in steps if s.quarantine and s.quarantine.stage == stage.name]
-        again = sum(step.again for step in steps)
-        yield StageStatus(stage.name, states["done"], states["stale"], tuple(own), again=again)
+    steps: dict[str, list[Step]] = {stage.name: [] for stage in stages}
+    for clip in clips:  # all stages of a clip together: their keys build on each other
+        for stage in stages:
+            if stage.name not in problems:
+                try:
+                    steps[stage.name] += plan(build, stage, [clip])
+                except BuildError as error:  # e.g. no OpenFace here, so the key is unknown
+                    problems |= _with_readers(stage, stages, str(error))
+    for stage in stages:
+        name = stage.name
+        found = [] if name in problems else steps[name]
+        states = Counter(step.state for step in found)
+        own = (step.quarantine for step in found)
+        yield StageStatus(
+            name,
+            states["done"],
+            states["stale"],
+            tuple(entry for entry in own if entry is not None and entry.stage == name),
+            problems.get(name, ""),
+            again=sum(step.again for step in found),
+        )
+
+
+def _look_at(build: Build, stage: Stage) -> None:
+    """Find out at once what needs no look at each clip: which files there are, as noted or not."""
+    build.store.list_once(stage.name)
+    seen = Seen(build.store, stage.name)
+    for path in build.config.layout.records(stage.name).glob("*.json"):
+        with suppress(OSError, ValueError):  # a damaged record, for example
+            seen.is_as_noted(path.stem, read_record(path))
+
+
+def _with_readers(stage: Stage, stages: Iterable[Stage], problem: str) -> dict[str, str]:
+    """Return the problem of a stage for it, and for all stages that need its files."""
+    found = {stage.name: problem}
+    for other in stages:  # in the order of the data
+        if any(earlier.name in found for earlier in other.inputs):
+            found[other.name] = problem
+    return found
 
 
 def clips_due(config: Config, stages: Sequence[str] = ()) -> str:
@@ -120,6 +150,7 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
             f"{config.processed}: nothing has been built yet; start with chsims-build --dry-run"
         )
         return
+    told = told_once(config)
     table = Table("stage", "done", "stale", "quarantined", title=str(config.processed))
     for column in table.columns[1:]:
         column.justify = "right"
@@ -128,7 +159,7 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
         table.add_row("adopted", str(len(read_manifest(config.processed))), "-", "-")
     else:
         table.add_row("manifest", str(len(clips)), "-", str(len(entries) or "-"))
-    edited = _edited(config, clips)
+    edited = _edited(config, clips, told)
     clips = clips if isinstance(edited, str) else edited.clips
     problems: dict[str, str] = {}
     notes = [edited if isinstance(edited, str) else edited.words]
@@ -147,7 +178,8 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
         console.print(note, highlight=False, markup=False)
     for problem, stage in problems.items():
         console.print(f"{stage}: {problem}", highlight=False, markup=False)
-    for line in _products(config, before_edits=not isinstance(edited, str) and bool(edited.words)):
+    before_edits = not isinstance(edited, str) and bool(edited.words)
+    for line in _products(config, told, before_edits=before_edits):
         console.print(line, highlight=False, markup=False)
     if entries and not with_quarantine:
         console.print(f"{len(entries)} clips in quarantine: chsims-build status --quarantine")
@@ -159,12 +191,12 @@ def print_status(config: Config, *, with_quarantine: bool = False) -> None:
         )
 
 
-def _edited(config: Config, clips: list[Clip]) -> Edits | str:
+def _edited(config: Config, clips: list[Clip], told: ToldStep) -> Edits | str:
     """Return the edits, or why they are not known: a status is worth showing all the same."""
     if is_adopted(config):
         return ""
     try:
-        return edits(config, clips)
+        return edits(config, clips, told)
     except BuildError as error:
         return f"the label sheet cannot be compared with the manifest: {error}"
 
@@ -184,12 +216,12 @@ def print_prediction(config: Config, sentiments: dict[str, tuple[float, float]])
         console.print("untrained text model: demo only; these numbers are meaningless")
 
 
-def _products(config: Config, *, before_edits: bool) -> Iterator[str]:
+def _products(config: Config, told: ToldStep, *, before_edits: bool) -> Iterator[str]:
     """Say for each product whether it exists and is up to date."""
     layout = config.layout
     deciding = steps_of(config)
     built = any(product.is_file() for product in products(layout))
-    changed = {each.step for each in changed_settings(config, deciding)} if built else set()
+    changed = {each.step for each in changed_settings(config, deciding, told)} if built else set()
     last = {layout.dataset: "dataset", layout.result("table2"): "train", layout.report: "report"}
     for path in products(layout):
         if not path.is_file():

@@ -46,7 +46,7 @@ def trim(build: Build, stage: Stage, clip: Clip, after: Stage | None = None) -> 
     how = stage.trims(build.config)
     if how is None or stage.name not in wanted(build.config):
         return False
-    header = build.store.header(stage.name, clip.clip)
+    header = build.store.brief(stage.name, clip.clip)
     if header is None or "trimmed" in header or _is_needed(build, stage, clip, after):
         return False
     try:
@@ -70,7 +70,7 @@ def _is_needed(build: Build, stage: Stage, clip: Clip, after: Stage | None = Non
         return True
 
 
-def tidy_build(config: Config) -> Counter[str]:
+def tidy_build(build: Build) -> Counter[str]:
     """Drop, in the whole build, what no stage needs any longer.
 
     Jobs drop what they have read. This finds what a killed job has left, and what was made before
@@ -81,7 +81,7 @@ def tidy_build(config: Config) -> Counter[str]:
     Counter of str
         Clips whose files became smaller, by stage.
     """
-    build, found = Build.of(config), Counter[str]()
+    config, found = build.config, Counter[str]()
     stages = [STAGES[name] for name in wanted(config) if STAGES[name].trims(config) is not None]
     for path in config.layout.numbered_shards if stages else ():
         for clip in clips_there(path):
@@ -122,11 +122,11 @@ def _pack(build: Build, stage: Stage, first: int) -> bool:
 def _is_to_be_trimmed(build: Build, stage: Stage, clip: Clip) -> bool:
     if stage.trims(build.config) is None or stage.name not in wanted(build.config):
         return False
-    header = build.store.header(stage.name, clip.clip)
+    header = build.store.brief(stage.name, clip.clip)
     return header is not None and "trimmed" not in header and _is_needed(build, stage, clip)
 
 
-def pack_build(config: Config) -> Counter[str]:
+def pack_build(build: Build) -> Counter[str]:
     """Pack, in the whole build, the files that no running job makes or reads.
 
     Jobs pack their own. This finds what killed jobs and calls with ``--clip`` have left, and what
@@ -138,7 +138,7 @@ def pack_build(config: Config) -> Counter[str]:
     Counter of str
         Packs that were written, by stage.
     """
-    build, found = Build.of(config), Counter[str]()
+    config, found = build.config, Counter[str]()
     if not config.store.pack:
         return found
     for stage in (stage for stage in STAGES.values() if not stage.transient):
@@ -160,7 +160,7 @@ def remove_empty_folders(config: Config) -> None:
 def awaited(build: Build, stage: Stage, clips: Iterable[Clip]) -> Iterator[Clip]:
     """Yield the clips of which a stage needs what was dropped."""
     for clip in clips:
-        if "trimmed" in (build.store.header(stage.name, clip.clip) or {}):
+        if "trimmed" in (build.store.brief(stage.name, clip.clip) or {}):
             try:
                 needed = is_awaited(build, stage, clip)
             except NotHereError:  # a model that is not here yet: the job will know

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from pipeline.store.files import file_digest, read_json, sealed, unsealed, write
 from pipeline.store.late import wait_for
 from pipeline.store.opened import Opened
 from pipeline.store.packs import SUFFIX
-from pipeline.store.places import Places
+from pipeline.store.places import FAILED, Listing, Places
 from pipeline.store.tensors import Tensors, digest_of, read_header, save
 from pipeline.store.views import ROWS, View
 
@@ -64,6 +64,31 @@ class Store(Places):
     root : Path
         The build's folder, ``processed/`` or ``processed/demo/``.
     """
+
+    def __init__(self, root: Path, patience: float = 0.0) -> None:
+        super().__init__(root, patience)
+        self._known: dict[tuple[str, str], dict[str, Any]] = {}
+        self._listed: dict[str, Listing] = {}
+
+    def know(self, stage: str, keys: Mapping[str, str], trimmed: Collection[str]) -> None:
+        """Remember what `brief` returns of files that have not changed (`store/seen.py`)."""
+        for clip, key in keys.items():
+            reduced: dict[str, Any] = {"trimmed": {}} if clip in trimmed else {}
+            self._known[stage, clip] = {"key": key, **reduced}
+
+    def brief(self, stage: str, clip: str) -> dict[str, Any] | None:
+        """Return a file's header, or only ``key`` and ``trimmed`` of a file that is known."""
+        known = self._known.get((stage, clip))
+        if known is None and stage in self._listed and clip not in self._listed[stage].made:
+            return None
+        return known or self.header(stage, clip)
+
+    def list_once(self, stage: str) -> None:
+        """List a stage's files, so that `brief` and `failure` need not look for each clip's.
+
+        For a process that only reads: what other processes write later is not seen.
+        """
+        self._listed[stage] = self.listing(stage)
 
     def header(self, stage: str, clip: str) -> dict[str, Any] | None:
         """Return what a feature file says about itself; None without a whole file.
@@ -223,6 +248,8 @@ class Store(Places):
             features.file.replace(self.path(stage, clip, suffix))
         # a single entry: the order of several would change from process to process
         entry = json.dumps(sealed(meta), sort_keys=True, ensure_ascii=False)
+        self._known.pop((stage, clip), None)
+        self._listed.pop(stage, None)
         with written_whole(self.path(stage, clip)) as temporary:
             save(arrays, temporary, {"clip": entry})
         self.forget_failure(stage, clip)
@@ -238,7 +265,9 @@ class Store(Places):
 
     def failure(self, stage: str, clip: str) -> dict[str, Any] | None:
         """Return ``{"key", "reason", "remedy", "passing"}`` of the last failure, or None."""
-        place = self._place(stage, clip, ".failed.json")
+        if stage in self._listed and clip not in self._listed[stage].failed:
+            return None
+        place = self._place(stage, clip, FAILED)
         if not os.path.exists(place):  # noqa: PTH110 - asked for every clip by status
             return None
         try:
@@ -255,21 +284,23 @@ class Store(Places):
         A feature file with another key stays: it is valid again if the change is undone. A
         `passing` failure is remembered only until the next build.
         """
+        self._listed.pop(stage, None)
         failure = {"key": key, "reason": reason, "remedy": remedy}
         write_json(
-            self.path(stage, clip, ".failed.json"),
+            self.path(stage, clip, FAILED),
             {**failure, "passing": True} if passing else failure,
         )
 
     def forget_failure(self, stage: str, clip: str) -> None:
         """Allow a clip to be tried again."""
-        self.path(stage, clip, ".failed.json").unlink(missing_ok=True)
+        self.path(stage, clip, FAILED).unlink(missing_ok=True)
 
     def discard(self, stage: str, clip: str, suffixes: tuple[str, ...] = ()) -> None:
         """Remove a clip's own feature file, and the attachments with `suffixes`.
 
         Files of transient stages, which alone are removed, are never packed.
         """
+        self._known.pop((stage, clip), None)
         for suffix in (SUFFIX, *suffixes):
             self.path(stage, clip, suffix).unlink(missing_ok=True)
 

@@ -21,6 +21,20 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def state_of(path: Path | str) -> list[int]:
+    """Return what changes whenever a file does: its size, times and inode.
+
+    Its time of change (ctime) is that of the system, which nobody can set.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    """
+    found = os.stat(path)  # noqa: PTH116 - asked for every feature file
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+
+
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file's bytes."""
     with path.open("rb") as stream:

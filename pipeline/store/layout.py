@@ -162,6 +162,15 @@ class Layout:
         """Return the path of a job's progress counter."""
         return self.logs / stage / f"{job}.progress"
 
+    def seen(self, stage: str) -> Path:
+        """Return the path of the note on a stage's feature files (`store/seen.py`)."""
+        return self.logs / "seen" / f"{stage}.json"
+
+    @property
+    def labels(self) -> Path:
+        """The note on which labels the label sheet has (`workflow/labels.py`)."""
+        return self.logs / "labels.json"
+
     @property
     def runs(self) -> Path:
         """The cost of each job, one JSON line per job."""

@@ -14,7 +14,10 @@ from pipeline.store.shards import read_shard
 from pipeline.store.urls import Url
 from pipeline.workflow.locks import is_building
 
-_NEVER = ("*.progress", "*.lock", "*.owner", "checkpoint_*.safetensors")
+_NEVER = (
+    *("*.progress", "*.lock", "*.owner", "checkpoint_*.safetensors"),
+    *("logs/seen/*.json", "logs/labels.json"),
+)
 """Files that only this machine needs: a checkpoint is for a training that was killed here."""
 
 

@@ -16,6 +16,7 @@ from pipeline.store.files import read_json
 from pipeline.store.layout import Layout
 from pipeline.store.made import is_whole
 from pipeline.store.records import Record, read_record
+from pipeline.store.seen import Seen
 from pipeline.store.shards import Clip, read_shard, shard_name
 from pipeline.train.stored import stored_key
 from pipeline.workflow.surroundings import is_from_the_future
@@ -24,7 +25,7 @@ _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 """What reading a file of ours can raise after another hand has changed it."""
 
 
-def stale_records(config: Config) -> list[Path]:
+def stale_records(config: Config, store: Store | None = None, *, note: bool = False) -> list[Path]:
     """Find the records that are out of date.
 
     Snakemake sees one record per job, not the files of clips and seeds, nor those that a step
@@ -34,22 +35,27 @@ def stale_records(config: Config) -> list[Path]:
     dropped of a clip's features. One that is dated in the future is stale too: it would seem
     newer than whatever it is made from.
 
+    Parameters
+    ----------
+    config : Config
+        Names the build's folder.
+    store : Store, optional
+        The feature files. It knows those that turn out to be as their record lists them.
+    note : bool
+        Whether these files may be noted, so that the next call need not read their headers
+        (`store/seen.py`).
+
     Returns
     -------
     list of Path
         The stale records.
     """
-    store, layout = Store(config.processed), config.layout
+    store, layout = store or Store(config.processed), config.layout
     # also those of transient stages, which only a build that stopped leaves: the files of clips
     # that a later stage has finished are gone, and must be made again if it is forced
-    stale = [
-        path
-        for name in sorted(STAGES)
-        for path in sorted(layout.records(name).glob("*.json"))
-        if is_from_the_future(path) or not _holds(store, name, path)
-    ]
+    stale = [path for name in sorted(STAGES) for path in _stale_of(store, name, note=note)]
     trained = sorted(layout.experiments.glob("*/*.json"))
-    stale += _in_need(config, {*stale})
+    stale += _in_need(Build(config, store), {*stale})
     made = [layout.made(step) for step in layout.steps_made if not _is_whole(layout, step)]
     return made + stale + [path for path in trained if not _is_trained(path)]
 
@@ -65,22 +71,30 @@ def delete_records(config: Config, records: Iterable[Path]) -> None:
         path.unlink(missing_ok=True)
 
 
-def _holds(store: Store, stage: str, path: Path) -> bool:
+def _stale_of(store: Store, stage: str, *, note: bool) -> list[Path]:
+    """Find the records of a stage whose files are not as listed, or whose clips are tried again."""
+    seen = Seen(store, stage)
+    records = sorted(Layout(store.root).records(stage).glob("*.json"))
+    stale = [path for path in records if is_from_the_future(path) or not _holds(seen, path)]
+    if note:
+        seen.write()
+    return stale
+
+
+def _holds(seen: Seen, path: Path) -> bool:
     try:
         record = read_record(path)
-        return not _tried_again(store, stage, record) and all(
-            store.key(stage, clip) == key for clip, key in record.clips.items()
-        )
+        return not _tried_again(seen.store, seen.stage, record) and seen.holds(path.stem, record)
     except _UNREADABLE:
         return False
 
 
-def _in_need(config: Config, known: set[Path]) -> list[Path]:
+def _in_need(build: Build, known: set[Path]) -> list[Path]:
     """Find records of clips of which a stage needs again what was dropped (`Stage.trims`).
 
     With ``--clip``, only the requested clips count: ``--force`` is for them alone.
     """
-    build, layout, asked = Build.of(config), config.layout, {*config.run.clips}
+    config, layout, asked = build.config, build.config.layout, {*build.config.run.clips}
     found = []
     for stage in (STAGES[name] for name in wanted(config) if STAGES[name].trimmed_by):
         for path in sorted(layout.records(stage.name).glob("*.json")):

@@ -8,8 +8,10 @@ too.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ from pipeline.train.stored import DECIDING, VERSION
 from pipeline.workflow.surroundings import is_from_the_future
 
 Told = Callable[[Config], dict[str, Any]]
+ToldStep = Callable[[str], dict[str, Any]]
+"""Returns the value of `DECIDING_STEPS` for a step."""
 
 
 def _manifest(config: Config) -> dict[str, Any]:
@@ -90,7 +94,7 @@ class Changed:
 def changed_settings(
     config: Config,
     steps: Iterable[str],
-    told: Callable[[str], dict[str, Any]] | None = None,
+    told: ToldStep | None = None,
 ) -> list[Changed]:
     """Find the settings files that must be rewritten.
 
@@ -124,10 +128,28 @@ def changed_settings(
     return changed
 
 
+def told_once(config: Config) -> ToldStep:
+    """Return a function that computes the value of `DECIDING_STEPS` for a step only once."""
+
+    @cache
+    def told(step: str) -> dict[str, Any]:
+        return DECIDING_STEPS[step](config)
+
+    return told
+
+
 def write_settings(config: Config, changed: Iterable[Changed]) -> None:
     """Rewrite the settings files of changed steps."""
     for each in changed:
         write_json(config.layout.settings(each.step), each.content)
+
+
+def is_newer(record: Path, settings: Path) -> bool:
+    """Tell whether a step has run since its settings file was written."""
+    try:
+        return record.stat().st_mtime_ns >= settings.stat().st_mtime_ns
+    except OSError:
+        return False
 
 
 def new_file() -> Path:
@@ -169,10 +191,13 @@ def watched_fingerprint(config: Config, stage: Stage) -> str:
 def _fingerprint(root: Path, paths: Iterable[Path]) -> str:
     """Digest file names relative to `root`, so that the folder can be moved."""
     files: list[list[Any]] = []
+    start = f"{root}{os.sep}"
     for path in paths:
-        name = str(path.relative_to(root))
+        whole = str(path)  # words are cheaper than paths, and there may be many thousands
+        inside = whole.startswith(start)
+        name = whole[len(start) :] if inside else str(path.relative_to(root))
         try:
-            status = path.stat()
+            status = os.stat(whole)  # noqa: PTH116
         except OSError as error:  # a broken link, for example: the clip's own step says so
             files.append([name, error.strerror])
             continue

@@ -11,19 +11,18 @@ from pipeline.config import Config, make_config
 from pipeline.corpus import LABEL_OF
 from pipeline.errors import BuildError, NotHereError
 from pipeline.extractor import check_device
-from pipeline.manifest.find import media_folders
-from pipeline.manifest.folders import MediaFolders
 from pipeline.manifest.forecast import forecast
-from pipeline.manifest.sheet import Sheet, read_sheet
 from pipeline.runner.children import note_builder
 from pipeline.runner.jobs import selection_name, shard_names
 from pipeline.runner.tidy import pack_build, tidy_build
 from pipeline.settings import Settings
+from pipeline.stage import Build
 from pipeline.stages import STAGES, is_adopted, slots, steps_of, wanted
 from pipeline.store.files import digest, remove_left_over
 from pipeline.store.scratch import sweep
 from pipeline.train.registry import MODELS
 from pipeline.workflow.adopted import check_adopted
+from pipeline.workflow.labels import Corpus, labels_of, note_labels, noted_labels, read_corpus
 from pipeline.workflow.locks import claim_build
 from pipeline.workflow.mirrors import fetch, fetch_to_look, lies_in_s3, store_all
 from pipeline.workflow.recheck import delete_records, stale_records
@@ -31,13 +30,12 @@ from pipeline.workflow.settings_files import (
     DECIDING_STEPS,
     Changed,
     changed_settings,
+    is_newer,
     new_file,
     write_settings,
 )
 from pipeline.workflow.surroundings import check_surroundings
 
-Corpus = tuple[Sheet, MediaFolders]
-"""The label sheet, and the folders in which it finds its media."""
 Say = Callable[[str], None]
 
 
@@ -77,7 +75,8 @@ class Start:
     stale: list[Path] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
     _told: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
-    _fetched: set[str] = field(default_factory=set, repr=False)
+    _digests: dict[str, str] = field(default_factory=dict, repr=False)
+    _inputs: dict[str, list[str]] = field(default_factory=dict, repr=False)
 
     @property
     def selected(self) -> list[str]:
@@ -93,11 +92,13 @@ class Start:
     def digest(self, step: str) -> str:
         """Return the digest of what decides a step's result."""
         try:
-            return digest(self.told(step))
+            if step not in self._digests:  # asked for each of thousands of jobs
+                self._digests[step] = digest(self.told(step))
         except NotHereError:
             if self.dry_run:
                 return "not known before it is fetched"
             raise
+        return self._digests[step]
 
     def fetch(self, step: str) -> None:
         """Download the model that a step's settings file has to name by its content."""
@@ -122,14 +123,14 @@ class Start:
         record : Path, optional
             The job's own record.
         """
-        if self.main and not self.dry_run and step not in self._fetched:
-            self._fetched.add(step)
-            self.fetch(step)
-        changed = step in {each.step for each in self.changed}
-        if self.dry_run and (changed or record in self.stale):
+        if self.dry_run and (record in self.stale or step in {each.step for each in self.changed}):
             return [str(new_file())]
-        path = self.config.layout.settings(step)
-        return [str(path)] if path.is_file() else []
+        if step not in self._inputs:
+            if self.main and not self.dry_run:
+                self.fetch(step)
+            path = self.config.layout.settings(step)
+            self._inputs[step] = [str(path)] if path.is_file() else []
+        return self._inputs[step]
 
     def check_ready(self, steps: Iterable[str], *, elsewhere: bool = False) -> None:
         """Check that what the steps' jobs need is there, before the first one runs.
@@ -192,49 +193,56 @@ def on_any_device(config: Config) -> Config:
     return config.model_copy(update=named)
 
 
-def _prepare(config: Config, say: Say) -> None:
-    """Remove what killed jobs left, and let the stages note what their keys need."""
+def _prepare(config: Config) -> None:
+    """Remove what killed jobs left half written, and let the stages note what their keys need."""
     for folder in config.layout.folders:
         remove_left_over(folder)
     for name in wanted(config):
         STAGES[name].begin(config)
-    smaller, packed = tidy_build(config), pack_build(config)
+
+
+def _tidy(build: Build, say: Say) -> None:
+    """Reduce and pack features, and remove the folders that killed jobs left."""
+    smaller, packed = tidy_build(build), pack_build(build)
     for stage, count in smaller.items():
         say(f"{stage}: dropped what no stage needs any longer of {count} clips")
     for stage, count in packed.items():
         say(f"{stage}: packed what was still in single files: {count} pack(s)")
     if smaller or packed:
-        store_all(config)
-    for path in sweep(config.layout.scratch):
+        store_all(build.config)
+    for path in sweep(build.config.layout.scratch):
         say(f"{path}, left by a killed job, could not be removed: remove it, it may hold faces")
 
 
-def _read_corpus(config: Config) -> Corpus | None:
+def _begun_in_job(config: Config) -> Start:
+    if is_adopted(config):
+        return Start(config, [])
+    return Start(config, shard_names(config), *labels_of(config))
+
+
+def _begun(config: Config, dry_run: bool) -> tuple[Start, Corpus | None]:
+    """Begin a start of the main process; return it, and the corpus if the sheet was read."""
     if is_adopted(config):  # there is no label sheet, and no clip to compute
-        return None
-    folders = media_folders(config)
-    return read_sheet(config, folders), folders
+        return Start(config, [], main=True, dry_run=dry_run), None
+    noted, shards = noted_labels(config), shard_names(config)
+    if noted is not None:
+        return Start(config, shards, *noted, main=True, dry_run=dry_run), None
+    corpus = read_corpus(config)
+    return Start(config, shards, *corpus.labels, main=True, dry_run=dry_run), corpus
 
 
-def _begun(config: Config, corpus: Corpus | None, *, main: bool, dry_run: bool) -> Start:
-    if corpus is None:
-        return Start(config, [], main=main, dry_run=dry_run and main)
-    sheet, _ = corpus
-    shards = shard_names(config)
-    return Start(config, shards, sheet.labelled, sheet.labels, main, dry_run and main)
-
-
-def _look_ahead(begun: Start, corpus: Corpus) -> None:
+def _look_ahead(begun: Start, corpus: Corpus | None) -> None:
     """Note the shards as they will be once the manifest, if it is due, has been made."""
     config, record = begun.config, begun.config.layout.made("manifest")
     is_due = (
         "manifest" in config.run.force
-        or not record.is_file()
         or record in begun.stale
         or "manifest" in {each.step for each in begun.changed}
+        or not is_newer(record, config.layout.settings("manifest"))
     )
     if is_due:
-        ahead = forecast(config, *corpus)
+        corpus = corpus or read_corpus(config)
+        ahead = forecast(config, corpus.sheet, corpus.folders)
         begun.shards, begun.written = ahead.shards, ahead.changed
 
 
@@ -271,26 +279,27 @@ def start(values: Mapping[str, Any], *, main: bool, dry_run: bool, say: Say) -> 
         build is still running.
     """
     config = make_config(values)
-    claimed = False
-    if main:
-        if lies_in_s3(config):
-            claimed = _fetch(config, dry_run, say)
-        check_surroundings(config)
-        note = check_adopted(config)
-        if note:
-            say(note)
-    corpus = _read_corpus(config)
-    begun = _begun(config, corpus, main=main, dry_run=dry_run)
     if not main:
-        return begun
+        return _begun_in_job(config)
+    claimed = _fetch(config, dry_run, say) if lies_in_s3(config) else False
+    check_surroundings(config)
+    note = check_adopted(config)
+    if note:
+        say(note)
+    begun, corpus = _begun(config, dry_run)
     note_builder()
     if dry_run or claimed or (not lies_in_s3(config) and claim_build(config)):
         if not dry_run:
-            _prepare(config, say)
+            _prepare(config)
+        build = Build.of(config)
         begun.changed = changed_settings(config, steps_of(config), begun.told)
-        begun.stale = stale_records(config)
-        if corpus is not None:
+        begun.stale = stale_records(config, build.store, note=not dry_run)
+        if not dry_run:
+            _tidy(build, say)
+        if not is_adopted(config):
             _look_ahead(begun, corpus)
+        if corpus is not None and not dry_run:
+            note_labels(config, corpus)
     if not dry_run:
         write_settings(config, begun.changed)
         delete_records(config, begun.stale)

@@ -48,8 +48,8 @@ def test_crops_stay_while_it_is_not_known_whether_openface_needs_them(tmp_path: 
     build = build_in(tmp_path, trimmed=False)
     with pytest.raises(BuildError):
         build.key(OPENFACE, CLIPS[0])
-    assert tidy_build(build.config) == {}
-    assert pack_build(build.config) == {}
+    assert tidy_build(build) == {}
+    assert pack_build(build) == {}
     assert build.store.read("faces", "a/1").trimmed is None
 
 
@@ -62,8 +62,8 @@ def test_a_damaged_shard_is_left_to_the_manifest(tmp_path: Path) -> None:
     build = build_in(tmp_path, trimmed=False)
     shard = tmp_path / "shards" / "0000.json"
     shard.write_bytes(shard.read_bytes()[:-9])
-    assert tidy_build(build.config) == {}
-    assert pack_build(build.config) == {}
+    assert tidy_build(build) == {}
+    assert pack_build(build) == {}
 
 
 def test_a_damaged_file_is_left_to_its_stage(
@@ -75,7 +75,7 @@ def test_a_damaged_file_is_left_to_its_stage(
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    assert tidy_build(build.config) == {"faces": 1}
+    assert tidy_build(build) == {"faces": 1}
 
 
 def test_a_stage_that_is_forced_for_one_clip_needs_the_crops_of_that_clip(

@@ -1,12 +1,16 @@
-"""Models that cannot be trained are named before any clip is computed."""
+"""Models that cannot be trained are named before any clip is computed; jobs know the labels."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from pipeline.config import Config
 from pipeline.errors import BuildError
+from pipeline.manifest.folders import MediaFolders
+from pipeline.manifest.sheet import Sheet, read_sheet
 from pipeline.workflow.start import Start, start
 
 
@@ -44,3 +48,68 @@ def test_single_task_models_need_the_label_of_the_whole_clip_alone(tmp_path: Pat
 def test_one_labelled_clip_is_enough_to_begin(tmp_path: Path) -> None:
     header = "video_id,clip_id,text,label,label_T,label_A,label_V"
     begun(tmp_path, header, "v,1,好,0.2,0,0,0.2").check_ready(["train"])
+
+
+def in_job(folder: Path, **manifest: object) -> Start:
+    """Start as the process of a job does."""
+    values = {"raw": str(folder / "raw"), "processed": str(folder / "processed")}
+    return start({**values, "manifest": manifest}, main=False, dry_run=False, say=print)
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The sheets that are read from now on."""
+    found = []
+
+    def count(config: Config, folders: MediaFolders | None = None) -> Sheet:
+        found.append(config.raw)
+        return read_sheet(config, folders)
+
+    monkeypatch.setattr("pipeline.workflow.labels.read_sheet", count)
+    return found
+
+
+def test_a_job_knows_the_labels_without_reading_the_sheet(
+    tmp_path: Path, reads: list[Path]
+) -> None:
+    made = begun(tmp_path, "video_id,clip_id,text,label,label_T", "v,1,好,0.2,")
+    assert len(reads) == 1
+    job = in_job(tmp_path)
+    assert len(reads) == 1
+    assert (job.labelled, job.labels, job.main) == (made.labelled, made.labels, False)
+    assert (job.labelled, job.labels) == (True, {"M"})
+
+
+@pytest.mark.parametrize("change", ["lost", "damaged", "setting", "edited", "votes"])
+def test_a_job_reads_the_sheet_if_nothing_is_noted_of_it_as_it_is(
+    tmp_path: Path, reads: list[Path], change: str
+) -> None:
+    begun(tmp_path, "video_id,clip_id,text,label", "v,1,好,0.2")
+    note = tmp_path / "processed" / "logs" / "labels.json"
+    sheet, settings = tmp_path / "raw" / "label.csv", {}
+    if change == "lost":
+        note.unlink()
+    elif change == "damaged":
+        note.write_text(note.read_text("utf-8").replace("true", "false"), "utf-8")
+    elif change == "setting":
+        settings = {"label_range": [-3, 3]}
+    elif change == "edited":  # at equal size and time
+        before = sheet.stat()
+        sheet.write_text("video_id,clip_id,text,label\nv,1,好,   \n", "utf-8")
+        os.utime(sheet, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert sheet.stat().st_size == before.st_size
+    else:
+        votes = "video_id,clip_id,modality,annotator,vote\nv,1,T,a,1\n"
+        sheet.with_name("annotations.csv").write_text(votes, "utf-8")
+    job = in_job(tmp_path, **settings)
+    assert len(reads) == 2
+    assert job.labelled == (change != "edited")
+    assert job.labels == {"edited": set(), "votes": {"M", "T"}}.get(change, {"M"})
+
+
+def test_a_dry_run_notes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "label.csv").write_text("video_id,clip_id,text,label\nv,1,好,0\n", "utf-8")
+    values = {"raw": str(tmp_path / "raw"), "processed": str(tmp_path / "processed")}
+    assert start(values, main=True, dry_run=True, say=print).labels == {"M"}
+    assert not (tmp_path / "processed").exists()
