@@ -101,14 +101,20 @@ def shard_files(stage):
     return of_job
 
 
-def records_read(stage):
-    """The records of the jobs whose files a job of a stage reads."""
+def inputs_of(stage):
+    """What a job of a stage reads: one function, since Snakemake takes longer to call three."""
+    shards = shard_files(stage)
+    settings = settings_of(stage, FILES.record(stage, "{shard}"))
 
     def of_job(wildcards):
         with told_by_snakemake():
             known = shards_known(wildcards.shard)
             jobs = jobs_read(stage, wildcards.shard, known)
-            return [FILES.record(name, job) for name, job in jobs]
+        return {
+            "shards": shards(wildcards),
+            "settings": settings(wildcards),
+            "records": [FILES.record(name, job) for name, job in jobs],
+        }
 
     return of_job
 
@@ -118,9 +124,18 @@ def records(stage):
     return [FILES.record(stage, job) for job in job_names(stage, SELECTED)]
 
 
-def lasting_records(stages):
-    """The records of the stages whose files are kept."""
-    return [records(stage) for stage in stages if not STAGES[stage].transient]
+def lasting_records(stages, otherwise=()):
+    """The records of the stages whose files are kept; if there is none, those of others.
+
+    They are listed when a job that reads them is planned. Most processes plan only one job and need
+    none of these lists, which have thousands of entries.
+    """
+    lasting = [name for name in stages if not STAGES[name].transient]
+
+    def of_job(wildcards):
+        return [record for name in lasting or otherwise for record in records(name)]
+
+    return of_job
 
 
 def record_of(stage):
@@ -169,7 +184,7 @@ for target, stage in {**{s.name: s for s in STAGES.values()}, **SLOTS}.items():
         name:
             f"stage_{target}"
         input:
-            lasting_records(needed_for([stage.name])) or records(stage.name),
+            lasting_records(needed_for([stage.name]), otherwise=[stage.name]),
         localrule: True
 
 

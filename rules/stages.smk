@@ -7,9 +7,7 @@ for stage in STAGES.values():
         name:
             stage.name
         input:
-            shards=shard_files(stage.name),
-            settings=settings_of(stage.name, FILES.record(stage.name, "{shard}")),
-            records=records_read(stage.name),
+            unpack(inputs_of(stage.name)),
         output:
             record=record_of(stage),
         log:
