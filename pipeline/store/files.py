@@ -14,7 +14,6 @@ from typing import Any
 
 from pipeline.errors import BuildError
 
-
 _PLAIN = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 

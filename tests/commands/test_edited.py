@@ -12,6 +12,7 @@ from pipeline.commands.edited import edits
 from pipeline.commands.status import clips_due, clips_of, print_status
 from pipeline.config import Config, make_config
 from pipeline.manifest.build import build_manifest
+from pipeline.workflow.settings_files import changed_settings, write_settings
 from tests.corpora import Corpus, small_corpus
 from tests.media import face_clip
 
@@ -104,3 +105,29 @@ def test_a_damaged_manifest_does_not_hide_the_status(
     said = capsys.readouterr().out
     assert "cannot be compared" in said
     assert "text" in said
+
+
+def test_the_sheet_is_read_only_if_the_manifest_was_made_from_another(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Equal settings files prove it, if the manifest is newer and whole."""
+    config, layout = config_of(corpus), config_of(corpus).layout
+    corpus.write_sheet()
+    write_settings(config, changed_settings(config, ["manifest"]))
+    build_manifest(config, progress=False)
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.commands.edited.read_sheet", None)
+        found = edits(config, clips_of(config))
+        assert (found.clips, found.words) == (clips_of(config), "")
+        later = layout.made("manifest").stat().st_mtime_ns + 1
+        os.utime(layout.settings("manifest"), ns=(later, later))  # as if none was made since
+        with pytest.raises(TypeError):
+            edits(config, clips_of(config))
+        os.utime(layout.made("manifest"), ns=(later, later))
+        assert edits(config, clips_of(config)).words == ""
+    edit(corpus, 0, text="别的话。")
+    assert "1 clip(s) with another transcript" in words_of(corpus)
+    edit(corpus, 0, text="今天很好。")
+    assert words_of(corpus) == ""
+    next(corpus.raw.rglob("*.mp4")).unlink()
+    assert "1 clip(s) with another media file" in words_of(corpus)

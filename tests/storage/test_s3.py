@@ -25,7 +25,7 @@ from pipeline.errors import BuildError
 from pipeline.store.mirror import Mirror
 from pipeline.store.s3 import JOURNAL, _made
 from pipeline.store.urls import Url, is_safe
-from pipeline.workflow.mirrors import fetch, fetch_to_look, store_all, store_step
+from pipeline.workflow.mirrors import _files, fetch, fetch_to_look, store_all, store_step
 from pipeline.workflow.start import start
 from tests.conftest import ROOT
 from tests.corpora import Corpus, small_corpus
@@ -193,6 +193,14 @@ def test_a_journal_that_names_files_elsewhere_harms_none(mirror: Mirror, s3: Any
     mirror.fetch(exactly=True)
     assert victim.read_text() == "mine"
     assert keys(s3) == []
+
+
+def test_what_only_this_machine_needs_is_not_stored(tmp_path: Path) -> None:
+    stored = {"logs/audio/0000.log", "records/audio/0000.json", "settings/labels.json"}
+    for name in (*stored, "logs/seen/audio.json", "logs/labels.json", "logs/audio/0000.lock"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    assert {path.relative_to(tmp_path).as_posix() for path in _files(tmp_path)} == stored
 
 
 def test_a_link_in_the_mirror_loses_and_stores_nothing(
