@@ -8,7 +8,6 @@ itself, so that a changed byte anywhere is noticed when it is read.
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import BuildError
-from pipeline.store.files import file_digest, read_json, sealed, unsealed, write_json, written_whole
+from pipeline.store.failures import Failures
+from pipeline.store.files import file_digest, sealed, unsealed, written_whole
 from pipeline.store.late import wait_for
 from pipeline.store.opened import Opened
 from pipeline.store.packs import SUFFIX
-from pipeline.store.places import FAILED, Listing, Places
 from pipeline.store.tensors import Tensors, digest_of, read_header, save
 from pipeline.store.views import ROWS, View
 
@@ -56,7 +55,7 @@ class Features:
     trimmed: Mapping[str, Any] | None = None
 
 
-class Store(Places):
+class Store(Failures):
     """The feature files below one ``processed`` folder.
 
     Parameters
@@ -68,7 +67,6 @@ class Store(Places):
     def __init__(self, root: Path, patience: float = 0.0) -> None:
         super().__init__(root, patience)
         self._known: dict[tuple[str, str], dict[str, Any]] = {}
-        self._listed: dict[str, Listing] = {}
 
     def know(self, stage: str, keys: Mapping[str, str], trimmed: Collection[str]) -> None:
         """Remember what `brief` returns of files that have not changed (`store/seen.py`)."""
@@ -82,13 +80,6 @@ class Store(Places):
         if known is None and stage in self._listed and clip not in self._listed[stage].made:
             return None
         return known or self.header(stage, clip)
-
-    def list_once(self, stage: str) -> None:
-        """List a stage's files, so that `brief` and `failure` need not look for each clip's.
-
-        For a process that only reads: what other processes write later is not seen.
-        """
-        self._listed[stage] = self.listing(stage)
 
     def header(self, stage: str, clip: str) -> dict[str, Any] | None:
         """Return what a feature file says about itself; None without a whole file.
@@ -262,38 +253,6 @@ class Store(Places):
         shown = view.of(self.read(view.stage, clip).arrays[view.array])
         same = shown.dtype == array.dtype and shown.shape == array.shape
         return header["digest"] if same and shown.tobytes() == array.tobytes() else None
-
-    def failure(self, stage: str, clip: str) -> dict[str, Any] | None:
-        """Return ``{"key", "reason", "remedy", "passing"}`` of the last failure, or None."""
-        if stage in self._listed and clip not in self._listed[stage].failed:
-            return None
-        place = self._place(stage, clip, FAILED)
-        if not os.path.exists(place):  # noqa: PTH110 - asked for every clip by status
-            return None
-        try:
-            failure: dict[str, Any] = read_json(Path(place))
-            return failure if {"key", "reason", "remedy"} <= failure.keys() else None
-        except (OSError, ValueError, AttributeError):
-            return None
-
-    def write_failure(
-        self, stage: str, clip: str, key: str, reason: str, remedy: str, *, passing: bool = False
-    ) -> None:
-        """Record that this clip failed with this key, so that it is not retried in vain.
-
-        A feature file with another key stays: it is valid again if the change is undone. A
-        `passing` failure is remembered only until the next build.
-        """
-        self._listed.pop(stage, None)
-        failure = {"key": key, "reason": reason, "remedy": remedy}
-        write_json(
-            self.path(stage, clip, FAILED),
-            {**failure, "passing": True} if passing else failure,
-        )
-
-    def forget_failure(self, stage: str, clip: str) -> None:
-        """Allow a clip to be tried again."""
-        self.path(stage, clip, FAILED).unlink(missing_ok=True)
 
     def discard(self, stage: str, clip: str, suffixes: tuple[str, ...] = ()) -> None:
         """Remove a clip's own feature file, and the attachments with `suffixes`.

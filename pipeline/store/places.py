@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import BinaryIO
@@ -14,9 +13,6 @@ from typing import BinaryIO
 from pipeline.store.files import state_of
 from pipeline.store.late import wait_for
 from pipeline.store.packs import SUFFIX, Packs, packs_of, write_pack
-
-FAILED = ".failed.json"
-"""Suffix of the file that says why a clip failed."""
 
 _PLAIN_NAME = re.compile(r"[^\x00-\x1f\x7f/\\:*?\"<>|]+")
 
@@ -37,14 +33,6 @@ def _check_id(clip: str) -> None:
     video_id, _, clip_id = clip.partition("/")
     if not (is_plain_name(video_id) and is_plain_name(clip_id)):
         raise ValueError(f"not a clip id: {clip!r}")
-
-
-@dataclass(frozen=True)
-class Listing:
-    """The clips of a stage that have a feature file, and those that have a failure."""
-
-    made: frozenset[str]
-    failed: frozenset[str]
 
 
 class Places:
@@ -120,17 +108,6 @@ class Places:
             packed = self.packs.find(stage, clip)
         return None if packed is None else [*state_of(packed.pack), packed.header, packed.size]
 
-    def listing(self, stage: str) -> Listing:
-        """Return which clips of a stage have a feature file, packed or not, or a failure."""
-        made, failed = set(self.packs.clips(stage)), set()
-        for video in _names(f"{self.root}/{stage}"):
-            for name in _names(f"{self.root}/{stage}/{video}"):
-                if name.endswith(SUFFIX):
-                    made.add(f"{video}/{name.removesuffix(SUFFIX)}")
-                elif name.endswith(FAILED):
-                    failed.add(f"{video}/{name.removesuffix(FAILED)}")
-        return Listing(frozenset(made), frozenset(failed))
-
     def loose(self, stage: str) -> list[str]:
         """Return the clips that have a feature file of their own, not one in a pack."""
         found = (self.root / stage).glob(f"*/*{SUFFIX}")
@@ -168,10 +145,3 @@ class Places:
         for clip in loose:
             self.path(stage, clip).unlink(missing_ok=True)
         return True
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)  # noqa: PTH208 - words are cheaper than paths
-    except (FileNotFoundError, NotADirectoryError):
-        return []

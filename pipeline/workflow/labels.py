@@ -1,4 +1,4 @@
-"""Reading the label sheet once: what a start must know of it is noted until the sheet changes.
+"""The labels that the sheet has: noted until it changes, and checked before models are trained.
 
 The rules depend on whether any clip has a label, so each start and each job's process must know it,
 but need not read thousands of lines for it.
@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.config import Config
+from pipeline.corpus import LABEL_OF
 from pipeline.errors import BuildError
 from pipeline.manifest.find import media_folders, sheet_files
 from pipeline.manifest.folders import MediaFolders
 from pipeline.manifest.sheet import Sheet, read_sheet
-from pipeline.stages import read_of_clips
+from pipeline.stages import read_of_clips, slots
 from pipeline.store.files import digest, read_sealed, state_of, write_sealed
+from pipeline.train.registry import MODELS
 
 Labels = tuple[bool, frozenset[str]]
 """Whether any clip has a label, and the labels (M, T, A, V) that some clip has."""
@@ -91,6 +93,34 @@ def labels_of(config: Config) -> Labels:
         If the sheet must be read, and cannot be.
     """
     return noted_labels(config) or read_corpus(config).labels
+
+
+def check_labels(labels: frozenset[str] | None) -> None:
+    """Refuse to train without a label of the whole clip, before hours of extraction.
+
+    Raises
+    ------
+    BuildError
+        If it is known that no clip has one.
+    """
+    if labels is not None and "M" not in labels:
+        raise BuildError(
+            "no clip has a label M (that of the whole clip), which every model learns",
+            "fill in the column label in the label sheet, or stop at the dataset: --stage dataset",
+        )
+
+
+def untrained(config: Config, labels: frozenset[str] | None) -> str | None:
+    """Return a note about unimodal tasks that no clip has a label of, if they are to learn."""
+    learned = [LABEL_OF[slot] for slot in slots(config)]
+    missing = [task for task in learned if task not in (labels or learned)]
+    models = [name for name in config.train.models if MODELS[name].multitask]
+    if not missing or not models:
+        return None
+    return (
+        f"no clip has a label {', '.join(missing)}; models that learn several tasks "
+        f"({', '.join(models)}) are trained on the others"
+    )
 
 
 def _identity(config: Config) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config, make_config
-from pipeline.corpus import LABEL_OF
 from pipeline.errors import BuildError, NotHereError
 from pipeline.extractor import check_device
 from pipeline.manifest.forecast import forecast
@@ -17,12 +16,19 @@ from pipeline.runner.jobs import selection_name, shard_names
 from pipeline.runner.tidy import pack_build, tidy_build
 from pipeline.settings import Settings
 from pipeline.stage import Build
-from pipeline.stages import STAGES, is_adopted, slots, steps_of, wanted
+from pipeline.stages import STAGES, is_adopted, steps_of, wanted
 from pipeline.store.files import digest, remove_left_over
 from pipeline.store.scratch import sweep
-from pipeline.train.registry import MODELS
 from pipeline.workflow.adopted import check_adopted
-from pipeline.workflow.labels import Corpus, labels_of, note_labels, noted_labels, read_corpus
+from pipeline.workflow.labels import (
+    Corpus,
+    check_labels,
+    labels_of,
+    note_labels,
+    noted_labels,
+    read_corpus,
+    untrained,
+)
 from pipeline.workflow.locks import claim_build
 from pipeline.workflow.mirrors import fetch, fetch_to_look, lies_in_s3, store_all
 from pipeline.workflow.recheck import delete_records, stale_records
@@ -152,32 +158,11 @@ class Start:
         config = on_any_device(self.config) if elsewhere else self.config
         if "train" in due:
             check_device(config.train.device, "train.device")
-            self._check_labels()
+            check_labels(self.labels)
         for name in due & set(STAGES):
             ready = STAGES[name].ready
             if ready is not None:
                 ready(config)
-
-    def untrained(self) -> str | None:
-        """Return a note about unimodal tasks that no clip has a label of, if they are to learn."""
-        learned = [LABEL_OF[slot] for slot in slots(self.config)]
-        missing = [task for task in learned if task not in (self.labels or learned)]
-        models = [name for name in self.config.train.models if MODELS[name].multitask]
-        if not missing or not models or not self.labelled:
-            return None
-        return (
-            f"no clip has a label {', '.join(missing)}; models that learn several tasks "
-            f"({', '.join(models)}) are trained on the others"
-        )
-
-    def _check_labels(self) -> None:
-        """Refuse to train without a label of the whole clip, before hours of extraction."""
-        if self.labels is not None and "M" not in self.labels:
-            raise BuildError(
-                "no clip has a label M (that of the whole clip), which every model learns",
-                "fill in the column label in the label sheet, or stop at the dataset: "
-                "--stage dataset",
-            )
 
 
 def on_any_device(config: Config) -> Config:
@@ -303,9 +288,9 @@ def start(values: Mapping[str, Any], *, main: bool, dry_run: bool, say: Say) -> 
     if not dry_run:
         write_settings(config, begun.changed)
         delete_records(config, begun.stale)
-    untrained = begun.untrained()
-    if untrained:
-        say(untrained)
+    missing = untrained(config, begun.labels) if begun.labelled else None
+    if missing:
+        say(missing)
     for changed in begun.changed:
         if not changed.is_new:
             say(f"{changed.step}: settings or input files changed since the last build")
