@@ -76,8 +76,9 @@ def extractors(slot: str) -> dict[str, Stage]:
 def slots(config: Config) -> dict[str, Stage]:
     """Return the stage of each slot that a stage fills, in the order of `MODALITIES`."""
     chosen = {slot: getattr(config.features, slot) for slot in MODALITIES}
-    stages = {slot: name for slot, name in chosen.items() if name not in (NONE, ADOPTED)}
-    return {slot: extractors(slot)[name] for slot, name in stages.items()}
+    # asked for every clip, so all slots are looked up in one table
+    known = {(s.feature.slot, s.feature.extractor): s for s in STAGES.values() if s.feature}
+    return {slot: known[slot, n] for slot, n in chosen.items() if n not in (NONE, ADOPTED)}
 
 
 def is_adopted(config: Config) -> bool:
