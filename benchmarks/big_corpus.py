@@ -105,7 +105,6 @@ def write_features(config: Config) -> None:
         for clip in read_shard(config.layout.shard(shard)):
             for stage, features in features_of(clip, crop).items():
                 build.store.write(stage, clip.clip, build.key(STAGES[stage], clip), features)
-        build._keys.clear()
     for name in wanted(config):
         if STAGES[name].transient:
             continue
@@ -114,7 +113,6 @@ def write_features(config: Config) -> None:
             clips = [clip for path in paths for clip in read_shard(path)]
             keys = {clip.clip: build.key(STAGES[name], clip) for clip in clips}
             write_record(config.layout.record(name, job), keys, ())
-            build._keys.clear()
 
 
 def features_of(clip: Clip, crop: bytes) -> dict[str, Features]:

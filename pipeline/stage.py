@@ -309,7 +309,7 @@ class Stage:
         return digest(
             {
                 "stage": self.name,
-                "common": self._common(build.config),
+                "common": build.common(self),
                 "source": self._source(clip),
                 "external": self.external(build.config, clip),
                 "inputs": [build.key(stage, clip) for stage in self.inputs],
@@ -323,7 +323,11 @@ class Build:
 
     config: Config
     store: Store
-    _keys: dict[tuple[str, Clip], str] = field(default_factory=dict, compare=False, repr=False)
+    _keys: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """The keys of one clip, by stage."""
+    _of: list[Clip] = field(default_factory=list, compare=False, repr=False)
+    """That clip."""
+    _shared: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, config: Config) -> Build:
@@ -331,10 +335,19 @@ class Build:
         return cls(config, Store(config.processed, config.store.latency_wait))
 
     def key(self, stage: Stage, clip: Clip) -> str:
-        """Return a clip's key for a stage, computed once."""
-        if (stage.name, clip) not in self._keys:
-            self._keys[stage.name, clip] = stage.key(self, clip)
-        return self._keys[stage.name, clip]
+        """Return a clip's key for a stage, computed once until another clip's is asked for."""
+        if not self._of or self._of[0] is not clip:
+            self._of[:] = [clip]
+            self._keys.clear()
+        if stage.name not in self._keys:
+            self._keys[stage.name] = stage.key(self, clip)
+        return self._keys[stage.name]
+
+    def common(self, stage: Stage) -> str:
+        """Return the digest of what the keys of all clips share in a stage, computed once."""
+        if stage.name not in self._shared:
+            self._shared[stage.name] = stage._common(self.config)
+        return self._shared[stage.name]
 
     def whole(self, stage: Stage, clip: Clip) -> Features:
         """Read a clip's features of an earlier stage, of which nothing may have been dropped.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,8 @@ class DatasetInfo:
     ----------
     path : Path
         ``dataset.h5``.
+    columns : sequence of str, optional
+        The columns of `clips` to read, if the file has them; all by default.
 
     Attributes
     ----------
@@ -58,14 +60,14 @@ class DatasetInfo:
         """The digest of train, valid and test, which trained models remember, if it says one."""
         return digest_of_parts(self.attributes)
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, columns: Sequence[str] | None = None) -> None:
         import h5py
 
         self.path = path
         try:
             with h5py.File(path, "r") as file:
                 self.attributes = {name: _decoded(value) for name, value in file.attrs.items()}
-                self.clips = _clip_table(file)
+                self.clips = _clip_table(file, columns)
         except (OSError, KeyError) as error:
             raise BuildError(
                 f"{path} cannot be read as a dataset ({error})",
@@ -114,27 +116,50 @@ class DatasetInfo:
         return corpus.label_distances(self.labelled[list(LABELS)].to_numpy(np.float64))
 
 
-def _clip_table(file: Any) -> pd.DataFrame:
+def _clip_table(file: Any, names: Sequence[str] | None) -> pd.DataFrame:
     import pandas as pd
 
     tables: list[pd.DataFrame] = []
     for part in _parts(file):
         group = file[part]
-        columns: dict[str, Any] = {"id": _strings(group["id"])}
-        columns["part"] = [part] * len(columns["id"])
-        columns["video_id"] = [clip.partition("/")[0] for clip in columns["id"]]
-        for name in ("raw_text", "speaker", "gender", "age"):
-            columns[name] = _strings(group[name])
-        columns |= {name: group["labels"][name][:].round(6) for name in LABELS}
-        names = [None if i == NO_CLASS else CLASSES[i] for i in group["class"][:]]
-        columns["class"] = pd.Series(names, dtype=object)
-        for name in (f"{m}_lengths" for m in MODALITIES):
-            if name in group:
-                columns[name] = group[name][:]
-        for name, values in group["quality"].items():
-            columns[name] = _strings(values) if values.dtype.kind == "O" else values[:]
-        tables.append(pd.DataFrame(columns))
+        readers = _readers(group, part)
+        wanted = readers if names is None else [name for name in names if name in readers]
+        tables.append(pd.DataFrame({name: readers[name]() for name in wanted}))
     return pd.concat(tables, ignore_index=True)
+
+
+def _readers(group: Any, part: str) -> dict[str, Callable[[], Any]]:
+    """Return how each column of a part is read, in their order."""
+    import pandas as pd
+
+    def classes() -> Any:
+        names = [None if i == NO_CLASS else CLASSES[i] for i in group["class"][:]]
+        return pd.Series(names, dtype=object)
+
+    def videos() -> list[str]:
+        return [clip.partition("/")[0] for clip in _strings(group["id"])]
+
+    def labels(name: str) -> Any:
+        return group["labels"][name][:].round(6)
+
+    found: dict[str, Callable[[], Any]] = {
+        "id": partial(_strings, group["id"]),
+        "part": lambda: [part] * len(group["id"]),
+        "video_id": videos,
+    }
+    for name in ("raw_text", "speaker", "gender", "age"):
+        found[name] = partial(_strings, group[name])
+    found |= {name: partial(labels, name) for name in LABELS}
+    found["class"] = classes
+    for name in (f"{m}_lengths" for m in MODALITIES):
+        if name in group:
+            found[name] = partial(_values, group[name])
+    found |= {name: partial(_values, values) for name, values in group["quality"].items()}
+    return found
+
+
+def _values(dataset: Any) -> Any:
+    return _strings(dataset) if dataset.dtype.kind == "O" else dataset[:]
 
 
 def _parts(file: Any) -> list[str]:

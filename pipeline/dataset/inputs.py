@@ -6,26 +6,28 @@ Nothing here reads a feature; lengths come from the files' headers, so memory st
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from pipeline.config import Config
 from pipeline.corpus import LABELS
+from pipeline.dataset.clips import Clips
+from pipeline.dataset.finished import finished_shards
+from pipeline.dataset.split import natural_order
 from pipeline.errors import BuildError
 from pipeline.faces.stage import FACES
-from pipeline.manifest.build import read_manifest
+from pipeline.manifest.build import read_columns
 from pipeline.manifest.settings import CorpusRules
-from pipeline.runner.jobs import job_names, shards_of_job
 from pipeline.stage import Build, Stage
 from pipeline.stages import STAGES, slots, wanted
 from pipeline.store.features import Store
 from pipeline.store.features import again as again_clip
-from pipeline.store.layout import Layout
 from pipeline.store.made import check_made
 from pipeline.store.quarantine import QuarantineEntry, merged, nothing_left, read_entries
-from pipeline.store.records import read_finished
-from pipeline.store.shards import Clip, read_shard
+from pipeline.store.shards import Clip
 
 _COLUMNS = (
     *("clip", "row", "video_id", "text", *LABELS),
@@ -39,48 +41,17 @@ class Gathered:
 
     Parameters
     ----------
-    clips : list of ClipInput
-        In the sheet's order.
+    clips : Clips
+        In natural order of their ids.
     quarantine : list of QuarantineEntry
         The manifest's entries first, then the others by place in the sheet.
     remarks : list of str
         Rules that were not applied.
     """
 
-    clips: list[ClipInput]
+    clips: Clips
     quarantine: list[QuarantineEntry]
     remarks: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class ClipInput:
-    """One clip that goes into the dataset.
-
-    Parameters
-    ----------
-    clip : str
-        Its id.
-    row : dict
-        What the dataset needs of its row of the manifest; None where the sheet is silent.
-    steps : dict of str to int
-        Steps of each modality, before cutting.
-    widths : dict of str to int
-        Feature dimensions of each modality.
-    quality : dict of str to float
-        Its duration in seconds, and the figures of the stages; NaN where a stage has none.
-    warnings : tuple of str
-        Rules it breaks that only warn.
-    sources : dict of str to str
-        Where its features come from, by the dataset's attributes (`Stage.sources`).
-    """
-
-    clip: str
-    row: dict[str, Any]
-    steps: dict[str, int]
-    widths: dict[str, int]
-    quality: dict[str, float]
-    warnings: tuple[str, ...]
-    sources: dict[str, str]
 
 
 def gather(config: Config) -> Gathered:
@@ -93,45 +64,98 @@ def gather(config: Config) -> Gathered:
         other settings or from other inputs than the build's, no clip is left, or
         ``on_bad_clip`` is stop and the face rules refuse a clip.
     """
-    build, layout = Build.of(config), config.layout
+    layout = config.layout
     check_made(layout, "manifest", config.store.latency_wait)
-    shards = {path.stem: read_shard(path) for path in layout.numbered_shards}
-    known = {clip.clip: clip for clips_of in shards.values() for clip in clips_of}
-    members = {name: {clip.clip for clip in clips_of} for name, clips_of in shards.items()}
-    kept = config.manifest.keep_columns
-    manifest = read_manifest(config.processed, kept)[[*_COLUMNS, *kept]].astype(object)
-    rows: list[dict[str, Any]] = [
-        {str(name): value for name, value in row.items()}
-        for row in manifest.where(manifest.notna(), None).to_dict("records")
-    ]
+    found = _Columns(config)
     entries: list[QuarantineEntry] = []
-    keys: dict[str, dict[str, str]] = {}
-    for stage in _read_stages(config):
-        keys[stage.name], quarantined = finished_clips(layout, stage, members)
-        entries += quarantined
-    lost = {entry.clip for entry in entries}
-    clips: list[ClipInput] = []
-    for row in rows:
-        if row["clip"] in lost:
-            continue
-        infos = {
-            stage: _checked_info(build, stage, row["clip"], keys[stage], known) for stage in keys
-        }
-        warnings, refusal = _judge(infos, config.manifest.rules)
-        if refusal is None:
-            clips.append(_clip_input(build, row, infos, warnings))
-            continue
-        entries.append(QuarantineEntry(row["clip"], "dataset", **refusal))
-        if config.on_bad_clip == "stop":
-            raise BuildError(
-                f"clip {row['clip']}: {refusal['reason']} (on_bad_clip is stop)",
-                refusal["remedy"],
-            )
+    lost: set[str] = set()
+    for shard in finished_shards(layout, found.stages):
+        entries += shard.quarantine
+        lost.update(entry.clip for entry in shard.quarantine)
+        for clip in shard.clips:
+            if clip.clip in lost or clip.clip not in found.places:
+                continue
+            infos = {
+                name: _checked_info(found.build, name, clip, keys)
+                for name, keys in shard.keys.items()
+            }
+            warnings, refusal = _judge(infos, config.manifest.rules)
+            if refusal is None:
+                found.take(clip.clip, infos, warnings)
+                continue
+            lost.add(clip.clip)
+            entries.append(QuarantineEntry(clip.clip, "dataset", **refusal))
+            if config.on_bad_clip == "stop":
+                raise BuildError(
+                    f"clip {clip.clip}: {refusal['reason']} (on_bad_clip is stop)",
+                    refusal["remedy"],
+                )
+    found.check(lost)
     entries += read_entries(layout.manifest_quarantine)
-    entries = _in_order(merged(entries), {row["clip"]: row["row"] for row in rows})
-    if not clips:
+    entries = _in_order(merged(entries), found.places)
+    if not found.taken.any():
         raise nothing_left(entries)
-    return Gathered(clips, entries, not_applied(keys))
+    return Gathered(found.clips(), entries, not_applied(stage.name for stage in found.stages))
+
+
+class _Columns:
+    """The columns of `Clips`, filled clip by clip."""
+
+    def __init__(self, config: Config) -> None:
+        names = [*_COLUMNS, *config.manifest.keep_columns]
+        self.build, self.stages = Build.of(config), _read_stages(config)
+        self.table = read_columns(config.processed, names)
+        ids = self.table.column("clip").to_pylist()
+        self.places = {str(clip): place for place, clip in enumerate(ids)}
+        self.slots, count = slots(config), len(ids)
+        self.taken = np.zeros(count, bool)
+        self.steps = {slot: np.zeros(count, np.int32) for slot in self.slots}
+        self.widths = {slot: np.zeros(count, np.int32) for slot in self.slots}
+        self.quality = {name: np.full(count, math.nan) for name in quality_names(config)}
+        self.quality["duration"] = self.table.column("duration").to_numpy().astype(np.float64)
+        self.warnings: dict[int, tuple[str, ...]] = {}
+        self.sources: dict[str, set[str]] = {}
+        self.figures = [(stage, figure) for stage in self.stages for figure in stage.figures]
+
+    def take(
+        self, clip: str, infos: Mapping[str, Mapping[str, Any]], warnings: tuple[str, ...]
+    ) -> None:
+        """Note what the feature files say of a clip that goes into the dataset."""
+        place = self.places[clip]
+        self.taken[place] = True
+        for slot, stage in self.slots.items():
+            self.steps[slot][place], self.widths[slot][place] = _shape(
+                self.build.store, stage, clip
+            )
+        for stage, figure in self.figures:
+            self.quality[figure.name][place] = _number(infos[stage.name].get(figure.key))
+        for stage in self.stages:
+            for attribute, key in stage.sources.items():
+                if value := infos[stage.name].get(key):
+                    self.sources.setdefault(attribute, set()).add(value)
+        if warnings:
+            self.warnings[place] = warnings
+
+    def check(self, lost: Container[str]) -> None:
+        """Refuse a manifest of which the shards do not know a clip."""
+        for clip, place in self.places.items():
+            if not self.taken[place] and clip not in lost:
+                raise _unknown(clip, self.stages[0].name)
+
+    def clips(self) -> Clips:
+        """Return the clips that were taken."""
+        ids = self.table.column("clip").to_pylist()
+        rows = np.flatnonzero(self.taken).tolist()
+        rows.sort(key=lambda row: natural_order(ids[row]))
+        return Clips(
+            self.table,
+            np.array(rows, np.int64),
+            self.steps,
+            self.widths,
+            self.quality,
+            self.warnings,
+            self.sources,
+        )
 
 
 def _read_stages(config: Config) -> list[Stage]:
@@ -148,34 +172,6 @@ def quality_names(config: Config) -> list[str]:
     return ["duration", *(figure.name for stage in stages for figure in stage.figures)]
 
 
-def finished_clips(
-    layout: Layout, stage: Stage, shards: Mapping[str, Set[str]]
-) -> tuple[dict[str, str], list[QuarantineEntry]]:
-    """Read a stage's records: the key of each clip it finished, and its quarantine.
-
-    A record may still list clips of a shard that is gone, or that have moved to another one: only
-    the record of the job that has a clip now says anything about it.
-
-    Parameters
-    ----------
-    layout : Layout
-        The build's files.
-    stage : Stage
-        The stage.
-    shards : mapping of str to set of str
-        The clips of each shard, in order.
-    """
-    keys: dict[str, str] = {}
-    entries: list[QuarantineEntry] = []
-    names = list(shards)
-    for job in job_names(stage.name, names):
-        own = {clip for name in shards_of_job(stage.name, job, names) for clip in shards[name]}
-        record = read_finished(layout.record(stage.name, job), stage.name)
-        keys |= {clip: key for clip, key in record.clips.items() if clip in own}
-        entries += (entry for entry in record.quarantine if entry.clip in own)
-    return keys, entries
-
-
 def not_applied(stages: Iterable[str]) -> list[str]:
     """Say which corpus rules have nothing to apply to in a dataset of these stages."""
     if FACES.name in stages:
@@ -186,17 +182,12 @@ def not_applied(stages: Iterable[str]) -> list[str]:
     ]
 
 
-def _checked_info(
-    build: Build, stage: str, clip: str, keys: dict[str, str], known: dict[str, Clip]
-) -> dict[str, Any]:
+def _checked_info(build: Build, stage: str, of: Clip, keys: Mapping[str, str]) -> dict[str, Any]:
     """Return a feature file's info, after making sure that it is the one this build makes."""
-    store = build.store
+    store, clip = build.store, of.clip
     again = f"make it again: {again_clip(stage, clip)}"
-    if clip not in keys or clip not in known:
-        raise BuildError(
-            f"clip {clip} is in the manifest, but the records of the {stage} stage do not know it",
-            f"build it: chsims-build --stage {stage}",
-        )
+    if clip not in keys:
+        raise _unknown(clip, stage)
     header = store.settled(stage, clip, keys[clip])
     if header is None:
         raise BuildError(store.lacking(stage, clip), again)
@@ -206,7 +197,7 @@ def _checked_info(
             f"(key {header['key'][:12]}, expected {keys[clip][:12]})",
             again,
         )
-    if header["key"] != build.key(STAGES[stage], known[clip]):
+    if header["key"] != build.key(STAGES[stage], of):
         raise BuildError(
             f"{store.where(stage, clip)} was made with other settings, other versions or from "
             "other inputs than this build has now",
@@ -214,6 +205,13 @@ def _checked_info(
         )
     info: dict[str, Any] = header["info"]
     return info
+
+
+def _unknown(clip: str, stage: str) -> BuildError:
+    return BuildError(
+        f"clip {clip} is in the manifest, but the records of the {stage} stage do not know it",
+        f"build it: chsims-build --stage {stage}",
+    )
 
 
 def _judge(
@@ -260,34 +258,6 @@ def _face_findings(
             f"a second face in {second:.0%} of the frames (limit {rules.second_face_share:.0%})",
             "cut the clip so that the speaker is alone, or raise manifest.rules.second_face_share",
         )
-
-
-def _clip_input(
-    build: Build, row: dict[str, Any], infos: dict[str, dict[str, Any]], warnings: tuple[str, ...]
-) -> ClipInput:
-    shapes = {
-        slot: _shape(build.store, stage, row["clip"]) for slot, stage in slots(build.config).items()
-    }
-    read = [stage for stage in STAGES.values() if stage.name in infos]
-    quality = {
-        figure.name: _number(infos[stage.name].get(figure.key))
-        for stage in read
-        for figure in stage.figures
-    }
-    sources = {
-        attribute: infos[stage.name].get(key)
-        for stage in read
-        for attribute, key in stage.sources.items()
-    }
-    return ClipInput(
-        clip=row["clip"],
-        row=row,
-        steps={slot: shape[0] for slot, shape in shapes.items()},
-        widths={slot: shape[1] for slot, shape in shapes.items()},
-        quality={"duration": row["duration"], **quality},
-        warnings=(*row["warnings"], *warnings),
-        sources={attribute: value for attribute, value in sources.items() if value},
-    )
 
 
 def _shape(store: Store, stage: Stage, clip: str) -> tuple[int, int]:

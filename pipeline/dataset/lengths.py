@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,14 @@ class LengthStatistics:
     shortened: int
 
 
-def length_statistics(lengths: Sequence[int], sigmas: float) -> LengthStatistics:
+def length_statistics(
+    lengths: Sequence[int] | NDArray[np.int32], sigmas: float
+) -> LengthStatistics:
     """Compute L = int(mean + sigmas * std), at least 1.
 
     Parameters
     ----------
-    lengths : sequence of int
+    lengths : sequence or array of int
         Steps of each clip; at least one clip. The paper takes all parts together, so L
         does not depend on the split.
     sigmas : float

@@ -14,7 +14,7 @@ from typing import Any
 import pipeline
 from pipeline.config import Config
 from pipeline.corpus import CLASSES
-from pipeline.dataset.inputs import ClipInput
+from pipeline.dataset.clips import Clips
 from pipeline.dataset.lengths import LengthStatistics
 from pipeline.media.ffmpeg import ffmpeg_version
 from pipeline.stage import Feature, Overview, Stage
@@ -40,14 +40,15 @@ _NOT_THE_DATASETS = ("run", "train", "report")
 
 def root_attributes(
     config: Config,
-    clips: Sequence[ClipInput],
+    clips: Clips,
     lengths: Mapping[str, LengthStatistics],
     warnings: Sequence[str],
 ) -> dict[str, str]:
     """Return the attributes of the file's root; all but plain words are JSON."""
     stages = slots(config)
+    widths = {slot: int(clips.widths(slot)[0]) for slot in stages}
     names = {
-        f"{slot}_names": list(_feature(stage).names(stage.settings(config), clips[0].widths[slot]))
+        f"{slot}_names": list(_feature(stage).names(stage.settings(config), widths[slot]))
         for slot, stage in stages.items()
     }
     statistics = {f"{m}_length_statistics": asdict(values) for m, values in lengths.items()}
@@ -131,16 +132,13 @@ def _feature(stage: Stage) -> Feature:
     return stage.feature
 
 
-def _sources(config: Config, clips: Sequence[ClipInput]) -> dict[str, list[str]]:
+def _sources(config: Config, clips: Clips) -> dict[str, list[str]]:
     """Return where the features of all clips come from, by attribute."""
     attributes = [name for stage in wanted(config) for name in STAGES[stage].sources]
-    return {
-        name: sorted({clip.sources[name] for clip in clips if name in clip.sources})
-        for name in attributes
-    }
+    return {name: sorted(clips.sources.get(name, ())) for name in attributes}
 
 
-def _source_warnings(config: Config, clips: Sequence[ClipInput]) -> list[str]:
+def _source_warnings(config: Config, clips: Clips) -> list[str]:
     stages = [STAGES[name] for name in reversed(wanted(config))]
     return [
         remark
@@ -149,12 +147,12 @@ def _source_warnings(config: Config, clips: Sequence[ClipInput]) -> list[str]:
     ]
 
 
-def _overview(stage: Stage, clips: Sequence[ClipInput]) -> Overview:
+def _overview(stage: Stage, clips: Clips) -> Overview:
     slot = stage.feature.slot if stage.feature else ""
     return Overview(
-        sources=frozenset(c.sources[n] for n in stage.sources for c in clips if n in c.sources),
-        steps=sum(clip.steps.get(slot, 0) for clip in clips),
-        totals={f.name: sum(clip.quality[f.name] for clip in clips) for f in stage.figures},
+        sources=frozenset(s for name in stage.sources for s in clips.sources.get(name, ())),
+        steps=sum(clips.steps(slot).tolist()) if slot in clips.all_steps else 0,
+        totals={f.name: sum(clips.quality(f.name).tolist()) for f in stage.figures},
     )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections import Counter
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.corpus import CLASSES, LABELS
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.corpus import CLASSES
 from pipeline.dataset.groups import assign_groups
 from pipeline.dataset.settings import DatasetSettings
 from pipeline.errors import BuildError
@@ -26,7 +28,7 @@ SMALL_CLASS = 5
 """A class with fewer clips cannot be cut 6:2:2 on its own."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SplitClip:
     """What the split needs to know of a clip.
 
@@ -111,10 +113,20 @@ def stored_parts(names: Container[str]) -> list[str]:
     return [part for part in (*PARTS, UNLABELLED) if part in names]
 
 
-def is_unlabelled(row: Mapping[str, Any]) -> bool:
-    """Tell whether a row of the manifest belongs to the part `UNLABELLED`."""
-    labels = (row[name] for name in LABELS)
-    return row["mode"] == UNLABELLED or all(x is None or math.isnan(x) for x in labels)
+def are_unlabelled(
+    modes: Iterable[str | None], labels: NDArray[np.floating[Any]]
+) -> NDArray[np.bool_]:
+    """Tell of each clip whether it belongs to the part `UNLABELLED`.
+
+    Parameters
+    ----------
+    modes : iterable of str or None
+        The part that the sheet gives each clip.
+    labels : ndarray [clips, 4]
+        M, T, A, V; NaN where not labelled.
+    """
+    named = np.fromiter((mode == UNLABELLED for mode in modes), np.bool_, len(labels))
+    return np.asarray(named | np.isnan(labels).all(axis=1))
 
 
 def natural_order(clip: str) -> tuple[Any, ...]:

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import Config
-from pipeline.corpus import LABELS, NO_CLASS, class_of
+from pipeline.corpus import LABELS, NO_CLASS
+from pipeline.dataset.clips import Clips
 from pipeline.dataset.disk import new_hdf5
-from pipeline.dataset.inputs import ClipInput, gather
+from pipeline.dataset.inputs import gather
 from pipeline.dataset.lengths import LengthStatistics, length_statistics
 from pipeline.dataset.provenance import root_attributes
 from pipeline.dataset.split import (
@@ -22,8 +23,6 @@ from pipeline.dataset.split import (
     UNLABELLED,
     Split,
     SplitClip,
-    is_unlabelled,
-    natural_order,
     split_clips,
 )
 from pipeline.errors import BuildError
@@ -66,18 +65,17 @@ def build_dataset(config: Config, *, progress: bool = True) -> Split:
     """
     gathered = gather(config)
     clips = gathered.clips
-    clips.sort(key=lambda clip: natural_order(clip.clip))
-    labelled = [clip for clip in clips if not is_unlabelled(clip.row)]
-    split = split_clips([_split_clip(clip) for clip in labelled], config.dataset)
-    lengths = _lengths(config, labelled or clips)
+    labelled = clips.at(np.flatnonzero(~clips.unlabelled))
+    split = split_clips(_split_clips(labelled), config.dataset)
+    lengths = _lengths(config, labelled if len(labelled) else clips)
     attributes = root_attributes(
         config, clips, lengths, [*gathered.remarks, *sheet_notes(config.processed), *split.warnings]
     )
     attributes |= {"split": split.kind, "split_reason": split.reason}
     _check_widths(config, clips, attributes)
     members = _members(clips, split)
-    quality = list(clips[0].quality)
-    kept = _kept(config, clips)
+    quality = list(clips.all_quality)
+    kept = {name: clips.has_numbers(name) for name in sorted(config.manifest.keep_columns)}
     shown = tracked(range(len(clips)), "dataset", len(clips), shown=progress)
     with (
         written_whole(config.layout.dataset) as temporary,
@@ -97,32 +95,21 @@ def build_dataset(config: Config, *, progress: bool = True) -> Split:
     return split
 
 
-def _lengths(config: Config, clips: Sequence[ClipInput]) -> dict[str, LengthStatistics]:
+def _lengths(config: Config, clips: Clips) -> dict[str, LengthStatistics]:
     """Return the common lengths.
 
     They are those of the labelled clips, if there are any, so that clips without labels change
     nothing in the parts that models are trained on.
     """
-    return {
-        m: length_statistics([clip.steps[m] for clip in clips], config.dataset.sigmas)
-        for m in slots(config)
-    }
+    return {m: length_statistics(clips.steps(m), config.dataset.sigmas) for m in slots(config)}
 
 
-def _kept(config: Config, clips: Sequence[ClipInput]) -> dict[str, bool]:
-    """Return the columns that the user keeps, by name, and whether they hold numbers."""
-    return {
-        name: any(isinstance(clip.row[name], float) for clip in clips)
-        for name in sorted(config.manifest.keep_columns)
-    }
-
-
-def _members(clips: Sequence[ClipInput], split: Split) -> dict[str, list[ClipInput]]:
+def _members(clips: Clips, split: Split) -> dict[str, Clips]:
     """Return the clips of each part that is written; unlabelled only if it has any."""
-    members: dict[str, list[ClipInput]] = {part: [] for part in (*PARTS, UNLABELLED)}
-    for clip in clips:
-        members[split.part_of.get(clip.clip, UNLABELLED)].append(clip)
-    return {part: own for part, own in members.items() if own or part != UNLABELLED}
+    places: dict[str, list[int]] = {part: [] for part in (*PARTS, UNLABELLED)}
+    for place, clip in enumerate(clips.ids):
+        places[split.part_of.get(clip, UNLABELLED)].append(place)
+    return {part: clips.at(own) for part, own in places.items() if own or part != UNLABELLED}
 
 
 class _PartWriter:
@@ -132,7 +119,7 @@ class _PartWriter:
     ----------
     group : h5py.Group
         Empty.
-    clips : sequence of ClipInput
+    clips : Clips
         In natural order of their ids.
     lengths : mapping of str to LengthStatistics
         Common lengths.
@@ -147,7 +134,7 @@ class _PartWriter:
     def __init__(
         self,
         group: h5py.Group,
-        clips: Sequence[ClipInput],
+        clips: Clips,
         lengths: Mapping[str, LengthStatistics],
         quality: Sequence[str],
         config: Config,
@@ -172,10 +159,10 @@ class _PartWriter:
             for m, stage in self.slots.items()
             if stage.feature is not None and stage.feature.mask
         }
-        for row, clip in enumerate(self.clips):
+        for row, clip in enumerate(self.clips.ids):
             for modality, stage in self.slots.items():
                 assert stage.feature is not None
-                features = self.store.read(stage.name, clip.clip).arrays
+                features = self.store.read(stage.name, clip).arrays
                 arrays[modality][row] = self._fitted(features[stage.feature.array], modality, clip)
                 if modality in masks:
                     mask = features[stage.feature.mask]
@@ -183,7 +170,7 @@ class _PartWriter:
             yield
 
     def _features(self, modality: str) -> h5py.Dataset:
-        width = self.clips[0].widths[modality] if self.clips else 0
+        width = int(self.clips.widths(modality)[0]) if len(self.clips) else 0
         shape = (self.padded[modality], width)
         return self._array(modality, shape, np.dtype(np.float32), 1)
 
@@ -191,7 +178,7 @@ class _PartWriter:
         self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], rows: int
     ) -> h5py.Dataset:
         options: dict[str, Any] = {}
-        if self.clips:
+        if len(self.clips):
             options["chunks"] = (min(rows, len(self.clips)), *shape)
             if self.level:
                 options |= {"compression": "gzip", "compression_opts": self.level, "shuffle": True}
@@ -199,12 +186,12 @@ class _PartWriter:
             name, (len(self.clips), *shape), dtype, track_times=False, **options
         )
 
-    def _fitted(self, features: NDArray[Any], modality: str, clip: ClipInput) -> NDArray[Any]:
+    def _fitted(self, features: NDArray[Any], modality: str, clip: str) -> NDArray[Any]:
         """Pad with zeros at the back, or cut the end."""
         if not np.isfinite(features).all():
             raise BuildError(
-                f"the {modality} feature of clip {clip.clip} holds NaN or infinite values",
-                f"make it again: {again(modality, clip.clip)}",
+                f"the {modality} feature of clip {clip} holds NaN or infinite values",
+                f"make it again: {again(modality, clip)}",
             )
         fitted = np.zeros((self.padded[modality], *features.shape[1:]), features.dtype)
         kept = features[: self.padded[modality]]
@@ -214,22 +201,19 @@ class _PartWriter:
 
     def _write_tables(self) -> None:
         clips = self.clips
-        self._column("id", [clip.clip for clip in clips])
-        self._column("raw_text", [clip.row["text"] for clip in clips])
-        for name in ("speaker", "gender", "age"):
-            self._column(name, [clip.row[name] or "" for clip in clips])
+        self._column("id", clips.ids)
+        for name, column in (("raw_text", "text"), *((n, n) for n in ("speaker", "gender", "age"))):
+            self._column(name, [word or "" for word in clips.words(column)])
         for name in LABELS:
-            values = [np.nan if c.row[name] is None else c.row[name] for c in clips]
-            self._column(f"labels/{name}", np.asarray(values, np.float32))
-        classes = [NO_CLASS if (k := _class_of(clip)) is None else k for clip in clips]
+            self._column(f"labels/{name}", clips.numbers(name).astype(np.float32))
+        classes = [NO_CLASS if k is None else k for k in clips.classes]
         self._column("class", np.asarray(classes, np.int8))
         for name in self.quality:
-            figures = [clip.quality[name] for clip in clips]
-            self._column(f"quality/{name}", np.asarray(figures, np.float32))
-        self._column("quality/warnings", ["; ".join(clip.warnings) for clip in clips])
+            self._column(f"quality/{name}", clips.quality(name).astype(np.float32))
+        self._column("quality/warnings", ["; ".join(found) for found in clips.warnings])
         self._kept_columns()
         for m, padded in self.padded.items():
-            steps = np.asarray([clip.steps[m] for clip in clips], np.int32)
+            steps = clips.steps(m)
             self._column(f"{m}_lengths", np.minimum(steps, padded))
             self._column(f"quality/{m}_steps", steps)
             self._column(f"quality/{m}_truncated", (steps > padded).astype(np.uint8))
@@ -240,13 +224,12 @@ class _PartWriter:
         They leave the digests of the parts as they were, so no model is trained anew.
         """
         for name, is_number in self.kept.items():
-            values = [clip.row[name] for clip in self.clips]
             if is_number:
-                data: Any = np.asarray([np.nan if v is None else v for v in values], np.float64)
+                data: Any = self.clips.numbers(name)
                 self.group.create_dataset(f"columns/{name}", data=data, track_times=False)
             else:
-                data = np.asarray([v or "" for v in values], dtype=object)
-                shape = (len(values),)
+                data = np.asarray([v or "" for v in self.clips.words(name)], dtype=object)
+                shape = (len(data),)
                 self.group.create_dataset(f"columns/{name}", shape, _TEXT, data, track_times=False)
 
     def _column(self, name: str, values: list[str] | NDArray[Any]) -> None:
@@ -259,24 +242,24 @@ class _PartWriter:
         self.group.create_dataset(name, data=values, track_times=False)
 
 
-def _class_of(clip: ClipInput) -> int | None:
-    return None if clip.row["M"] is None else class_of(clip.row["M"])
+def _split_clips(clips: Clips) -> list[SplitClip]:
+    columns = (clips.words(name) for name in ("mode", "speaker", "video_id"))
+    return [
+        SplitClip(clip, label_class, mode, speaker, str(video))
+        for clip, label_class, mode, speaker, video in zip(
+            clips.ids, clips.classes, *columns, strict=True
+        )
+    ]
 
 
-def _split_clip(clip: ClipInput) -> SplitClip:
-    row = clip.row
-    return SplitClip(clip.clip, _class_of(clip), row["mode"], row["speaker"], row["video_id"])
-
-
-def _check_widths(
-    config: Config, clips: Sequence[ClipInput], attributes: Mapping[str, str]
-) -> None:
+def _check_widths(config: Config, clips: Clips, attributes: Mapping[str, str]) -> None:
     for modality, stage in slots(config).items():
         width = len(json.loads(attributes[f"{modality}_names"]))
-        for clip in clips:
-            if clip.widths[modality] != width:
-                raise BuildError(
-                    f"{Store(config.processed).path(stage.name, clip.clip)} has "
-                    f"{clip.widths[modality]} dimensions, expected {width}",
-                    f"make it again: {again(modality, clip.clip)}",
-                )
+        widths = clips.widths(modality)
+        for place in np.flatnonzero(widths != width)[:1].tolist():
+            clip = clips.ids[place]
+            raise BuildError(
+                f"{Store(config.processed).where(stage.name, clip)} has {widths[place]} "
+                f"dimensions, expected {width}",
+                f"make it again: {again(modality, clip)}",
+            )

@@ -19,19 +19,14 @@ from pipeline.config import Config
 from pipeline.corpus import MODALITIES, NO_CLASS
 from pipeline.dataset.check import dataset_fault
 from pipeline.dataset.info import DatasetInfo
-from pipeline.dataset.inputs import finished_clips
 from pipeline.dataset.reader import open_dataset
 from pipeline.dataset.split import PARTS
 from pipeline.dataset.writer import build_dataset
 from pipeline.errors import BuildError
 from pipeline.openface.columns import FEATURE_NAMES
-from pipeline.stages import STAGES
 from pipeline.store.features import Store
 from pipeline.store.files import file_digest, read_json, write_json
-from pipeline.store.layout import Layout
-from pipeline.store.quarantine import QuarantineEntry, read_quarantine
-from pipeline.store.records import write_record
-from pipeline.store.shards import shard_name
+from pipeline.store.quarantine import read_quarantine
 from tests.dataset.features import Given, balanced, build_folder
 
 
@@ -439,32 +434,3 @@ def test_a_dataset_says_which_range_its_labels_had(tmp_path: Path) -> None:
     with h5py.File(config.layout.dataset) as file:
         assert json.loads(file.attrs["label_range"]) == [-3, 3]
         assert json.loads(file.attrs["config"])["manifest"]["label_range"] == [-3, 3]
-
-
-def test_records_are_found_beyond_ten_thousand_shards(tmp_path: Path) -> None:
-    """Shard 10000 comes after 9999, not after 1000: else the text jobs would have other names."""
-    layout = Layout(tmp_path)
-    shards = {shard_name(number): {f"v/{number}"} for number in range(10_009)}
-    folder = layout.records("text")
-    folder.mkdir(parents=True)
-    for first in range(0, 10_009, 8):
-        record = {"clips": {f"v/{first}": f"key {first}"}, "quarantine": []}
-        layout.record("text", f"{first:04d}").write_text(json.dumps(record), "utf-8")
-    keys, quarantine = finished_clips(layout, STAGES["text"], shards)
-    assert list(keys) == [f"v/{first}" for first in range(0, 10_009, 8)]
-    assert quarantine == []
-    layout.record("text", "10000").unlink()
-    with pytest.raises(BuildError, match=r"text/10000\.json does not exist"):
-        finished_clips(layout, STAGES["text"], shards)
-
-
-def test_a_record_counts_only_for_the_clips_that_its_job_has_now(tmp_path: Path) -> None:
-    """Clip v/9 has moved from a shard that is gone, where it had failed, to one with room."""
-    layout = Layout(tmp_path)
-    bad = [QuarantineEntry(clip, "audio", "no sound", "") for clip in ("v/2", "v/9")]
-    write_record(layout.record("audio", "0000"), {"v/1": "old", "v/8": "old"}, bad)
-    write_record(layout.record("audio", "0001"), {"v/8": "new", "v/9": "new"}, [])
-    shards = {"0000": {"v/1", "v/2"}, "0001": {"v/8", "v/9"}}
-    keys, quarantine = finished_clips(layout, STAGES["audio"], shards)
-    assert keys == {"v/1": "old", "v/8": "new", "v/9": "new"}
-    assert [entry.clip for entry in quarantine] == ["v/2"]
