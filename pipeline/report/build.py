@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config
-from pipeline.report.clips import ClipRow, clip_details, clip_rows
+from pipeline.report.clips import ClipRows, clip_details
 from pipeline.report.content import page_content, table_data
 from pipeline.report.exhibits import write_exhibits
 from pipeline.report.pages import page_templates
 from pipeline.report.palette import DARK, LIGHT, css_variables
+from pipeline.report.read import read_build
 from pipeline.report.signals import fitting_rows
-from pipeline.report.sources import Build, read_build
+from pipeline.report.sources import Build
 from pipeline.store.files import written_whole
 from pipeline.store.freshness import note_inputs
 from pipeline.store.made import note_made
@@ -44,7 +45,7 @@ def build_report(config: Config) -> Path:
         If the page cannot be written; an older page is then left as it was.
     """
     build = read_build(config)
-    rows = clip_rows(build)
+    rows = ClipRows(build)
     content = page_content(build, rows)
     page = render({**content, **_embedded(build, rows)})
     exhibits = write_exhibits(config.layout.exhibits, content)
@@ -65,18 +66,15 @@ def render(content: dict[str, Any]) -> str:
     return environment.get_template("page.html.j2").render(content)
 
 
-def _embedded(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
+def _embedded(build: Build, rows: ClipRows) -> dict[str, Any]:
     """Return what the page carries inside itself: style, script and data."""
-    limit = build.config.report.megabytes
-    table = embed_json(table_data(build, rows))
-    shown = rows[: fitting_rows(len(rows), len(table.encode()), limit)]
-    if len(shown) < len(rows):
-        table = embed_json(table_data(build, shown))
-    detail, blocks = clip_details(build, shown, len(table.encode()))
+    shown = fitting_rows(rows.sizes, build.config.report.megabytes)
+    table = embed_json(table_data(build, rows, shown))
+    detail, blocks = clip_details(build, rows, shown, len(table.encode()))
     script = (_TEMPLATES / "report.js").read_text("utf-8")
     return {
         "detail": detail,
-        "shown": len(shown),
+        "shown": shown,
         "style": _style(),
         "script": _trusted(script),
         "script_hash": _source_hash(script),

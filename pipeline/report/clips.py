@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.corpus import LABELS
@@ -13,8 +16,10 @@ from pipeline.report.findings import Finding, findings
 from pipeline.report.signals import Detail, fitting_detail
 from pipeline.report.sources import Build
 from pipeline.report.tracks import pack_clip
+from pipeline.store.spool import Spool
 
 DETAILS_A_BLOCK = 40
+_ROWS_AT_ONCE = 256
 
 _SHORT = {"mean_confidence": "Conf.", "loudness_db": "Level", "unknown_tokens": "Unknown"}
 """Headings for figures whose titles would widen the table."""
@@ -41,34 +46,72 @@ class ClipRow:
         return sum(item.weight for item in self.found)
 
 
-def clip_rows(build: Build) -> list[ClipRow]:
-    """Describe every usable clip, the gravest findings first, then in the sheet's order."""
-    usable = build.usable
-    if usable.empty:
-        return []
-    classes = classes_of(usable["M"])
-    limits, parts = build.padded, build.parts
+class ClipRows(Spool[ClipRow]):
+    """Every usable clip, the gravest findings first, then in the sheet's order; on the disk.
+
+    Attributes
+    ----------
+    sizes : array of int
+        Bytes that each row takes in the page's table, in the same order.
+    pointed_out : int
+        Clips with a finding.
+    slots : list of str
+        The slots of whose features any clip has steps.
+    """
+
+    def __init__(self, build: Build) -> None:
+        super().__init__(asdict, _row_of)
+        self.sizes, self.pointed_out, self.slots = array("q"), 0, list[str]()
+        weights = array("d")
+        for row in _described(build):
+            self.append(row)
+            self.sizes.append(len(json.dumps(in_table(row), ensure_ascii=False).encode()))
+            self.pointed_out += bool(row.found)
+            self.slots += (slot for slot in row.steps if slot not in self.slots)
+            weights.append(row.weight)
+        order = sorted(range(len(self)), key=lambda place: (-weights[place], place))
+        self.order(order)
+        self.sizes = array("q", [self.sizes[place] for place in order])
+
+
+def _row_of(stored: dict[str, Any]) -> ClipRow:
+    return ClipRow(**{**stored, "found": [Finding(**found) for found in stored["found"]]})
+
+
+def in_table(row: ClipRow) -> dict[str, Any]:
+    """Return a clip's values in the columns of the page's table."""
+    return {
+        "clip": row.clip,
+        "text": row.text,
+        **row.figures,
+        "weight": round(row.weight, 3),
+        "found": [[item.kind, item.text, item.figure] for item in row.found],
+    }
+
+
+def _described(build: Build) -> Iterator[ClipRow]:
+    """Describe every usable clip, in the sheet's order."""
+    usable, limits, parts = build.usable, build.padded, build.parts
     votes = {} if build.votes is None else votes_by_clip(build.votes)
-    rows = []
-    for entry, name in zip(usable.to_dict("records"), classes, strict=True):
-        clip = str(entry["clip"])
-        infos = {stage: _info(build, stage, clip) for stage in build.stages}
-        steps = _steps(build, clip)
-        cut = [slot for slot, limit in limits.items() if steps.get(slot, 0) > limit]
-        figures: dict[str, Any] = {
-            "part": parts.get(clip),
-            "class": name,
-            **{label: _plain(entry[label]) for label in LABELS},
-            "seconds": _plain(entry["duration"]),
-            **_figures(build, infos),
-            "cut": cut,
-        }
-        warnings = [str(warning) for warning in entry["warnings"]]
-        found = findings(build.config, infos, warnings, cut)
-        said = votes.get(clip, "")
-        rows.append(ClipRow(clip, entry["text"], _media(entry), figures, steps, found, said))
-    order = sorted(range(len(rows)), key=lambda i: (-rows[i].weight, i))
-    return [rows[i] for i in order]
+    for start in range(0, len(usable), _ROWS_AT_ONCE):
+        some = usable.iloc[start : start + _ROWS_AT_ONCE]
+        for entry, name in zip(some.to_dict("records"), classes_of(some["M"]), strict=True):
+            clip = str(entry["clip"])
+            infos = {stage: _info(build, stage, clip) for stage in build.stages}
+            steps = _steps(build, clip)
+            cut = [slot for slot, limit in limits.items() if steps.get(slot, 0) > limit]
+            figures: dict[str, Any] = {
+                "part": parts.get(clip),
+                "class": name,
+                **{label: _plain(entry[label]) for label in LABELS},
+                "seconds": _plain(entry["duration"]),
+                **_figures(build, infos),
+                "cut": cut,
+            }
+            warnings = [str(warning) for warning in entry["warnings"]]
+            found = findings(build.config, infos, warnings, cut)
+            said = votes.get(clip, "")
+            yield ClipRow(clip, entry["text"], _media(entry), figures, steps, found, said)
 
 
 def figure_columns(build: Build) -> list[tuple[str, str, str, str]]:
@@ -140,7 +183,7 @@ def _plain(value: Any) -> float | None:
 
 
 def clip_details(
-    build: Build, rows: list[ClipRow], table: int
+    build: Build, rows: ClipRows, shown: int, table: int
 ) -> tuple[Detail, list[list[dict[str, Any]]]]:
     """Pack thumbnails and tracks, in blocks that the page reads one at a time.
 
@@ -148,18 +191,20 @@ def clip_details(
     ----------
     build : Build
         The build.
-    rows : list of ClipRow
-        The clips of the page's table.
+    rows : ClipRows
+        The clips.
+    shown : int
+        How many of them the page's table holds.
     table : int
         Bytes that the table takes of the page.
     """
-    detail = fitting_detail(len(rows), build.config.report.megabytes, table)
+    detail = fitting_detail(shown, build.config.report.megabytes, table)
     packed = [
         {
             "media": row.media,
             **({"votes": row.votes} if row.votes else {}),
             **pack_clip(build, row.clip, row.figures["seconds"], detail),
         }
-        for row in rows[: detail.clips]
+        for row in rows.first(detail.clips)
     ]
     return detail, [packed[i : i + DETAILS_A_BLOCK] for i in range(0, len(packed), DETAILS_A_BLOCK)]

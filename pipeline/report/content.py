@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -21,7 +23,7 @@ from pipeline.corpus import (
     table1,
 )
 from pipeline.report import charts, corpus
-from pipeline.report.clips import DETAILS_A_BLOCK, ClipRow, figure_columns
+from pipeline.report.clips import DETAILS_A_BLOCK, ClipRow, ClipRows, figure_columns, in_table
 from pipeline.report.findings import kinds, limits
 from pipeline.report.methods import methods
 from pipeline.report.palette import heat_scale
@@ -38,14 +40,14 @@ from pipeline.train.registry import MODELS
 _REASONS_SHOWN = 3
 
 
-def page_content(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
+def page_content(build: Build, rows: ClipRows) -> dict[str, Any]:
     """Return the values that the templates name, and the drawn charts.
 
     Parameters
     ----------
     build : Build
         What the build's folder holds.
-    rows : list of ClipRow
+    rows : ClipRows
         The used clips, worst first.
     """
     results = read_results(build.config.layout)
@@ -88,7 +90,7 @@ def page_content(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
     }
 
 
-def _cards(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
+def _cards(build: Build, rows: ClipRows) -> dict[str, Any]:
     durations: list[float] = list(build.usable["duration"].dropna()) if len(build.usable) else []
     seconds = float(sum(durations)) if durations or not rows else None
     reasons = Counter(item.reason for item in build.quarantine)
@@ -99,11 +101,11 @@ def _cards(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
         "used": len(rows),
         "seconds": seconds,
         "reasons": reasons.most_common(),
-        "looked_at": sum(1 for row in rows if row.found),
+        "looked_at": rows.pointed_out,
     }
 
 
-def _corpus(build: Build, rows: list[ClipRow]) -> dict[str, Any] | None:
+def _corpus(build: Build, rows: ClipRows) -> dict[str, Any] | None:
     clips = build.labelled
     if build.usable.empty:
         return None
@@ -149,12 +151,14 @@ def _labels(clips: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _lengths(build: Build, rows: list[ClipRow]) -> list[tuple[corpus.Lengths, str]]:
+def _lengths(build: Build, rows: Iterable[ClipRow]) -> list[tuple[corpus.Lengths, str]]:
     found = []
     labelled = set(build.labelled["clip"])
-    rows = [row for row in rows if row.clip in labelled] or rows
-    for slot in build.modalities:
-        steps = [row.steps[slot] for row in rows if slot in row.steps]
+    counted = {slot: array("q") for slot in build.modalities}
+    for row in rows:
+        for slot in row.steps.keys() & counted if row.clip in labelled or not labelled else ():
+            counted[slot].append(row.steps[slot])
+    for slot, steps in counted.items():
         if steps:
             step, limit = build.step_of(slot), build.padded.get(slot)
             unit = "whole clip" if step == "clip" else f"{step}s"
@@ -221,19 +225,14 @@ def _reasons(build: Build) -> list[tuple[str, str, int]]:
     return [(stage, reason, count) for (stage, reason), count in counts.most_common()]
 
 
-def table_data(build: Build, rows: list[ClipRow]) -> dict[str, Any]:
+def table_data(build: Build, rows: ClipRows, shown: int) -> dict[str, Any]:
     """Return what the page's script needs to draw the clips' table and tracks."""
+    columns: dict[str, list[Any]] = {}
+    for row in rows.first(shown):
+        for name, value in in_table(row).items():
+            columns.setdefault(name, []).append(value)
     return {
-        "columns": {
-            "clip": [row.clip for row in rows],
-            "text": [row.text for row in rows],
-            **{
-                name: [row.figures[name] for row in rows]
-                for name in (rows[0].figures if rows else ())
-            },
-            "weight": [round(row.weight, 3) for row in rows],
-            "found": [[[i.kind, i.text, i.figure] for i in row.found] for row in rows],
-        },
+        "columns": columns,
         "alphabet": ALPHABET,
         "heat": heat_scale(LEVELS),
         "labels": dict(TITLES),

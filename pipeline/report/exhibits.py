@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from pipeline.report.clips import ClipRow
+from pipeline.report.clips import ClipRows
 from pipeline.report.corpus import Compared
 from pipeline.report.palette import LIGHT
 from pipeline.report.results import Table
@@ -33,14 +35,21 @@ def write_exhibits(folder: Path, content: Mapping[str, Any]) -> list[Path]:
     list of Path
         The files.
     """
-    files = {f"{name}.svg": standalone(svg) for name, svg in _figures(content)}
+    files: dict[str, Iterable[str]] = {
+        f"{name}.svg": [standalone(svg)] for name, svg in _figures(content)
+    }
     files |= {
-        f"{name}.csv": table.to_csv(index=False, lineterminator="\n")
+        f"{name}.csv": [table.to_csv(index=False, lineterminator="\n")]
         for name, table in _tables(content)
     }
-    for name, text in files.items():
-        with written_whole(folder / name) as temporary:
-            temporary.write_text(text, "utf-8", errors="replace", newline="")
+    if content["corpus"] is not None:
+        files["clips.csv"] = _clip_table(content["rows"])
+    for name, texts in files.items():
+        with (
+            written_whole(folder / name) as temporary,
+            temporary.open("w", encoding="utf-8", errors="replace", newline="") as stream,
+        ):
+            stream.writelines(texts)
     for old in folder.glob("*"):
         if old.suffix in (".svg", ".csv") and old.name not in files:
             old.unlink()
@@ -87,7 +96,6 @@ def _tables(content: Mapping[str, Any]) -> Iterator[tuple[str, pd.DataFrame]]:
             names = ["part", "total", *content["classes"]]
             rows = [(part, *counts) for part, counts, _ in corpus["table3"]]
             yield "table3", pd.DataFrame(rows, columns=names)
-        yield "clips", _clip_table(content["rows"])
     for table in content["tables"]:
         yield table.name.lower().replace(" ", ""), _score_table(table)
 
@@ -99,16 +107,23 @@ def _compared_table(rows: Sequence[Compared]) -> pd.DataFrame:
     return pd.DataFrame(table, columns=["item", "unit", "here", "CH-SIMS"], dtype=object)
 
 
-def _clip_table(rows: list[ClipRow]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
+def _clip_table(rows: ClipRows) -> Iterator[str]:
+    """Yield the lines of the table of all clips, which may be very many."""
+    line = io.StringIO()
+    writer = csv.writer(line, lineterminator="\n")
+    for place, row in enumerate(rows):
+        values = {
             "clip": row.clip,
             **{k: " ".join(v) if isinstance(v, list) else v for k, v in row.figures.items()},
-            **{f"{slot}_steps": steps for slot, steps in row.steps.items()},
+            **{f"{slot}_steps": row.steps.get(slot) for slot in rows.slots},
             "findings": "; ".join(item.text for item in row.found),
         }
-        for row in rows
-    )
+        if not place:
+            writer.writerow(values)
+        writer.writerow(values.values())
+        yield line.getvalue()
+        line.seek(0)
+        line.truncate()
 
 
 def _score_table(table: Table) -> pd.DataFrame:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -45,9 +47,10 @@ _TABLE = 0.6
 """Largest share of the page that the rows of the clips' table may take."""
 
 
-def fitting_rows(rows: int, size: int, megabytes: float) -> int:
-    """Return how many of the table's rows, which take `size` bytes, go into a page."""
-    return min(rows, int(rows * _TABLE * megabytes * 1e6 / size))
+def fitting_rows(sizes: Sequence[int], megabytes: float) -> int:
+    """Return how many of the table's rows, which take so many bytes each, go into a page."""
+    room = _TABLE * megabytes * 1e6
+    return bisect_right(list(accumulate(sizes)), room)
 
 
 def fitting_detail(clips: int, megabytes: float, table: int) -> Detail:

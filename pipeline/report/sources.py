@@ -1,36 +1,27 @@
-"""What a build folder holds, read for the report; every missing piece is kept as a gap."""
+"""What the report is made from, and what follows from it."""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline.adopt.record import Adopted, read_adopted
 from pipeline.config import Config, make_config, merge
 from pipeline.corpus import LABELS
 from pipeline.dataset.info import DatasetInfo
-from pipeline.dataset.split import is_unlabelled
+from pipeline.dataset.split import are_unlabelled
 from pipeline.errors import BuildError
-from pipeline.manifest.parquet import read_table
-from pipeline.report.damage import damaged_files
 from pipeline.stage import Stage
-from pipeline.stages import STAGES, STEPS, slots, wanted
+from pipeline.stages import STAGES, slots, wanted
 from pipeline.store.features import Store
 from pipeline.store.files import read_json
-from pipeline.store.freshness import is_outdated
-from pipeline.store.layout import Layout
-from pipeline.store.quarantine import QuarantineEntry, read_entries, read_quarantine
-from pipeline.store.records import read_record
-
-T = TypeVar("T")
+from pipeline.store.quarantine import QuarantineEntry
 
 
 @dataclass(frozen=True)
@@ -96,7 +87,7 @@ class Build:
         """The feature files."""
         return Store(self.config.processed)
 
-    @property
+    @cached_property
     def usable(self) -> pd.DataFrame:
         """The manifest's rows that no stage has put in quarantine, in the sheet's order."""
         if self.manifest is None:
@@ -104,14 +95,14 @@ class Build:
         lost = {item.clip for item in self.quarantine}
         return self.manifest[~self.manifest["clip"].isin(lost)].reset_index(drop=True)
 
-    @property
+    @cached_property
     def labelled(self) -> pd.DataFrame:
         """The usable rows that are not in the part unlabelled."""
         usable = self.usable
         if usable.empty:
             return usable
-        rows = usable[["mode", *LABELS]].to_dict("records")
-        return usable[[not is_unlabelled({str(k): v for k, v in row.items()}) for row in rows]]
+        labels = usable[list(LABELS)].to_numpy(np.float64)
+        return usable[~are_unlabelled(usable["mode"], labels)]
 
     @property
     def clips_in(self) -> int:
@@ -169,7 +160,7 @@ class Build:
         clips = set(self.usable["clip"]) if len(self.usable) else set()
         return {slot: len(clips & self.done[s.name]) for slot, s in slots(self.config).items()}
 
-    @property
+    @cached_property
     def parts(self) -> dict[str, str]:
         """The part of each clip of the dataset: train, valid, test or unlabelled."""
         if self.dataset is None:
@@ -257,126 +248,3 @@ class Build:
             return make_config(values)
         except BuildError:
             return self.config  # stored by another version, which knew other settings
-
-
-def read_build(config: Config) -> Build:
-    """Read a build folder, however much of it is there."""
-    layout = config.layout
-    gaps: dict[str, Gap] = {}
-    manifest = _optional(
-        gaps, "manifest", layout.manifest, read_table, "chsims-build --stage manifest"
-    )
-    dataset = _optional(
-        gaps, "dataset", layout.dataset, DatasetInfo, "chsims-build --stage dataset"
-    )
-    runs = _optional(gaps, "runs", layout.runs, _read_lines, "snakemake --cores all all")
-    votes = None
-    if layout.votes.is_file():
-        command = "chsims-build --stage manifest"
-        votes = _optional(gaps, "votes", layout.votes, read_table, command)
-    done, from_records = _read_records(config)
-    outdated = is_outdated(layout, layout.dataset)
-    for stage in wanted(config):
-        if not done[stage]:
-            gaps[stage] = Gap(
-                f"the {stage} stage has not finished any shard", f"chsims-build --stage {stage}"
-            )
-    return Build(
-        config=config,
-        manifest=manifest,
-        votes=votes,
-        quarantine=_quarantine(layout, from_records, outdated=outdated),
-        dataset=dataset,
-        done=done,
-        runs=[*(runs or []), *_read_benchmarks(layout)],
-        gaps=gaps,
-        damaged=[Gap(f"{name} {fault}", again) for name, fault, again in damaged_files(layout)],
-        outdated=outdated,
-    )
-
-
-def _optional(
-    gaps: dict[str, Gap], name: str, path: Path, read: Callable[[Path], T], command: str
-) -> T | None:
-    if not path.is_file():
-        gaps[name] = Gap(f"the file {path.name} has not been made", command)
-        return None
-    try:
-        return read(path)
-    except (OSError, ValueError, KeyError, BuildError) as error:
-        gaps[name] = Gap(f"the file {path.name} cannot be read ({error})", f"{command} --force")
-        return None
-
-
-def _read_lines(path: Path) -> list[dict[str, Any]]:
-    """Read JSON lines; a last line cut short by a killed job is left out."""
-    lines = []
-    for line in path.read_text("utf-8", errors="replace").splitlines():
-        try:
-            value = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(value, dict) and "stage" in value:
-            lines.append(value)
-    return lines
-
-
-def _read_benchmarks(layout: Layout) -> list[dict[str, Any]]:
-    """Read what Snakemake measured of training jobs, in the form of ``runs.jsonl``."""
-    runs = []
-    for path in sorted((layout.logs / "train").glob("*.tsv")):
-        try:
-            with path.open(encoding="utf-8", newline="") as stream:
-                for row in csv.DictReader(stream, delimiter="\t"):
-                    peak = row["max_rss"]
-                    runs.append(
-                        {
-                            "stage": "train",
-                            "seconds": float(row["s"]),
-                            "peak_mb": 0.0 if peak in ("-", "NA") else float(peak),
-                        }
-                    )
-        except (OSError, ValueError, KeyError, csv.Error):
-            continue
-    return runs
-
-
-def _read_records(config: Config) -> tuple[dict[str, set[str]], list[QuarantineEntry]]:
-    """Return each stage's finished clips, and the quarantine of the stages that are needed."""
-    done: dict[str, set[str]] = {stage: set() for stage in STAGES}
-    entries: list[QuarantineEntry] = []
-    needed = wanted(config)
-    for name in STAGES:
-        for path in sorted(config.layout.records(name).glob("*.json")):
-            with suppress(OSError, ValueError):  # an unreadable record: its shard is not done
-                record = read_record(path)
-                done[name] |= record.clips.keys()
-                entries += record.quarantine if name in needed else ()
-    for name, stage in reversed(STAGES.items()):
-        if stage.transient:  # its records go once the stages that read its files are done
-            done[name] = done[name].union(
-                *(done[other] for other, reader in STAGES.items() if stage in reader.inputs)
-            )
-    return done, entries
-
-
-def _quarantine(
-    layout: Layout, from_records: list[QuarantineEntry], *, outdated: bool
-) -> list[QuarantineEntry]:
-    """Take quarantine.csv, else (or if newer) what the manifest and the records say so far."""
-    entries: list[QuarantineEntry] = []
-    whole = False
-    if layout.quarantine.is_file() and not outdated:
-        with suppress(BuildError):  # `damaged` names it
-            entries += read_quarantine(layout.quarantine)
-            whole = True
-    if not whole:
-        with suppress(BuildError):  # the first step left none, or it is damaged
-            entries += read_entries(layout.manifest_quarantine)
-        entries += from_records
-    found: dict[str, QuarantineEntry] = {}
-    for entry in entries:
-        if entry.clip:
-            found.setdefault(entry.clip, entry)
-    rank = {stage: index for index, stage in enumerate(STEPS)}
-    return sorted(found.values(), key=lambda entry: (rank.get(entry.stage, 99), entry.clip))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from pipeline.config import Config
 from pipeline.dataset.inputs import not_applied
-from pipeline.report.sources import Build, read_build
+from pipeline.report.read import read_build
+from pipeline.report.sources import Build
 from pipeline.stages import wanted
 from pipeline.store.freshness import is_outdated
 from pipeline.store.layout import Layout

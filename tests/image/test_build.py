@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.config import load_config
 from pipeline.image.source import image_files
 from pipeline.report.methods import methods
-from pipeline.report.sources import read_build
+from pipeline.report.read import read_build
 from tests.corpora import small_corpus
 from tests.image.models import write_image_model
 

@@ -14,7 +14,7 @@ import pytest
 from pipeline.config import Config, make_config
 from pipeline.report.build import build_report, embed_json
 from pipeline.report.provenance import costs, edges, places
-from pipeline.report.sources import read_build
+from pipeline.report.read import read_build
 from pipeline.report.summary import summary_text
 from pipeline.stages import STAGES, slots
 from pipeline.store.files import read_json, write_json

@@ -13,8 +13,8 @@ import pytest
 from pipeline.config import Config
 from pipeline.corpus import MODALITIES
 from pipeline.report.build import build_report
+from pipeline.report.read import read_build
 from pipeline.report.signals import fitting_detail
-from pipeline.report.sources import read_build
 from pipeline.report.summary import summary_text
 from pipeline.report.tracks import pack_clip, tracks_of
 from tests.report.browser import Browser

@@ -15,7 +15,7 @@ from pipeline.commands.predict import _check_encoder
 from pipeline.config import load_config
 from pipeline.dataset.reader import open_dataset
 from pipeline.report.methods import methods
-from pipeline.report.sources import read_build
+from pipeline.report.read import read_build
 from pipeline.report.tracks import tracks_of
 from pipeline.speech.source import FILES
 from tests.conftest import ROOT

@@ -19,8 +19,8 @@ from pipeline.faces.crops import film_frames, trimmed
 from pipeline.faces.extractor import split_crops
 from pipeline.faces.stage import FACES
 from pipeline.report.drawings import OWN
+from pipeline.report.read import read_build
 from pipeline.report.signals import Detail
-from pipeline.report.sources import read_build
 from pipeline.stage import Build
 from pipeline.store.features import Features, Store
 from pipeline.store.shards import read_shard

@@ -14,7 +14,7 @@ from pipeline.config import make_config
 from pipeline.errors import BuildError
 from pipeline.report.methods import methods
 from pipeline.report.provenance import differences
-from pipeline.report.sources import read_build
+from pipeline.report.read import read_build
 from pipeline.store.features import Store
 from pipeline.text.settings import TextSettings
 from pipeline.text.source import label
