@@ -178,7 +178,7 @@ def test_a_failing_report_keeps_the_last_page(corpus: Corpus, config: Config) ->
 
 
 OWN_FILES = (
-    *(*PRODUCTS, "manifest_cache.json", "settings/audio.json", "settings/train.json"),
+    *(*PRODUCTS, "manifest_cache.sqlite", "settings/audio.json", "settings/train.json"),
     *("records/manifest.json", "records/dataset.json", "records/results_table2.json"),
     *("experiments/table2/mlf_dnn.json", "logs/runs.jsonl", "logs/inputs/dataset.h5.json"),
     *(f"{SEED}/config.json", f"{SEED}/curve.csv"),

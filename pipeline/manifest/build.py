@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,8 +67,8 @@ def build_manifest(config: Config, *, progress: bool = True) -> tuple[str, ...]:
     sheet = read_sheet(config, folders)
     reader = MediaReader(folders, config.processed, available_cores(), config.media.audio_track)
 
-    def read(paths: Sequence[Path]) -> Iterator[Media | ClipError]:
-        return tracked(reader.read(paths), "manifest", len(paths), shown=progress)
+    def read(paths: Iterable[Path]) -> Iterator[Media | ClipError]:
+        return tracked(reader.read(paths), "manifest", len(sheet.rows), shown=progress)
 
     examined = examine(config, sheet, folders, read)
     if examined.quarantine and config.on_bad_clip == "stop":
@@ -145,15 +145,13 @@ def _unreadable(path: Path, error: Exception) -> BuildError:
     return BuildError(f"{path} cannot be read ({error})", f"make it again: {again('manifest')}")
 
 
-def shards_of(config: Config, sheet: Sheet, examined: Examined) -> list[dict[str, Any]]:
-    """Return the content of each shard file, in the order of their numbers."""
-    usable = {entry["clip"]: entry for entry in examined.accepted}
+def shards_of(config: Config, sheet: Sheet, examined: Examined) -> Iterator[dict[str, Any]]:
+    """Yield the content of each shard file, in the order of their numbers."""
     size = config.shard_size
     shards = places_of(config.layout, (row.clip for row in sheet.rows if is_placed(row)), size)
-    return [
-        shard_content((_for_shard(usable[clip]) for clip in shard if clip in usable), shard, size)
-        for shard in shards
-    ]
+    for shard in shards:
+        usable = map(examined.accepted_clip, shard)
+        yield shard_content((_for_shard(entry) for entry in usable if entry), shard, size)
 
 
 def _for_shard(entry: dict[str, Any]) -> dict[str, Any]:
@@ -163,11 +161,11 @@ def _for_shard(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(config: Config, sheet: Sheet, examined: Examined) -> None:
-    layout, accepted = config.layout, examined.accepted
-    shards = shards_of(config, sheet, examined)
-    paths = [layout.shard(shard_name(number)) for number in range(len(shards))]
-    for path, content in zip(paths, shards, strict=True):
-        write_shard(path, content)
+    layout = config.layout
+    paths = []
+    for place, content in enumerate(shards_of(config, sheet, examined)):
+        paths.append(layout.shard(shard_name(place)))
+        write_shard(paths[-1], content)
     for stale in {*layout.numbered_shards} - {*paths}:
         stale.unlink()
     write_entries(layout.manifest_quarantine, examined.quarantine)
@@ -175,27 +173,31 @@ def _write(config: Config, sheet: Sheet, examined: Examined) -> None:
         layout.votes.unlink(missing_ok=True)
     else:
         write_table(layout.votes, [asdict(vote) for vote in sheet.votes], vote_schema())
-    numbers, words = _kept(sheet, accepted)
-    write_manifest(config.processed, accepted, sheet.notes, numbers, words)
+    numbers, words = _kept(sheet)
+    rows = (_with_kept(entry, numbers, words) for entry in examined.accepted)
+    write_manifest(config.processed, rows, sheet.notes, numbers, words)
     files = [layout.manifest, layout.manifest_quarantine, *paths]
     note_made(layout, "manifest", [*files, *([layout.votes] if sheet.votes is not None else [])])
 
 
-def _kept(sheet: Sheet, accepted: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
-    """Turn the kept columns that hold only numbers into numbers; return their names by type."""
+def _kept(sheet: Sheet) -> tuple[list[str], list[str]]:
+    """Return the names of the kept columns that hold only numbers, and of the others."""
     names = list(dict.fromkeys(name for row in sheet.rows for name in row.kept))
-    values = {name: [row.kept.get(name, "") for row in sheet.rows] for name in names}
-    numbers = [name for name in names if all_numbers(values[name])]
-    for entry in accepted:
-        for name in names:
-            text = entry.get(name, "")
-            entry[name] = number(text) if name in numbers else text
+    numbers = [
+        name for name in names if all_numbers([row.kept.get(name, "") for row in sheet.rows])
+    ]
     return numbers, [name for name in names if name not in numbers]
+
+
+def _with_kept(entry: dict[str, Any], numbers: list[str], words: list[str]) -> dict[str, Any]:
+    """Return a row of the manifest whose kept columns are numbers and words."""
+    of_numbers = {name: number(entry.get(name, "")) for name in numbers}
+    return {**entry, **of_numbers, **{name: entry.get(name, "") for name in words}}
 
 
 def write_manifest(
     processed: Path,
-    rows: list[dict[str, Any]],
+    rows: Iterable[dict[str, Any]],
     notes: Sequence[str] = (),
     numbers: Sequence[str] = (),
     words: Sequence[str] = (),
@@ -206,7 +208,7 @@ def write_manifest(
     ----------
     processed : Path
         The build's folder.
-    rows : list of dict
+    rows : iterable of dict
         Rows that have all its columns.
     notes : sequence of str
         What a person should know about how the sheet was read.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ from pipeline.manifest.streams import streams_of
 from pipeline.stages import read_of_clips
 from pipeline.store.places import is_plain_name
 from pipeline.store.quarantine import QuarantineEntry
+from pipeline.store.spool import Spool
 
-Read = Callable[[Sequence[Path]], Iterable[Media | ClipError | None]]
-"""Reads media files; None for a file that would have to be opened, but must not be now."""
+Read = Callable[[Iterable[Path]], Iterable[Media | ClipError | None]]
+"""Reads media files in their order; None for one that must not be opened now, but would have to."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,24 @@ class Examined:
 
     Parameters
     ----------
-    accepted : list of dict
+    accepted : sequence of dict
         The usable clips in the sheet's order: their rows of the manifest, and their ``streams``.
+    places : mapping of str to int
+        The place of each of them by its id.
     quarantine : list of QuarantineEntry
         The others, in the sheet's order.
     unknown : frozenset of str
         The ids of clips whose media files were not opened.
     """
 
-    accepted: list[dict[str, Any]]
+    accepted: Spool[dict[str, Any]]
+    places: Mapping[str, int]
     quarantine: list[QuarantineEntry]
     unknown: frozenset[str]
+
+    def accepted_clip(self, clip: str) -> dict[str, Any] | None:
+        """Return a clip's row; None if it cannot be used."""
+        return self.accepted[self.places[clip]] if clip in self.places else None
 
 
 def examine(config: Config, sheet: Sheet, folders: MediaFolders, read: Read) -> Examined:
@@ -60,30 +68,48 @@ def examine(config: Config, sheet: Sheet, folders: MediaFolders, read: Read) -> 
         Reads the media files that were found.
     """
     refused: dict[int, list[ClipError]] = {}
-    paths: dict[int, Path] = {}
-    doubles = Counter(row.clip for row in sheet.rows)
-    for row in sheet.rows:
-        errors = _line_errors(row, sheet, doubles, config)
-        try:
-            if is_placed(row):
-                paths[row.row] = find_media(folders, row.video_id, row.clip_id)
-        except ClipError as error:
-            errors.append(error)
-        if errors:
-            refused[row.row] = errors
-            paths.pop(row.row, None)
-    accepted: list[dict[str, Any]] = []
+    found: deque[SheetRow] = deque()
+    doubles = _doubles(sheet.rows)
+
+    def paths() -> Iterator[Path]:
+        for row in sheet.rows:
+            path, errors = None, _line_errors(row, sheet, doubles, config)
+            try:
+                if is_placed(row):
+                    path = find_media(folders, row.video_id, row.clip_id)
+            except ClipError as error:
+                errors.append(error)
+            if errors:
+                refused[row.row] = errors
+            elif path is not None:
+                found.append(row)
+                yield path
+
+    accepted: Spool[dict[str, Any]] = Spool()
+    places: dict[str, int] = {}
     unknown: set[str] = set()
-    results = read(list(paths.values()))
-    for row, media in zip([sheet.rows[i] for i in paths], results, strict=True):
+    for media in read(paths()):
+        row = found.popleft()
         try:
             if media is None:
                 unknown.add(row.clip)
             else:
                 accepted.append(_accept(row, media, config))
+                places[row.clip] = len(places)
         except ClipError as error:
             refused[row.row] = [error]
-    return Examined(accepted, _quarantine(sheet.rows, refused), frozenset(unknown))
+    return Examined(accepted, places, _quarantine(sheet.rows, refused), frozenset(unknown))
+
+
+def _doubles(rows: Iterable[SheetRow]) -> Counter[str]:
+    """Count the lines of each id that more than one line has."""
+    seen: set[str] = set()
+    found: Counter[str] = Counter()
+    for clip in (row.clip for row in rows):
+        if clip in seen:
+            found[clip] += 1 if clip in found else 2
+        seen.add(clip)
+    return found
 
 
 def is_placed(row: SheetRow) -> bool:

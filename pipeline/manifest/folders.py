@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import unicodedata
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 EXTENSIONS = (
@@ -37,9 +38,10 @@ class MediaFolders:
         self.root = Path(os.path.realpath(raw))  # unlike resolve(), it takes links in a circle
         self.corpus = raw if corpus is None else corpus
         self._places = _places(Path(os.path.realpath(self.corpus)))
-        self._files: dict[str, dict[str, list[Path]]] = {}
+        self._files: dict[str, dict[str, tuple[str, ...]]] = {}
         self._refusals: dict[str, str] = {}
-        self._ids: dict[tuple[str, str], tuple[str, str, str | None]] = {}
+        self._known_ids = lru_cache(4096)(self._full_ids)
+        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     @cached_property
     def videos(self) -> dict[str, Path]:
@@ -83,21 +85,27 @@ class MediaFolders:
         except OSError as error:
             return f"the folder {video_id} cannot be read ({error.strerror})"
 
-    def files(self, video_id: str) -> dict[str, list[Path]]:
-        """Return a video folder's media files by name without extension."""
+    def files(self, video_id: str) -> dict[str, tuple[str, ...]]:
+        """Return the names of a video folder's media files by name without extension."""
         if video_id not in self._files:
             folder = self.videos.get(_composed(video_id))
-            found: dict[str, list[Path]] = {}
+            found: dict[str, tuple[str, ...]] = {}
             if folder is not None and self.inside(folder):
                 for path in _listed(folder):
                     if _is_media(path):
-                        found.setdefault(_composed(path.stem), []).append(path)
+                        stem = sys.intern(_composed(path.stem))
+                        found[stem] = self._once((*found.get(stem, ()), path.name))
             self._files[video_id] = found
         return self._files[video_id]
 
+    def _once(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the names that memory holds already: those of clips repeat in each video."""
+        return self._names.setdefault(names, names)
+
     def candidates(self, video_id: str, clip_id: str) -> list[Path]:
         """Return the media files of one clip: one, when all is well."""
-        return self.files(video_id).get(_composed(clip_id), [])
+        names = self.files(video_id).get(_composed(clip_id), ())
+        return [self.videos[_composed(video_id)] / name for name in names]
 
     def full_ids(self, video_id: str, clip_id: str) -> tuple[str, str, str | None]:
         """Give numeric ids the zeros of the folder's and file's names.
@@ -109,15 +117,15 @@ class MediaFolders:
         problem : str or None
             Set when more than one name has this number.
         """
-        known = self._ids.get((video_id, clip_id))
-        if known is None:
-            video, problem = _padded(video_id, self.videos)
-            clip = clip_id
-            if problem is None:
-                files = self.files(video)
-                clip, problem = _padded(_without_extension(clip_id, files), files)
-            known = self._ids[video_id, clip_id] = (video, clip, problem)
-        return known
+        return self._known_ids(video_id, clip_id)
+
+    def _full_ids(self, video_id: str, clip_id: str) -> tuple[str, str, str | None]:
+        video, problem = _padded(video_id, self.videos)
+        if problem is not None:
+            return video, clip_id, problem
+        files = self.files(video)
+        clip, problem = _padded(_without_extension(clip_id, files), files)
+        return video, clip, problem
 
 
 def _without_extension(name: str, names: Mapping[str, object]) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 from pipeline.config import Config
-from pipeline.errors import ClipError
 from pipeline.manifest.build import shards_of
 from pipeline.manifest.examine import examine
 from pipeline.manifest.folders import MediaFolders
-from pipeline.manifest.media import Media, MediaReader
+from pipeline.manifest.media import MediaReader
 from pipeline.manifest.sheet import Sheet
 from pipeline.store.shards import holds, shard_name
 
@@ -39,18 +38,14 @@ def forecast(config: Config, sheet: Sheet, folders: MediaFolders) -> Forecast:
     with a clip whose file is new or has changed counts as changed, as does one whose clip could not
     be probed the last time.
     """
-    reader = MediaReader(folders, config.processed, 1, config.media.audio_track)
-
-    def read(paths: Sequence[Path]) -> Iterator[Media | ClipError | None]:
-        return map(reader.remembered, paths)
-
-    examined = examine(config, sheet, folders, read)
-    contents = shards_of(config, sheet, examined)
-    shards = [shard_name(number) for number in range(len(contents))]
-    changed = [
-        name
-        for name, content in zip(shards, contents, strict=True)
-        if not examined.unknown.isdisjoint(content["places"])
-        or not holds(config.layout.shard(name), content)
-    ]
-    return Forecast(shards, changed)
+    reader = MediaReader(folders, config.processed, 0, config.media.audio_track)
+    with closing(reader):
+        examined = examine(config, sheet, folders, partial(map, reader.remembered))
+    found = Forecast([], [])
+    for number, content in enumerate(shards_of(config, sheet, examined)):
+        name = shard_name(number)
+        found.shards.append(name)
+        is_known = examined.unknown.isdisjoint(content["places"])
+        if not is_known or not holds(config.layout.shard(name), content):
+            found.changed.append(name)
+    return found

@@ -12,7 +12,13 @@ from pipeline.manifest.columns import clean, locate
 
 _DELIMITERS = ",;\t|"
 _MOST_FAULTS = 20
+_LONGEST_WORD = 16
+"""Characters of a value that may well come again: a label, a number, a speaker."""
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$")
+
+
+Lines = list[tuple[int, list[str]]]
+"""Line number and cleaned fields of each line."""
 
 
 @dataclass
@@ -23,8 +29,8 @@ class Grid:
     ----------
     path : Path
         The file.
-    lines : list of (int, list of str)
-        Line number and cleaned fields; blank lines are left out.
+    lines : Lines
+        Blank lines are left out.
     faults : list of str
         Why the sheet cannot be used.
     cells : dict of (int, int) to str
@@ -34,10 +40,15 @@ class Grid:
     """
 
     path: Path
-    lines: list[tuple[int, list[str]]] = field(default_factory=list)
+    lines: Lines = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     cells: dict[tuple[int, int], str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    _words: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def once(self, value: str) -> str:
+        """Return the string of this value that memory holds already, if it is a short one."""
+        return value if len(value) > _LONGEST_WORD else self._words.setdefault(value, value)
 
 
 def csv_grid(text: str, path: Path) -> Grid:
@@ -73,7 +84,7 @@ def _read_on(physical: list[str], start: int, delimiter: str, grid: Grid) -> int
         if after > first + 1 and _swallows(fields, delimiter):
             grid.faults.append(_quote_fault(physical[first], first, delimiter, grid))
             return first + 1
-        cleaned = [clean(value) for value in fields]
+        cleaned = [grid.once(clean(value)) for value in fields]
         if any(cleaned):
             grid.lines.append((first + 1, cleaned))
         first = after

@@ -13,8 +13,9 @@ import selectors
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,11 @@ from typing import Any
 
 import pipeline
 from pipeline.errors import BuildError, ClipError
+from pipeline.manifest.cache import MediaCache
 from pipeline.manifest.folders import EXTENSIONS, MediaFolders
 from pipeline.manifest.probe import PROBE_VERSION, READY, FileFacts
 from pipeline.manifest.streams import Probe, choose
-from pipeline.store.files import file_digest, package_versions, read_sealed, write_sealed
+from pipeline.store.files import file_digest, package_versions
 from pipeline.store.layout import Layout
 
 PROBE_SECONDS = 120.0
@@ -99,7 +101,7 @@ class MediaReader:
         Where the cache lies. A digest is remembered by path, size and time of change; a
         probe by digest and library version.
     workers : int
-        Files worked on at once.
+        Files worked on at once; 0 if nothing may be opened or written (`remembered`).
     audio_track : int or str, optional
         Number or language of the audio track to take (`MediaSettings.audio_track`).
     """
@@ -114,28 +116,26 @@ class MediaReader:
         self.folders = folders
         self.workers = workers
         self.audio_track = audio_track
-        self._cache_path = Layout(processed).manifest_cache
-        self._version = f"{PROBE_VERSION}/{package_versions(('av',))['av']}"
-        cache = _read_cache(self._cache_path)
-        self._digests: dict[str, list[Any]] = cache.get("digests", {})
-        fresh = cache.get("version") == self._version
-        self._answers: dict[str, dict[str, Any]] = cache.get("answers", {}) if fresh else {}
-        self._used: set[str] = set()
+        version = f"{PROBE_VERSION}/{package_versions(('av',))['av']}"
+        self._cache = MediaCache(Layout(processed).manifest_cache, version, writes=workers > 0)
         self._children: queue.SimpleQueue[_Child] = queue.SimpleQueue()
         self.probed = 0
         """How many files were opened, rather than remembered."""
 
-    def read(self, paths: Sequence[Path]) -> Iterator[Media | ClipError]:
-        """Yield the result of each path, in the order given."""
+    def read(self, paths: Iterable[Path]) -> Iterator[Media | ClipError]:
+        """Yield the result of each path, in the order given; few are looked at ahead.
+
+        What is found out is remembered as it comes, so a killed process loses little.
+        """
         with self._working(), ThreadPoolExecutor(self.workers) as pool:
-            yield from pool.map(self._read, paths)
-        digests = {path: self._digests[path] for path in self._used if path in self._digests}
-        kept = {digest for *_, digest in digests.values()}
-        answers = {digest: a for digest, a in self._answers.items() if digest in kept}
-        write_sealed(
-            self._cache_path,
-            {"version": self._version, "digests": digests, "answers": answers},
-        )
+            coming: deque[Future[Media | ClipError]] = deque()
+            for path in paths:
+                coming.append(pool.submit(self._read, path))
+                if len(coming) > 8 * self.workers:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+        self._cache.close(forget_others=True)
 
     @contextmanager
     def _working(self) -> Iterator[None]:
@@ -154,7 +154,7 @@ class MediaReader:
             digest, size = self._digest(path, relative)
         except OSError as error:
             return ClipError(f"{relative} cannot be read ({error.strerror})", "check permissions")
-        answer = self._answers.get(digest)
+        answer = self._cache.answer(digest)
         if answer is None:
             child = self._children.get()
             try:
@@ -163,21 +163,26 @@ class MediaReader:
                 return error
             finally:
                 self._children.put(child)
-            self._answers[digest] = answer
+            self._cache.note_answer(digest, answer)
             self.probed += 1
         return self._media(relative, digest, size, answer)
+
+    def close(self) -> None:
+        """Close the cache, if `read` has not done it."""
+        self._cache.close()
 
     def remembered(self, path: Path) -> Media | ClipError | None:
         """Return what `read` would yield; None if it would have to open the file."""
         relative = path.relative_to(self.folders.root).as_posix()
-        known = self._digests.get(relative)
         try:
-            if known is None or known[:2] != _state(path):
-                return None
+            state = _state(path)
         except OSError:
             return None
-        answer = self._answers.get(known[2])
-        return None if answer is None else self._media(relative, known[2], known[0], answer)
+        digest = self._cache.digest(relative, state)
+        answer = None if digest is None else self._cache.answer(digest)
+        if digest is None or answer is None:
+            return None
+        return self._media(relative, digest, state[0], answer)
 
     def _media(
         self, relative: str, digest: str, size: int, answer: dict[str, Any]
@@ -191,12 +196,13 @@ class MediaReader:
         return Media(relative, digest, size, facts)
 
     def _digest(self, path: Path, relative: str) -> tuple[str, int]:
-        self._used.add(relative)
+        self._cache.note_use(relative)
         state = _state(path)
-        known = self._digests.get(relative)
-        if known is None or known[:2] != state:
-            known = self._digests[relative] = [*state, file_digest(path)]
-        return str(known[2]), state[0]
+        digest = self._cache.digest(relative, state)
+        if digest is None:
+            digest = file_digest(path)
+            self._cache.note_digest(relative, state, digest)
+        return digest, state[0]
 
 
 def _state(path: Path) -> list[int]:
@@ -271,13 +277,3 @@ def _line(process: subprocess.Popen[bytes], seconds: float) -> bytes | None:
             return None
     line = process.stdout.readline()
     return line if line.endswith(b"\n") else b""
-
-
-def _read_cache(path: Path) -> dict[str, Any]:
-    """Read what was remembered; a cache that is damaged is one that is not there."""
-    try:
-        cache = read_sealed(path)
-    except (OSError, ValueError):
-        return {}
-    kinds = (cache.get("digests", {}), cache.get("answers", {}))
-    return cache if all(isinstance(kind, dict) for kind in kinds) else {}

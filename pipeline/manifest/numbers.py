@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _PADDED = re.compile(r"[+-]?0[0-9]")
@@ -14,6 +15,7 @@ _FORMS = str.maketrans(
 """Full-width digits and signs, and what word processors make of a minus."""
 
 
+@lru_cache(4096)
 def number(text: str) -> float | None:
     """Return the number that a field holds, or None.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,19 @@ STRINGS = ("mode", "speaker", "gender", "age", "english")
 """Optional columns of the label sheet."""
 
 
-def write_table(path: Path, rows: list[dict[str, Any]], schema: Any) -> None:
+_ROWS_AT_ONCE = 2048
+"""Rows of a group: a table of many rows is never in memory as a whole."""
+
+
+def write_table(path: Path, rows: Iterable[dict[str, Any]], schema: Any) -> None:
     """Write a table whole or not at all; the same rows give the same bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with written_whole(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
+    coming = iter(rows)
+    with written_whole(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        while some := list(islice(coming, _ROWS_AT_ONCE)):
+            writer.write_table(pa.Table.from_pylist(some, schema=schema))
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
@@ -40,6 +47,24 @@ def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
         return pd.read_parquet(path, columns=columns)
     except (ArrowException, KeyError, TypeError, NotImplementedError) as error:
         raise ValueError(str(error)) from error
+
+
+def column_names(path: Path) -> list[str]:
+    """Return the names of a table's columns.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it cannot be read.
+    """
+    import pyarrow.parquet as pq
+    from pyarrow import ArrowException
+
+    try:
+        names: list[str] = pq.read_schema(path).names
+    except ArrowException as error:
+        raise ValueError(str(error)) from error
+    return names
 
 
 def vote_schema() -> Any:

@@ -37,7 +37,10 @@ _GENDERS = {
 }
 
 
-@dataclass(frozen=True)
+_NO_COLUMNS: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
 class SheetRow:
     """One clip as the sheet describes it; nothing here has been checked against the media.
 
@@ -134,7 +137,7 @@ def row_of(
         record["text"],
         **_attributes(record),
         names=names,
-        kept={name: record[key] for name, key in kept_keys(names).items()},
+        kept={name: record[key] for name, key in kept_keys(names).items()} or _NO_COLUMNS,
     )
     labels = {name: number(record[name]) for name in LABELS} if labelled else {}
     outside = _outside(labels, label_range)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from pipeline.manifest.columns import (
     value,
 )
 from pipeline.manifest.encoding import decode
-from pipeline.manifest.grid import Grid, csv_grid
+from pipeline.manifest.grid import Grid, Lines, csv_grid
 from pipeline.manifest.workbook import is_workbook, refuse_foreign, workbook_grid
 
 
@@ -41,7 +41,10 @@ class Table:
     header: tuple[str, ...]
     columns: Mapping[str, str]
     """The columns understood, each with its name in the header."""
-    records: tuple[Record, ...]
+    where: Mapping[str, list[int]]
+    """The places of these columns."""
+    lines: Lines
+    """Number and fields of each line below the header."""
     notes: tuple[str, ...] = ()
     """How it was read, where a person should know."""
     faults: tuple[str, ...] = ()
@@ -51,6 +54,12 @@ class Table:
     """No column is known and the first line has a clip's values."""
     header_line: int = 0
     """The line below the first that has the columns' names, if the first has not."""
+
+    @property
+    def records(self) -> Iterator[Record]:
+        """The lines, one after the other; there may be very many."""
+        for line, fields in self.lines:
+            yield _record(line, fields, self.where, self.header)
 
 
 def read_table(path: Path, encoding: str, keep: Sequence[str] = ()) -> Table:
@@ -88,7 +97,8 @@ def read_table(path: Path, encoding: str, keep: Sequence[str] = ()) -> Table:
         path,
         header,
         {column: header[places[0]] for column, places in where.items()},
-        tuple(_record(line, fields, where, header) for line, fields in lines),
+        where,
+        lines,
         tuple(grid.notes),
         tuple(faults),
         not is_named and looks_like_a_clip(header),

@@ -31,7 +31,7 @@ class Layout:
     @property
     def manifest_cache(self) -> Path:
         """Cached digests and probes of media files; may be deleted."""
-        return self.root / "manifest_cache.json"
+        return self.root / "manifest_cache.sqlite"
 
     @property
     def votes(self) -> Path:

@@ -176,8 +176,8 @@ def media_fingerprint(config: Config) -> str:
         (
             path
             for video in sorted(folders.videos)
-            for paths in folders.files(video).values()
-            for path in paths
+            for clip in folders.files(video)
+            for path in folders.candidates(video, clip)
         ),
     )
 

@@ -1,0 +1,90 @@
+"""What is remembered of media files: nothing is lost with it but time."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import BuildError
+from pipeline.manifest.cache import MediaCache
+
+STATE = [10, 20]
+
+
+def _filled(path: Path) -> MediaCache:
+    cache = MediaCache(path, "1", writes=True)
+    for name in ("a", "b"):
+        cache.note_digest(name, STATE, f"digest {name}")
+        cache.note_answer(f"digest {name}", {"file": name})
+    return cache
+
+
+def test_what_was_found_out_is_known_the_next_time(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
+    _filled(path).close()
+    cache = MediaCache(path, "1", writes=False)
+    assert cache.digest("a", STATE) == "digest a"
+    assert cache.digest("a", [10, 21]) is None
+    assert cache.answer("digest a") == {"file": "a"}
+    assert MediaCache(path, "2", writes=False).answer("digest a") is None
+
+
+def test_files_that_were_not_used_are_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
+    cache = _filled(path)
+    cache.note_use("a")
+    cache.close(forget_others=True)
+    cache = MediaCache(path, "1", writes=True)
+    assert (cache.digest("a", STATE), cache.digest("b", STATE)) == ("digest a", None)
+    assert (cache.answer("digest a"), cache.answer("digest b")) == ({"file": "a"}, None)
+
+
+def test_a_killed_process_loses_little(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
+    cache = MediaCache(path, "1", writes=True)
+    for number in range(200):
+        cache.note_answer(str(number), {})
+    with sqlite3.connect(path) as other:  # as it would be if this process ended here
+        (found,) = other.execute("select count(*) from answers").fetchone()
+    assert 100 < found < 200
+
+
+def test_looking_makes_no_file(tmp_path: Path) -> None:
+    cache = MediaCache(tmp_path / "processed" / "cache.sqlite", "1", writes=False)
+    assert cache.digest("a", STATE) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"5", b"SQLite format 3\x00" + bytes(4000)])
+def test_a_damaged_file_is_begun_anew_by_a_build_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "cache.sqlite"
+    path.write_bytes(content)
+    assert MediaCache(path, "1", writes=False).digest("a", STATE) is None
+    assert path.read_bytes() == content
+    _filled(path).close()
+    assert MediaCache(path, "1", writes=False).digest("a", STATE) == "digest a"
+
+
+@pytest.mark.parametrize("part", range(1, 5))
+def test_changed_bytes_are_never_an_answer(tmp_path: Path, part: int) -> None:
+    path = tmp_path / "cache.sqlite"
+    _filled(path).close()
+    data = bytearray(path.read_bytes())
+    for place in range(len(data) * (part - 1) // 4, len(data) * part // 4):
+        data[place] ^= 0x55
+    path.write_bytes(data)
+    cache = MediaCache(path, "1", writes=True)
+    assert cache.answer("digest a") in (None, {"file": "a"})
+    cache.note_answer("digest a", {"file": "a"})
+    cache.close()
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
+    cache = MediaCache(path, "1", writes=True)
+    cache._connection.execute("pragma max_page_count = 6")
+    with pytest.raises(BuildError, match=r"cannot write .*cache\.sqlite: .*full"):
+        for number in range(300):
+            cache.note_answer(str(number), {"words": "x" * 200})
