@@ -7,7 +7,7 @@
 
 Both sides process the same clips on the same cores in one run, in turn, each measurement in its
 own process (sides.py). The figures are medians over the rounds. The recipe runs as its users run it
-(torch's default threads; only on the first clip and in the first round, because it is slow) and
+(torch's default threads; only on two clips and in the first round, because it is slow) and
 with one thread; the speed-up is relative to the faster of the two. Ours runs one process per core
 over the clips, like its stages (text: one shard each). End to end, ours is Snakemake's wall time
 from start to exit, and the recipe's is the sum of its steps. Floors are one process divided by the
@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -49,6 +50,12 @@ FLOOR_WORDS = {
     "text": "linear layers alone",
     "all": "their sum",
 }
+SIZES = {"720p": "1280:720", "real": "640:360"}
+"""Sets that are scaled."""
+
+LONGEST_REAL = 4.7
+"""Seconds of the longest clip of ``real``."""
+
 SENTENCES = 128
 """Four shards of the default size."""
 PLOT = DOCS / "images" / "performance.png"
@@ -74,17 +81,20 @@ def make_corpus(name: str, folder: Path, clips: int, seconds: float) -> dict[str
     from benchmarks.clips import frame_source
 
     media = sorted((ROOT / "raw" / "demo").glob("*/*.mp4"))
-    media = media[:: max(1, len(media) // clips)][:clips]
+    media = media[:: max(1, len(media) // clips)]
     if name == "real":
         media = sorted((ROOT.parent / "shared" / "real").glob("*_face.m*"))
+    media = [*islice(cycle(media), clips)]
     corpus: dict[str, Any] = {"name": name, "folder": str(folder), "clips": []}
-    size = ("-vf", "scale=1280:720:flags=bicubic") if name == "720p" else ()
+    size = ("-vf", f"scale={SIZES[name]}:flags=bicubic,setsar=1") if name in SIZES else ()
     for number, source in enumerate(media):
+        # of the few real videos, each clip shows another part
+        part = ("-stream_loop", "19", "-ss", f"{0.37 * number:.2f}") if name == "real" else ()
         own = folder / "raw" / "video_0001" / f"{number + 1:04d}.mp4"
         own.parent.mkdir(parents=True, exist_ok=True)
         codec = ("-c:v", "libx264", "-crf", "14", "-preset", "veryfast", "-c:a", "aac")
-        length = () if name == "real" else ("-t", str(seconds))
-        ffmpeg(*length, "-i", source, *size, *codec, own)
+        length = ("-t", str(min(seconds, LONGEST_REAL) if name == "real" else seconds))
+        ffmpeg(*part, *length, "-i", source, *size, *codec, own)
         video = folder / f"{number}.mkv"
         source = frame_source(own, video)
         shape = (source.frames, source.height, source.width)
@@ -97,7 +107,6 @@ def make_corpus(name: str, folder: Path, clips: int, seconds: float) -> dict[str
 def add_text(corpus: dict[str, Any], bert: Path, sentences: int) -> None:
     """Give a corpus the demo's transcripts, in turn, and a full-size BERT of random weights."""
     import csv
-    from itertools import cycle, islice
 
     with (ROOT / "raw" / "demo" / "label.csv").open(encoding="utf-8-sig") as stream:
         texts = [row["text"] for row in csv.DictReader(stream)]
@@ -202,7 +211,7 @@ def benchmark(
             path = Path(corpus["folder"]) / "corpus.json"
             path.write_text(json.dumps(corpus), "utf-8")
             first = path.with_name("first.json")
-            first.write_text(json.dumps({**corpus, "clips": corpus["clips"][:1]}), "utf-8")
+            first.write_text(json.dumps({**corpus, "clips": corpus["clips"][:2]}), "utf-8")
             for stage in STAGES:
                 if stage == "text" and (quick or corpus is not corpora[0]):
                     continue  # sentences do not depend on pictures
@@ -364,6 +373,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--docs", action="store_true", help="renew docs/performance.md")
+    parser.add_argument("--keep", type=Path, help="other sets' figures of an earlier --json")
     parser.add_argument("--forms", action="store_true", help="compare lossless forms of frames")
     options = parser.parse_args()
     if options.quick:
@@ -384,11 +394,14 @@ def main() -> None:
             add_text(corpus, root / "bert", SENTENCES)
             name = corpus["name"]
             wholes[name] = corpus
-            if options.whole and name != "real":
+            if options.whole:
                 wholes[name] = make_corpus(name, root / "whole" / name, options.whole, 10)
                 add_text(wholes[name], root / "bert", options.whole)
         before = os.getloadavg()
         results = benchmark(corpora, wholes, options.rounds, options.quick)
+        if options.keep:
+            earlier = json.loads(options.keep.read_text("utf-8"))["results"]
+            results = [row for row in earlier if row["clips"] not in options.sets] + results
         result = {"schema": 1, "date": time.strftime("%Y-%m-%d"), "rounds": options.rounds,
                   "machine": machine(before), "results": results}  # fmt: skip
     print("\n".join(table(result)))
