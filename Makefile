@@ -13,7 +13,8 @@ TEST_PROCESSES ?= 2
 demo: $(READY)
 	$(BIN)/chsims-build --config config/demo.yaml
 
-test: lint demo
+test: $(READY)
+	$(MAKE) --jobs=2 lint demo
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)

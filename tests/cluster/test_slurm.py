@@ -20,7 +20,7 @@ pytestmark = pytest.mark.long
 CLIPS = 4  # of each of the demo's three videos
 PROFILE = (
     f"--profile={ROOT / 'profiles' / 'slurm'}",
-    "--slurm-init-seconds-before-status-checks=6",
+    "--slurm-init-seconds-before-status-checks=2",
     "--latency-wait=10",
     "--set-threads=audio=1",  # one clip after the other: a job can be hit in the middle
 )
@@ -119,7 +119,7 @@ def test_a_build_through_slurm_survives_its_cluster_and_gives_the_local_bytes(
         slurm.crash_node()
         stored = project.audio()
         build.send_signal(signal.SIGINT)
-        words, _ = build.communicate(timeout=120)
+        words, _ = build.communicate(timeout=300)
     assert build.returncode == 130, words
     assert "No SLURM account given" not in words
     slurm.start_node()
@@ -129,7 +129,7 @@ def test_a_build_through_slurm_survives_its_cluster_and_gives_the_local_bytes(
         slurm.ask("scancel", first["JobId"])
         until(build, lambda: len(slurm.of_rule("train")) > 1, "it is retried")
         again = slurm.of_rule("train")[-1]
-        words, _ = build.communicate(timeout=300)
+        words, _ = build.communicate(timeout=900)
     assert build.returncode == 0, words
     assert f"SLURM-job '{first['JobId']}' failed, SLURM status is: 'CANCELLED'" in words
     assert megabytes(again) == 2 * megabytes(first)
@@ -164,4 +164,4 @@ def test_a_training_asks_slurm_for_a_gpu_only_where_the_settings_name_one(
         until(build, lambda: len(slurm.of_rule("train")) > known, "the job is submitted")
         assert slurm.of_rule("train")[-1]["TresPerJob"] == "gres:gpu:1"
         build.send_signal(signal.SIGINT)
-        build.communicate(timeout=60)
+        build.communicate(timeout=300)
