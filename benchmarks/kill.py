@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -92,7 +92,7 @@ class Findings:
     faults: list[str] = field(default_factory=list)
 
 
-def lay_out(folder: Path, clips: int = 2) -> Path:
+def lay_out(folder: Path, clips: int = 2, settings: Mapping[str, object] = SETTINGS) -> Path:
     """Make a folder with the first clips of each demo video, and a config file."""
     demo, raw = ROOT / "raw" / "demo", folder / "raw"
     with (demo / "label.csv").open(encoding="utf-8-sig", newline="") as stream:
@@ -106,7 +106,7 @@ def lay_out(folder: Path, clips: int = 2) -> Path:
         place = Path(row["video_id"], f"{row['clip_id']}.mp4")
         (raw / place).parent.mkdir(exist_ok=True)
         shutil.copy2(demo / place, raw / place)
-    (folder / "config.json").write_text(json.dumps(SETTINGS), "utf-8")
+    (folder / "config.json").write_text(json.dumps(dict(settings)), "utf-8")
     return folder
 
 
@@ -254,12 +254,17 @@ def close(folder: Path, good: dict[str, bytes], findings: Findings) -> None:
 
 
 def campaign(
-    folder: Path, kills: int, seed: int, aims: tuple[str, ...] = AIMS, tell: bool = True
+    folder: Path,
+    kills: int,
+    seed: int,
+    aims: tuple[str, ...] = AIMS,
+    tell: bool = True,
+    settings: Mapping[str, object] = SETTINGS,
 ) -> Findings:
     """Kill as often as asked, stage by stage, and compare after each round of all stages."""
     revision = git_revision()
     findings, chance = Findings(), random.Random(seed)  # noqa: S311 - moments, not secrets
-    calm, wild = (lay_out(folder / name) for name in ("calm", "wild"))
+    calm, wild = (lay_out(folder / name, settings=settings) for name in ("calm", "wild"))
     usual = undisturbed(calm, findings)
     good = products(calm)
     while len(findings.kills) < kills:

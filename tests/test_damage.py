@@ -39,7 +39,7 @@ pytestmark = pytest.mark.long
 
 TRAIN = {"models": ["mlf_dnn"], "seeds": [1], "max_epochs": 1, "experiments": ["table2"]}
 SEED = "experiments/table2/mlf_dnn/seed_1"
-CLIP = "video_1/0002"
+CLIPS, CLIP = 5, "video_1/0002"
 PRODUCTS = (
     *("manifest.parquet", "manifest_quarantine.json", "shards/0000.json", "dataset.h5"),
     *("records/audio/0000.json", "quarantine.csv", "results/table2.json", "results/table2.csv"),
@@ -70,7 +70,7 @@ DAMAGES: tuple[Callable[[Path], None], ...] = (flip, cut, empty, Path.unlink)
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    corpus = small_corpus(tmp_path_factory.mktemp("damage"), clips=8)
+    corpus = small_corpus(tmp_path_factory.mktemp("damage"), CLIPS)
     corpus.build(train=TRAIN)
     return corpus
 
@@ -102,7 +102,7 @@ def test_a_build_that_nothing_happened_to_is_whole(config: Config) -> None:
     kinds = {kind.kind: kind for kind in verify(config)}
     assert all(kind.whole and not kind.faults for kind in kinds.values())
     assert not any(kind.unsigned for kind in kinds.values())
-    assert kinds["feature files"].whole == 5 * 8
+    assert kinds["feature files"].whole == 5 * CLIPS
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
@@ -317,4 +317,4 @@ def test_a_right_build_after_a_wrong_one_makes_new_products(corpus: Corpus, conf
     corpus.build("dataset", train=TRAIN)
     assert config.layout.dataset.read_bytes() != old
     with h5py.File(config.layout.dataset) as file:
-        assert sum(len(file[part]["id"]) for part in ("train", "valid", "test")) == 9
+        assert sum(len(file[part]["id"]) for part in ("train", "valid", "test")) == CLIPS + 1

@@ -40,7 +40,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         made.rename(corpus.add(clip).with_suffix(made.suffix))
     encoded("-vn")(uncut, corpus.add("picture/none"))
     rules = {"no_face": "off", "streams": "warn"}  # the face is only there for moments, or never
-    corpus.build("dataset", audio={"f0": "zcr"}, manifest={"rules": rules})
+    settings = {"features": {"text": "none"}, "audio": {"f0": "zcr"}}
+    corpus.build("dataset", manifest={"rules": rules}, **settings)
     return corpus.processed / "dataset.h5"
 
 

@@ -6,13 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.kill import Kill, campaign, differences, products
+from benchmarks.kill import SETTINGS, Kill, campaign, differences, products
 
 pytestmark = pytest.mark.long
 
 
 def test_two_kills_cost_no_byte(tmp_path: Path) -> None:
-    found = campaign(tmp_path.resolve(), 2, seed=3, aims=("faces", "train"), tell=False)
+    train = {"models": ["ef_lstm"], "experiments": ["table2"], "seeds": [1, 2], "max_epochs": 3}
+    found = campaign(
+        tmp_path.resolve(),
+        kills=2,
+        seed=3,
+        aims=("faces", "train"),
+        tell=False,
+        settings={**SETTINGS, "shard_size": 3, "train": train},
+    )
     assert found.faults == []
     assert found.comparisons >= 1
     assert found.products > 60

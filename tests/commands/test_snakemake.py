@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,8 @@ from pipeline.workflow.locks import claim_build, claim_job
 from tests.commands.test_cli import chsims
 from tests.conftest import DEMO, ROOT
 from tests.corpora import Corpus, small_corpus
+
+pytestmark = pytest.mark.long
 
 DEMO_CONFIG = ROOT / "config" / "demo.yaml"
 
@@ -93,17 +96,31 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(condition: object, seconds: float = 120) -> None:
+def wait_for(condition: object, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, "it did not come about in time"
         time.sleep(0.02)
 
 
-@pytest.fixture
-def corpus(tmp_path: Path) -> Corpus:
-    corpus = small_corpus(tmp_path, clips=8)
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Eight clips and their manifest."""
+    corpus = small_corpus(tmp_path_factory.mktemp("planned"), clips=8)
     corpus.build("manifest")
+    return corpus
+
+
+@pytest.fixture
+def corpus(planned: Corpus, tmp_path: Path) -> Corpus:
+    """A copy of it in a folder of its own."""
+    corpus = Corpus(tmp_path)
+    corpus.rows = dict(planned.rows)
+    shutil.copytree(planned.raw, corpus.raw)
+    shutil.copytree(planned.processed, corpus.processed)
+    words = (planned.folder / "config.yaml").read_text("utf-8")
+    own = words.replace(str(planned.folder), str(tmp_path))
+    (tmp_path / "config.yaml").write_text(own, "utf-8")
     return corpus
 
 
@@ -123,7 +140,7 @@ def test_the_same_command_goes_on_after_any_end(corpus: Corpus, how: signal.Sign
                 process.kill()
     else:
         build.send_signal(how)
-    words, _ = build.communicate(timeout=60)
+    words, _ = build.communicate(timeout=240)
     if how != signal.SIGKILL:
         assert build.returncode == 130
         assert "repeat the command to resume from here" in words
@@ -133,7 +150,7 @@ def test_the_same_command_goes_on_after_any_end(corpus: Corpus, how: signal.Sign
     assert 2 <= len(stored) < 8
     corpus.computed()
     again = start(corpus.folder, "--stage", "vision")
-    words, _ = again.communicate(timeout=200)
+    words, _ = again.communicate(timeout=600)
     assert again.returncode == 0, words
     counts = corpus.computed()
     assert counts["faces"] == 8 - len(stored)
@@ -145,6 +162,13 @@ def test_the_same_command_goes_on_after_any_end(corpus: Corpus, how: signal.Sign
 def is_called(process: psutil.Process, words: str) -> bool:
     with suppress(psutil.NoSuchProcess):
         return words in " ".join(process.cmdline())
+    return False
+
+
+def lives(process: psutil.Process) -> bool:
+    """Tell whether a process runs; one that has ended may wait for ever to be collected."""
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
 
 
@@ -169,17 +193,16 @@ def test_no_process_outlives_the_one_it_works_for(
     below = set(victim.children(recursive=True))
     assert below
     victim.kill()
-    output, _ = build.communicate(timeout=60)  # until the last of them has let go of the pipe
+    output, _ = build.communicate(timeout=240)  # until the last of them has let go of the pipe
     assert build.returncode == status
     assert words in output
     assert "Traceback" not in output
-    _, alive = psutil.wait_procs(below, timeout=10)
-    assert not alive
+    wait_for(lambda: not any(lives(process) for process in below), seconds=60)
     stored = faces(corpus)
     assert len(stored) < 8
     corpus.computed()
     again = start(corpus.folder, "--stage", "faces")
-    output, _ = again.communicate(timeout=200)
+    output, _ = again.communicate(timeout=600)
     assert again.returncode == 0, output
     assert corpus.computed()["faces"] == 8 - len(stored)
 
@@ -240,10 +263,10 @@ def test_a_second_build_is_refused_and_disturbs_nothing(corpus: Corpus) -> None:
     first = start(corpus.folder, "--stage", "vision")
     wait_for(lambda: len(faces(corpus)) >= 1)
     second = start(corpus.folder, "--stage", "vision", "--set", "faces.margin=0.1")
-    words, _ = second.communicate(timeout=60)
+    words, _ = second.communicate(timeout=240)
     assert second.returncode == 1
     assert "another build is using these files" in words
-    words, _ = first.communicate(timeout=200)
+    words, _ = first.communicate(timeout=600)
     assert first.returncode == 0, words
     status, words = corpus.run("stage_vision")
     assert status == 0

@@ -28,8 +28,11 @@ from tests.conftest import snakemake
 from tests.corpora import Corpus, small_corpus
 from tests.image.models import write_image_model
 
+pytestmark = pytest.mark.long
+
 DROP = {"keep_crops": False}
-FEW = {"train": {"models": []}, "report": {"thumbnails": 3}}
+SLOTS = {"audio": "none", "text": "none"}
+FEW = {"train": {"models": []}, "report": {"thumbnails": 3}, "features": SLOTS}
 FILM = Detail(columns=80, pixels=72, quality=60, clips=9)
 
 
@@ -108,14 +111,14 @@ def test_crops_are_dropped_when_asked_and_computed_again_when_needed(
     assert store.read("faces", clip).trimmed is not None
     # an encoder of crops is chosen
     model = str(write_image_model(tmp_path / "clip", "clip"))
-    features, image = {"vision": "image"}, {"model": model, "fps": 10}
-    corpus.build("manifest", features=features, image=image, faces=DROP, **FEW)
+    other = {**FEW, "features": {**SLOTS, "vision": "image"}, "image": {"model": model, "fps": 10}}
+    corpus.build("manifest", faces=DROP, **other)
     dry = snakemake("all", "--dry-run", "--configfile", "config.yaml", cwd=corpus.folder)
     assert re.search(r"faces +1\n", dry.stdout + dry.stderr), dry.stderr
     due = clips_due(load_config((corpus.folder / "config.yaml",)))
     assert "a stage needs what was dropped of 3 clips (faces.keep_crops: false)" in due
     assert "clips to compute: frames 3, faces 3, image 3 (of 3)" in due
-    corpus.build("dataset", features=features, image=image, faces=DROP, **FEW)
+    corpus.build("dataset", faces=DROP, **other)
     computed = corpus.computed()
     assert {computed[name] for name in ("frames", "faces", "image")} == {3}
     assert "openface" not in computed
