@@ -174,10 +174,10 @@ def media_fingerprint(config: Config) -> str:
     return _fingerprint(
         folders.root,
         (
-            path
-            for video in sorted(folders.videos)
-            for clip in folders.files(video)
-            for path in folders.candidates(video, clip)
+            f"{folder}{os.sep}{name}"
+            for video, folder in sorted(folders.videos.items())
+            for names in folders.files(video).values()
+            for name in names
         ),
     )
 
@@ -188,14 +188,14 @@ def watched_fingerprint(config: Config, stage: Stage) -> str:
     return _fingerprint(*watched) if watched else ""
 
 
-def _fingerprint(root: Path, paths: Iterable[Path]) -> str:
+def _fingerprint(root: Path, paths: Iterable[Path | str]) -> str:
     """Digest file names relative to `root`, so that the folder can be moved."""
     files: list[list[Any]] = []
     start = f"{root}{os.sep}"
     for path in paths:
         whole = str(path)  # words are cheaper than paths, and there may be many thousands
         inside = whole.startswith(start)
-        name = whole[len(start) :] if inside else str(path.relative_to(root))
+        name = whole[len(start) :] if inside else str(Path(path).relative_to(root))
         try:
             status = os.stat(whole)  # noqa: PTH116
         except OSError as error:  # a broken link, for example: the clip's own step says so
