@@ -61,6 +61,9 @@ def main() -> None:
     )
     parser.add_argument("--models", nargs="+", default=list(DEPARTURES), choices=list(DEPARTURES))
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument(
+        "--rows", nargs="+", help="only these recipes, e.g. paper 'clipping: model'; all by default"
+    )
     parser.add_argument("--docs", action="store_true", help="renew docs/models.md")
     options = parser.parse_args()
     lines = [
@@ -74,7 +77,10 @@ def main() -> None:
         for model in options.models:
             rows = {"`paper`": ("paper", ""), "`published`": ("published", "")}
             rows |= {f"`{change}`": ("paper", change) for change in DEPARTURES[model]}
+            wanted = {f"`{row}`" for row in options.rows or ()} or {*rows}
             for name, (preset, change) in rows.items():
+                if name not in wanted:
+                    continue
                 limit = EPOCHS.get(model, 200)
                 settings = settings_of(folder, SEEDS[: options.seeds], preset, limit)
                 changed = [f"train.recipe={{{change}}}"] if change else []
