@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import BuildError
+from pipeline.train.content import FEWEST_LABELLED
 from pipeline.train.hyper import TASKS
 from pipeline.train.scaling import Scaling
 
-FEWEST_LABELLED = {"train": 2, "valid": 1, "test": 1}
-"""Clips of each part that must have a label for it to be learned and scored."""
 Form = Literal["mean", "repeated", "sequence", "padded", "aligned"]
 
 

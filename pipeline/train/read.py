@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.corpus import MODALITIES
 from pipeline.dataset.split import PARTS
 from pipeline.errors import BuildError
 from pipeline.store.features import again
-from pipeline.train.content import dataset_digest
-from pipeline.train.data import FEWEST_LABELLED, Corpus, Form, Inputs, Part, Ragged
-from pipeline.train.experiments import Trainable
+from pipeline.train.content import dataset_digest, feature_shapes, opened_dataset
+from pipeline.train.data import Corpus, Form, Inputs, Part, Ragged
 from pipeline.train.hyper import TASKS
 from pipeline.train.recipe import Recipe
 from pipeline.train.scaling import Scaling, measure
@@ -55,29 +52,8 @@ def load_corpus(path: Path, form: Form, recipe: Recipe, memory_gb: float = 4.0) 
         If the file is missing, not a dataset, or holds a part without clips, or a
         feature that is NaN or infinite.
     """
-    with _opened(path) as file:
+    with opened_dataset(path) as file:
         return _read(file, form, recipe, memory_gb)
-
-
-def trainable_in(path: Path) -> Trainable:
-    """Return what a dataset file can teach: its modalities, and the labels of enough clips.
-
-    Raises
-    ------
-    BuildError
-        If the file is missing or not a dataset.
-    """
-    with _opened(path) as file:
-        counts = {task: {part: _labelled(file[part], task) for part in PARTS} for task in TASKS}
-        enough = tuple(t for t in TASKS if all(counts[t][p] >= FEWEST_LABELLED[p] for p in PARTS))
-        return Trainable(tuple(_inputs(file).dims), enough)
-
-
-def _labelled(group: Group, task: str) -> int:
-    """Count the clips of a part that have a label."""
-    if task not in group["labels"]:
-        return 0
-    return int(np.isfinite(group["labels"][task][:]).sum())
 
 
 def part_of_arrays(
@@ -119,28 +95,9 @@ def part_of_arrays(
     return _part(group, _View(inputs, form, recipe, scaling), limit=4.0)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
-    """Open a dataset file; what cannot be read in it is an error that says so."""
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, KeyError) as error:
-        raise BuildError(
-            f"{path} is not a readable dataset: {error}",
-            "make it again: chsims-build --stage dataset",
-        ) from error
-
-
 def _inputs(file: h5py.File) -> Inputs:
-    """Read which modalities the file has; a group that is absent was set to none."""
-    shapes = {m: file["train"][m].shape for m in MODALITIES if m in file["train"]}
-    if not shapes:
-        raise BuildError(
-            f"{file.filename} has no features: {', '.join(MODALITIES)} are all absent",
-            "give features.text, features.audio or features.vision a stage, then run "
-            "chsims-build --stage dataset",
-        )
+    """Read which modalities the file has."""
+    shapes = feature_shapes(file)
     dims = {modality: int(shape[2]) for modality, shape in shapes.items()}
     return Inputs(dims, {modality: int(shape[1]) for modality, shape in shapes.items()})
 

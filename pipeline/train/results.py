@@ -14,6 +14,7 @@ from pipeline.config import Config
 from pipeline.corpus import MODALITIES
 from pipeline.store.files import read_json, write_json, written_whole
 from pipeline.store.made import check_made, note_made
+from pipeline.train.content import trainable_in
 from pipeline.train.experiments import (
     EVERYTHING,
     Trainable,
@@ -24,7 +25,6 @@ from pipeline.train.experiments import (
 )
 from pipeline.train.metrics import METRICS, intervals, paired_test
 from pipeline.train.paper_tables import PAPER_RESULTS
-from pipeline.train.read import trainable_in
 from pipeline.train.registry import MODELS, kinships
 from pipeline.train.stored import METRICS_FILE, check_seed
 

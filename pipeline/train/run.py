@@ -23,11 +23,12 @@ from pipeline.runner.children import end_children, end_with_parent
 from pipeline.runner.threads import keep_freed_memory
 from pipeline.store.files import write_json
 from pipeline.store.made import check_made
+from pipeline.train.content import trainable_in
 from pipeline.train.data import Corpus
 from pipeline.train.experiments import left_out, processes_for, variants
 from pipeline.train.models import build_model, network_of
 from pipeline.train.progress import EpochBars
-from pipeline.train.read import load_corpus, trainable_in
+from pipeline.train.read import load_corpus
 from pipeline.train.registry import MODELS
 from pipeline.train.seed import Seed, remove_parts, seed_of, write_seed
 from pipeline.train.stored import seed_fault, stored_key

@@ -17,12 +17,13 @@ from pipeline.corpus import MODALITIES
 from pipeline.dataset.split import PARTS
 from pipeline.errors import BuildError
 from pipeline.report.results import read_results, result_tables
+from pipeline.train.content import trainable_in
 from pipeline.train.data import Batch, Inputs
 from pipeline.train.experiments import EVERYTHING, Trainable, left_out, tasks_of, variants
 from pipeline.train.load import load_model, predict_features
 from pipeline.train.models import build_model, network_of
 from pipeline.train.models.aligned import AlignedModel
-from pipeline.train.read import load_corpus, trainable_in
+from pipeline.train.read import load_corpus
 from pipeline.train.recipe import PAPER, PUBLISHED
 from pipeline.train.registry import MODELS, hyper_for
 from pipeline.train.results import write_results

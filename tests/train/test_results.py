@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -166,3 +168,9 @@ def test_unknown_names_are_refused_when_the_config_is_read(
     ):
         with pytest.raises(BuildError, match=said):
             config_for(copied, **wrong)
+
+
+def test_tables_of_results_need_no_torch() -> None:
+    """It takes seconds to import, and each experiment has a job of its own."""
+    code = "import sys, pipeline.train.results; print('torch' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
