@@ -12,7 +12,7 @@ from pipeline.config import Config
 from pipeline.errors import BuildError
 from pipeline.manifest.build import read_manifest
 from pipeline.runner.jobs import shard_names
-from pipeline.runner.plan import Step, plan
+from pipeline.runner.plan import plan
 from pipeline.stage import Build, Stage
 from pipeline.stages import STAGES, is_adopted, needed_for, steps_of, wanted
 from pipeline.store.freshness import is_outdated, products
@@ -58,27 +58,25 @@ def stage_status(config: Config, clips: list[Clip]) -> Iterator[StageStatus]:
     for stage in stages:
         _look_at(build, stage)
     problems: dict[str, str] = {}
-    steps: dict[str, list[Step]] = {stage.name: [] for stage in stages}
+    counts = {stage.name: Counter[str]() for stage in stages}
+    own: dict[str, list[QuarantineEntry]] = {stage.name: [] for stage in stages}
     for clip in clips:  # all stages of a clip together: their keys build on each other
         for stage in stages:
             if stage.name not in problems:
                 try:
-                    steps[stage.name] += plan(build, stage, [clip])
+                    (step,) = plan(build, stage, [clip])
                 except BuildError as error:  # e.g. no OpenFace here, so the key is unknown
                     problems |= _with_readers(stage, stages, str(error))
-    for stage in stages:
-        name = stage.name
-        found = [] if name in problems else steps[name]
-        states = Counter(step.state for step in found)
-        own = (step.quarantine for step in found)
-        yield StageStatus(
-            name,
-            states["done"],
-            states["stale"],
-            tuple(entry for entry in own if entry is not None and entry.stage == name),
-            problems.get(name, ""),
-            again=sum(step.again for step in found),
-        )
+                    continue
+                counts[stage.name].update({step.state: 1, "again": step.again})
+                if step.quarantine is not None and step.quarantine.stage == stage.name:
+                    own[stage.name].append(step.quarantine)
+    for name, found in counts.items():
+        if name in problems:
+            yield StageStatus(name, 0, 0, (), problems[name])
+        else:
+            listed = tuple(own[name])
+            yield StageStatus(name, found["done"], found["stale"], listed, again=found["again"])
 
 
 def _look_at(build: Build, stage: Stage) -> None:

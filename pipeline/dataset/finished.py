@@ -50,10 +50,9 @@ def finished_shards(layout: Layout, stages: Sequence[Stage]) -> Iterator[Finishe
         If a job has not finished, or a record or shard is damaged.
     """
     shards = layout.numbered_shards
-    for stage in stages:  # before hours of reading
+    for stage in stages:  # what is unfinished is said before thousands of files are read
         for path in dict.fromkeys(layout.record(stage.name, _job(stage, s.stem)) for s in shards):
-            if not path.is_file():
-                read_finished(path, stage.name)
+            read_finished(path, stage.name)
     last: dict[str, tuple[str, Record]] = {}
     for shard in shards:
         clips = read_shard(shard)

@@ -62,7 +62,8 @@ def gather(config: Config) -> Gathered:
     BuildError
         If a stage is not finished, a file that is read is damaged, a feature was made with
         other settings or from other inputs than the build's, no clip is left, or
-        ``on_bad_clip`` is stop and the face rules refuse a clip.
+        ``on_bad_clip`` is stop and the face rules refuse a clip; the error names the first one
+        in the order of the shards.
     """
     layout = config.layout
     check_made(layout, "manifest", config.store.latency_wait)
@@ -137,7 +138,7 @@ class _Columns:
             self.warnings[place] = warnings
 
     def check(self, lost: Container[str]) -> None:
-        """Refuse a manifest of which the shards do not know a clip."""
+        """Refuse a manifest with a clip that no shard has."""
         for clip, place in self.places.items():
             if not self.taken[place] and clip not in lost:
                 raise _unknown(clip, self.stages[0].name)

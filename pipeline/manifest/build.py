@@ -191,8 +191,9 @@ def _kept(sheet: Sheet) -> tuple[list[str], list[str]]:
 
 def _with_kept(entry: dict[str, Any], numbers: list[str], words: list[str]) -> dict[str, Any]:
     """Return a row of the manifest whose kept columns are numbers and words."""
-    of_numbers = {name: number(entry.get(name, "")) for name in numbers}
-    return {**entry, **of_numbers, **{name: entry.get(name, "") for name in words}}
+    kept = entry["kept"]
+    of_numbers = {name: number(kept.get(name, "")) for name in numbers}
+    return {**entry, **of_numbers, **{name: kept.get(name, "") for name in words}}
 
 
 def write_manifest(

@@ -34,7 +34,8 @@ class Examined:
     Parameters
     ----------
     accepted : sequence of dict
-        The usable clips in the sheet's order: their rows of the manifest, and their ``streams``.
+        The usable clips in the sheet's order: their rows of the manifest, their ``streams``, and
+        the columns that the user keeps (``kept``).
     places : mapping of str to int
         The place of each of them by its id.
     quarantine : list of QuarantineEntry
@@ -173,7 +174,7 @@ def _accept(row: SheetRow, media: Media | ClipError, config: Config) -> dict[str
         **asdict(media.probe),
         "streams": streams_of(media.probe),
         "warnings": list(verdict.warnings),
-        **row.kept,
+        "kept": dict(row.kept),
     }
 
 

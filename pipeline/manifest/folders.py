@@ -7,7 +7,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 EXTENSIONS = (
@@ -40,7 +40,7 @@ class MediaFolders:
         self._places = _places(Path(os.path.realpath(self.corpus)))
         self._files: dict[str, dict[str, tuple[str, ...]]] = {}
         self._refusals: dict[str, str] = {}
-        self._known_ids = lru_cache(4096)(self._full_ids)
+        self._padded_ids: dict[tuple[str, str], tuple[str, str, str | None]] = {}
         self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     @cached_property
@@ -117,7 +117,12 @@ class MediaFolders:
         problem : str or None
             Set when more than one name has this number.
         """
-        return self._known_ids(video_id, clip_id)
+        known = self._padded_ids.get((video_id, clip_id))
+        if known is None:
+            known = self._full_ids(video_id, clip_id)
+            if known != (video_id, clip_id, None):  # only these take long to find
+                self._padded_ids[video_id, clip_id] = known
+        return known
 
     def _full_ids(self, video_id: str, clip_id: str) -> tuple[str, str, str | None]:
         video, problem = _padded(video_id, self.videos)

@@ -34,9 +34,9 @@ class Forecast:
 def forecast(config: Config, sheet: Sheet, folders: MediaFolders) -> Forecast:
     """Tell which shards will change when the manifest is made now.
 
-    It is made here, too, but without opening a media file and without writing anything. A shard
-    with a clip whose file is new or has changed counts as changed, as does one whose clip could not
-    be probed the last time.
+    It is made here, too, but without opening a media file and without writing into the build's
+    folder. A shard with a clip whose file is new or has changed counts as changed, as does one
+    whose clip could not be probed the last time.
     """
     reader = MediaReader(folders, config.processed, 0, config.media.audio_track)
     with closing(reader):

@@ -127,15 +127,22 @@ class MediaReader:
 
         What is found out is remembered as it comes, so a killed process loses little.
         """
-        with self._working(), ThreadPoolExecutor(self.workers) as pool:
-            coming: deque[Future[Media | ClipError]] = deque()
-            for path in paths:
-                coming.append(pool.submit(self._read, path))
-                if len(coming) > 8 * self.workers:
-                    yield coming.popleft().result()
-            while coming:
-                yield coming.popleft().result()
-        self._cache.close(forget_others=True)
+        whole, pool = False, ThreadPoolExecutor(self.workers)
+        try:
+            with self._working():
+                try:
+                    coming: deque[Future[Media | ClipError]] = deque()
+                    for path in paths:
+                        coming.append(pool.submit(self._read, path))
+                        if len(coming) > 4 * self.workers:
+                            yield coming.popleft().result()
+                    while coming:
+                        yield coming.popleft().result()
+                    whole = True
+                finally:
+                    pool.shutdown(cancel_futures=True)
+        finally:
+            self._cache.close(forget_others=whole)
 
     @contextmanager
     def _working(self) -> Iterator[None]:

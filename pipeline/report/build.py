@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from pipeline.config import Config
 from pipeline.report.clips import ClipRows, clip_details
 from pipeline.report.content import page_content, table_data
 from pipeline.report.exhibits import write_exhibits
-from pipeline.report.pages import page_templates
+from pipeline.report.pages import embed_json, page_templates, trusted
 from pipeline.report.palette import DARK, LIGHT, css_variables
 from pipeline.report.read import read_build
 from pipeline.report.signals import fitting_rows
@@ -62,7 +61,7 @@ def render(content: dict[str, Any]) -> str:
     environment = page_templates(_TEMPLATES)
     environment.filters["hours"] = _hours
     environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
-    environment.filters["trusted"] = _trusted
+    environment.filters["trusted"] = trusted
     return environment.get_template("page.html.j2").render(content)
 
 
@@ -76,30 +75,16 @@ def _embedded(build: Build, rows: ClipRows) -> dict[str, Any]:
         "detail": detail,
         "shown": shown,
         "style": _style(),
-        "script": _trusted(script),
+        "script": trusted(script),
         "script_hash": _source_hash(script),
         "table_data": table,
         "blocks": [embed_json(block) for block in blocks],
     }
 
 
-def embed_json(value: Any) -> Any:
-    """Return JSON that can stand inside a ``<script>`` element, whatever its strings hold."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return _trusted(text)
-
-
-def _trusted(text: str) -> Any:
-    from markupsafe import Markup
-
-    return Markup(text)  # noqa: S704  our script, style and drawings, or JSON that embed_json escaped
-
-
 def _style() -> Any:
     css = (_TEMPLATES / "report.css").read_text("utf-8")
-    return _trusted(
+    return trusted(
         css.replace("/*light*/", css_variables(LIGHT)).replace("/*dark*/", css_variables(DARK))
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from array import array
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pipeline.corpus import LABELS
 from pipeline.errors import BuildError
 from pipeline.report.corpus import classes_of, votes_by_clip
 from pipeline.report.findings import Finding, findings
+from pipeline.report.pages import embed_json
 from pipeline.report.signals import Detail, fitting_detail
 from pipeline.report.sources import Build
 from pipeline.report.tracks import pack_clip
@@ -61,14 +61,16 @@ class ClipRows(Spool[ClipRow]):
 
     def __init__(self, build: Build) -> None:
         super().__init__(asdict, _row_of)
-        self.sizes, self.pointed_out, self.slots = array("q"), 0, list[str]()
+        self.sizes, self.pointed_out = array("q"), 0
+        found: set[str] = set()
         weights = array("d")
         for row in _described(build):
             self.append(row)
-            self.sizes.append(len(json.dumps(in_table(row), ensure_ascii=False).encode()))
+            self.sizes.append(len(embed_json([*in_table(row).values()]).encode()))
             self.pointed_out += bool(row.found)
-            self.slots += (slot for slot in row.steps if slot not in self.slots)
+            found.update(row.steps)
             weights.append(row.weight)
+        self.slots = [slot for slot in build.modalities if slot in found]
         order = sorted(range(len(self)), key=lambda place: (-weights[place], place))
         self.order(order)
         self.sizes = array("q", [self.sizes[place] for place in order])

@@ -91,7 +91,7 @@ def _optional(
 def _read_manifest(path: Path) -> pd.DataFrame:
     table = read_table(path, [name for name in column_names(path) if name not in _NOT_READ])
     table["warnings"] = [tuple(map(str, warnings)) for warnings in table["warnings"]]
-    table["clip"] = table["clip"].map(sys.intern)
+    table["clip"] = pd.Series([sys.intern(clip) for clip in table["clip"]], dtype=object)
     return table
 
 

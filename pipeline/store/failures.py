@@ -87,6 +87,6 @@ class Failures(Places):
 
 def _names(folder: str) -> list[str]:
     try:
-        return os.listdir(folder)  # noqa: PTH208 - words are cheaper than paths
+        return os.listdir(folder)  # noqa: PTH208 - strings are cheaper than paths
     except (FileNotFoundError, NotADirectoryError):
         return []

@@ -66,20 +66,23 @@ class Store(Failures):
 
     def __init__(self, root: Path, patience: float = 0.0) -> None:
         super().__init__(root, patience)
-        self._known: dict[tuple[str, str], dict[str, Any]] = {}
+        self._known: dict[str, dict[str, str]] = {}
+        self._reduced: set[tuple[str, str]] = set()
 
     def know(self, stage: str, keys: Mapping[str, str], trimmed: Collection[str]) -> None:
         """Remember what `brief` returns of files that have not changed (`store/seen.py`)."""
-        for clip, key in keys.items():
-            reduced: dict[str, Any] = {"trimmed": {}} if clip in trimmed else {}
-            self._known[stage, clip] = {"key": key, **reduced}
+        self._known.setdefault(stage, {}).update(keys)
+        self._reduced.difference_update((stage, clip) for clip in keys)
+        self._reduced.update((stage, clip) for clip in trimmed)
 
     def brief(self, stage: str, clip: str) -> dict[str, Any] | None:
         """Return a file's header, or only ``key`` and ``trimmed`` of a file that is known."""
-        known = self._known.get((stage, clip))
-        if known is None and stage in self._listed and clip not in self._listed[stage].made:
+        key = self._known.get(stage, {}).get(clip)
+        if key is not None:
+            return {"key": key, "trimmed": {}} if (stage, clip) in self._reduced else {"key": key}
+        if stage in self._listed and clip not in self._listed[stage].made:
             return None
-        return known or self.header(stage, clip)
+        return self.header(stage, clip)
 
     def header(self, stage: str, clip: str) -> dict[str, Any] | None:
         """Return what a feature file says about itself; None without a whole file.
@@ -239,7 +242,7 @@ class Store(Failures):
             features.file.replace(self.path(stage, clip, suffix))
         # a single entry: the order of several would change from process to process
         entry = json.dumps(sealed(meta), sort_keys=True, ensure_ascii=False)
-        self._known.pop((stage, clip), None)
+        self._known.get(stage, {}).pop(clip, None)
         self._listed.pop(stage, None)
         with written_whole(self.path(stage, clip)) as temporary:
             save(arrays, temporary, {"clip": entry})
@@ -259,7 +262,7 @@ class Store(Failures):
 
         Files of transient stages, which alone are removed, are never packed.
         """
-        self._known.pop((stage, clip), None)
+        self._known.get(stage, {}).pop(clip, None)
         for suffix in (SUFFIX, *suffixes):
             self.path(stage, clip, suffix).unlink(missing_ok=True)
 

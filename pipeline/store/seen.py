@@ -44,6 +44,14 @@ class _Note:
     sources: list[str]
     trimmed: list[str]
 
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> _Note:
+        """Return a note as it was stored; a value of another type is an error."""
+        sources, trimmed = stored["sources"], stored["trimmed"]
+        if not (isinstance(sources, list) and isinstance(trimmed, list)):
+            raise TypeError("expected lists")
+        return cls(str(stored["files"]), [*map(str, sources)], [*map(str, trimmed)])
+
 
 class Seen:
     """The feature files of a stage, as far as they have not changed since they were noted.
@@ -93,8 +101,9 @@ class Seen:
 
     def _read(self) -> dict[str, _Note]:
         try:
-            return {job: _Note(**note) for job, note in read_sealed(self._place).items()}
-        except (OSError, ValueError, TypeError):  # none yet, or damaged
+            noted = read_sealed(self._place)
+            return {job: _Note.of(note) for job, note in noted.items()}
+        except (OSError, ValueError, TypeError, KeyError):  # none yet, or damaged
             return {}
 
     def _looked_at(self, record: Record) -> tuple[States, Headers]:

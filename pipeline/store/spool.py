@@ -8,6 +8,8 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
+from pipeline.errors import BuildError
+
 T = TypeVar("T")
 
 
@@ -18,7 +20,8 @@ def _as_it_is(value: Any) -> Any:
 class Spool(Generic[T]):
     """Values on the disk, of which memory holds a place of eight bytes each.
 
-    The file has no name, so it goes when the process ends, however it ends.
+    The file lies in the folder for temporary files (``TMPDIR``). It has no name, so it goes when
+    the process ends, however it ends.
 
     Parameters
     ----------
@@ -40,13 +43,20 @@ class Spool(Generic[T]):
         """Add a value at the end."""
         line = json.dumps(self._pack(value), ensure_ascii=False, separators=(",", ":"))
         data = line.encode("utf-8", "surrogatepass") + b"\n"
-        self._file.seek(self._end)
-        self._file.write(data)
+        try:
+            self._file.seek(self._end)
+            self._file.write(data)
+            self._file.flush()
+        except OSError as error:
+            raise BuildError(
+                f"cannot write a temporary file in {tempfile.gettempdir()}: {error.strerror}",
+                "free disk space there, or name another folder: TMPDIR=/path",
+            ) from error
         self._places.append(self._end)
         self._end += len(data)
 
     def order(self, places: Iterable[int]) -> None:
-        """Put the values into another order, or keep some of them.
+        """Put the values into another order.
 
         Parameters
         ----------

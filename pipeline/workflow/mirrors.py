@@ -16,7 +16,7 @@ from pipeline.workflow.locks import is_building
 
 _NEVER = (
     *("*.progress", "*.lock", "*.owner", "checkpoint_*.safetensors"),
-    *("logs/seen/*.json", "logs/labels.json"),
+    *("logs/seen/*.json", "logs/labels.json", "*-journal"),
 )
 """Files that only this machine needs: a checkpoint is for a training that was killed here."""
 

@@ -193,7 +193,7 @@ def _fingerprint(root: Path, paths: Iterable[Path | str]) -> str:
     files: list[list[Any]] = []
     start = f"{root}{os.sep}"
     for path in paths:
-        whole = str(path)  # words are cheaper than paths, and there may be many thousands
+        whole = str(path)  # strings are cheaper than paths, and there may be many thousands
         inside = whole.startswith(start)
         name = whole[len(start) :] if inside else str(Path(path).relative_to(root))
         try:

@@ -182,6 +182,8 @@ def _prepare(config: Config) -> None:
     """Remove what killed jobs left half written, and let the stages note what their keys need."""
     for folder in config.layout.folders:
         remove_left_over(folder)
+    # an earlier version remembered media files there
+    (config.processed / "manifest_cache.json").unlink(missing_ok=True)
     for name in wanted(config):
         STAGES[name].begin(config)
 

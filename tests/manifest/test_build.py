@@ -13,6 +13,7 @@ from pipeline.config import Config, make_config
 from pipeline.errors import BuildError
 from pipeline.manifest.build import build_manifest, read_manifest
 from pipeline.store.files import file_digest, read_json
+from pipeline.store.shards import read_shard
 
 Corpus = Callable[..., Config]
 HEADER = "video_id,clip_id,text,label\n"
@@ -178,14 +179,18 @@ def test_five_hundred_rows_become_shards_of_32(corpus: Corpus, media: Path) -> N
 
 def test_kept_columns_are_numbers_if_all_their_values_are(corpus: Corpus) -> None:
     sheet = (
-        "video_id,clip_id,text,label,emotion,arousal,code\n"
-        "v,1,好,0,喜,0.5,007\nv,2,好,0,,,008\nv,3,好,0,怒,2,9\n"
+        "video_id,clip_id,text,label,emotion,arousal,code,streams\n"
+        "v,1,好,0,喜,0.5,007,a\nv,2,好,0,,,008,b\nv,3,好,0,怒,2,9,c\n"
     )
     files = {f"v/000{i}.mp4": "plain.mp4" for i in (1, 2, 3)}
-    config = corpus(files, sheet, manifest={"keep_columns": ["emotion", "arousal", "code"]})
+    config = corpus(
+        files, sheet, manifest={"keep_columns": ["emotion", "arousal", "code", "streams"]}
+    )
     build_manifest(config, progress=False)
+    assert read_shard(config.layout.shard("0000"))[0].streams.video == 0
     table = read_manifest(config.processed)
     assert table["emotion"].tolist() == ["喜", "", "怒"]
     assert table["arousal"].dtype == float
     assert table["arousal"].fillna(-1).tolist() == [0.5, -1, 2]
     assert table["code"].tolist() == ["007", "008", "9"]
+    assert table["streams"].tolist() == ["a", "b", "c"]

@@ -57,7 +57,26 @@ def test_looking_makes_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"5", b"SQLite format 3\x00" + bytes(4000)])
+def _other_version() -> bytes:
+    with sqlite3.connect(":memory:") as other:
+        other.executescript("create table digests (path, size, time, digest, more)")
+        return other.serialize()
+
+
+def _endless() -> bytes:
+    """A view that never ends, where a table is expected."""
+    with sqlite3.connect(":memory:") as other:
+        other.executescript(
+            "create table answers (name text primary key, answer text); pragma user_version = 1;"
+            "create view digests as with recursive n(path) as "
+            "(select 1 union all select path + 1 from n) select path from n"
+        )
+        return other.serialize()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"5", b"SQLite format 3\x00" + bytes(4000), _other_version(), _endless()]
+)
 def test_a_damaged_file_is_begun_anew_by_a_build_alone(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "cache.sqlite"
     path.write_bytes(content)
@@ -79,6 +98,41 @@ def test_changed_bytes_are_never_an_answer(tmp_path: Path, part: int) -> None:
     assert cache.answer("digest a") in (None, {"file": "a"})
     cache.note_answer("digest a", {"file": "a"})
     cache.close()
+
+
+def test_a_digest_that_was_changed_is_not_believed(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
+    _filled(path).close()
+    with sqlite3.connect(path) as other:
+        other.execute("update digests set digest = 'digest b' where path = 'a'")
+        other.execute("update answers set name = '1 digest c' where name = '1 digest b'")
+    cache = MediaCache(path, "1", writes=False)
+    assert cache.digest("a", STATE) is None
+    assert cache.digest("b", STATE) == "digest b"
+    assert cache.answer("digest c") is None
+
+
+def test_any_time_of_change_is_remembered(tmp_path: Path) -> None:
+    cache = MediaCache(tmp_path / "cache.sqlite", "1", writes=True)
+    cache.note_digest("a", [1, 10**19], "digest")
+    assert cache.digest("a", [1, 10**19]) == "digest"
+
+
+def test_a_file_that_another_process_holds_stops_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "cache.sqlite"
+    _filled(path).close()
+    cache = MediaCache(path, "1", writes=True)
+    cache._connection.execute("pragma busy_timeout = 10")
+    with sqlite3.connect(path, isolation_level=None) as other:
+        other.execute("begin exclusive")
+        cache.note_digest("c", STATE, "digest c")
+        cache.note_digest("d", STATE, "digest d")
+        assert cache.digest("d", STATE) == "digest d"
+        cache.close()
+    assert "cannot be used (database is locked)" in capsys.readouterr().err
+    assert MediaCache(path, "1", writes=False).digest("a", STATE) == "digest a"
 
 
 def test_a_full_disk_is_named(tmp_path: Path) -> None:

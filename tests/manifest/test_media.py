@@ -160,3 +160,24 @@ def test_what_is_no_single_plain_file_is_refused(media: Path, tmp_path: Path) ->
             find_media(folders, "v", clip)
     with pytest.raises(ClipError, match="no folder"):
         find_media(folders, "w", "0001")
+
+
+def test_a_stop_waits_for_no_queue_and_keeps_what_was_found_out(
+    media: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    names = [f"{number:02d}.mp4" for number in range(40)]
+    for number, name in enumerate(names):
+        shutil.copyfile(media / "plain.mp4", folder / name)
+        with (folder / name).open("ab") as stream:  # each is another file
+            stream.write(bytes([number]) * 8)
+    folders = MediaFolders(folder)
+    reader = MediaReader(folders, tmp_path / "p", workers=1)
+    results = reader.read([folders.root / name for name in names])
+    assert isinstance(next(results), Media)
+    results.close()  # type: ignore[attr-defined]
+    assert 1 <= reader.probed <= 8
+    again, probed = read(folder, tmp_path / "p", names)
+    assert probed == len(names) - reader.probed
+    assert all(isinstance(found, Media) for found in again)

@@ -224,9 +224,12 @@ def test_the_console_says_what_was_built_and_what_was_left_out(build: Config, pa
     assert all(line.isprintable() for line in text.splitlines())
 
 
-def test_a_page_keeps_its_limit_and_pictures_of_the_worst_clips(tmp_path: Path) -> None:
+@pytest.mark.parametrize("character", ["长", "<"])  # of three bytes, and of six in a page
+def test_a_page_keeps_its_limit_and_pictures_of_the_worst_clips(
+    tmp_path: Path, character: str
+) -> None:
     """Of 300 clips with long transcripts, neither all rows nor all pictures fit."""
-    texts = dict.fromkeys(range(300), "长" * 1000)
+    texts = dict.fromkeys(range(300), character * 1000)
     corpus = Corpus(clips=300, texts=texts, template=True, warnings={271: ["a grave one"]})
     config = write_build(tmp_path, corpus, report={"megabytes": 1.05})
     page = build_report(config).read_text("utf-8")
@@ -234,7 +237,8 @@ def test_a_page_keeps_its_limit_and_pictures_of_the_worst_clips(tmp_path: Path) 
     found = re.search(r'id="table-data">(.*?)</script>', page, re.DOTALL)
     assert found is not None
     clips = json.loads(found[1])["columns"]["clip"]
-    assert 100 < len(clips) < 300
+    assert len(clips) < 300
+    assert 0.57e6 < len(found[1].encode()) < 0.64e6  # three fifths of the page
     assert "video_0014/0012" in clips  # the 272nd, because of its warning
     assert f"the table holds the {len(clips)} clips with the gravest findings" in page
     assert 1 <= page.count('"film":"') < len(clips)

@@ -118,7 +118,13 @@ def test_a_note_that_came_with_a_copy_of_the_folder_says_nothing(folder: Path) -
     assert looked_at(copy) == (True, 2)
 
 
-@pytest.mark.parametrize("damage", [b"", b"[]", b"\xff", b'{"0000": 1}', b'{"0000": {"files": 1}}'])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(b"", b"[]", b"\xff", b'{"0000": 1}', b'{"0000": {"files": 1}}'),
+        b'{"0000": {"files": "x", "sources": 5, "trimmed": []}}',
+    ],
+)
 def test_a_damaged_note_is_ignored_and_written_anew(folder: Path, damage: bytes) -> None:
     Layout(folder).seen("audio").write_bytes(damage)
     assert looked_at(folder) == (True, 2)

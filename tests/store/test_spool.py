@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import resource
+from multiprocessing import get_context
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.errors import BuildError
 from pipeline.store.spool import Spool
 
 values = st.recursive(
@@ -35,3 +38,20 @@ def test_what_json_lacks_is_packed_and_not_a_number_is_kept() -> None:
     first, second = pairs[0]
     assert math.isnan(first)
     assert second == "\ud800 half a character\n"
+
+
+def _fill() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+    spool: Spool[str] = Spool()
+    try:
+        for _ in range(100):
+            spool.append("x" * 100)
+    except BuildError as error:
+        raise SystemExit(0 if "TMPDIR" in error.remedy else 3) from error
+
+
+def test_a_full_folder_for_temporary_files_is_named() -> None:
+    process = get_context("fork").Process(target=_fill)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
