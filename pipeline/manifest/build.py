@@ -16,6 +16,7 @@ from pipeline.manifest.media import Media, MediaReader
 from pipeline.manifest.numbers import all_numbers, number
 from pipeline.manifest.parquet import (
     OWN_NAMES,
+    column_names,
     manifest_schema,
     read_table,
     vote_schema,
@@ -134,7 +135,7 @@ def read_columns(processed: Path, names: Sequence[str]) -> Any:
 
     path = Layout(processed).manifest
     try:
-        if not {*OWN_NAMES, *names} <= {*pq.read_schema(path).names}:
+        if not {*OWN_NAMES, *names} <= {*column_names(path)}:
             raise ValueError("columns are missing")
         return pq.read_table(path, columns=list(names))
     except (OSError, ValueError, ArrowException) as error:

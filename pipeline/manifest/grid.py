@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,11 +45,6 @@ class Grid:
     faults: list[str] = field(default_factory=list)
     cells: dict[tuple[int, int], str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    _words: dict[str, str] = field(default_factory=dict, repr=False)
-
-    def once(self, value: str) -> str:
-        """Return the string of this value that memory holds already, if it is a short one."""
-        return value if len(value) > _LONGEST_WORD else self._words.setdefault(value, value)
 
 
 def csv_grid(text: str, path: Path) -> Grid:
@@ -84,10 +80,15 @@ def _read_on(physical: list[str], start: int, delimiter: str, grid: Grid) -> int
         if after > first + 1 and _swallows(fields, delimiter):
             grid.faults.append(_quote_fault(physical[first], first, delimiter, grid))
             return first + 1
-        cleaned = [grid.once(clean(value)) for value in fields]
+        cleaned = [_once(clean(value)) for value in fields]
         if any(cleaned):
             grid.lines.append((first + 1, cleaned))
         first = after
+
+
+def _once(value: str) -> str:
+    """Return the string of this value that memory holds already, if it is a short one."""
+    return value if len(value) > _LONGEST_WORD else sys.intern(value)
 
 
 def _swallows(fields: list[str], delimiter: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,12 @@ from pipeline.workflow.locks import claim_build
 from pipeline.workflow.mirrors import fetch, fetch_to_look, lies_in_s3, store_all
 from pipeline.workflow.recheck import delete_records, stale_records
 from pipeline.workflow.settings_files import (
-    DECIDING_STEPS,
     Changed,
+    ToldStep,
     changed_settings,
     is_newer,
     new_file,
+    told_once,
     write_settings,
 )
 from pipeline.workflow.surroundings import check_surroundings
@@ -80,7 +82,6 @@ class Start:
     changed: list[Changed] = field(default_factory=list)
     stale: list[Path] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
-    _told: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
     _digests: dict[str, str] = field(default_factory=dict, repr=False)
     _inputs: dict[str, list[str]] = field(default_factory=dict, repr=False)
 
@@ -89,11 +90,10 @@ class Start:
         """The shards to build: all, or the one of the requested clips."""
         return [selection_name(self.config)] if self.config.run.clips else self.shards
 
-    def told(self, step: str) -> dict[str, Any]:
-        """Return what decides a step's result, apart from the files that it reads."""
-        if step not in self._told:
-            self._told[step] = DECIDING_STEPS[step](self.config)
-        return self._told[step]
+    @cached_property
+    def told(self) -> ToldStep:
+        """What decides a step's result, apart from the files that it reads: by step."""
+        return told_once(self.config)
 
     def digest(self, step: str) -> str:
         """Return the digest of what decides a step's result."""
