@@ -30,7 +30,7 @@ def frame_inputs(media: Path, target: Path) -> FrameInputs:
 def frame_source(media: Path, target: Path) -> FrameSource:
     """Run the frames stage on a file, and return what the faces stage is given."""
     found = FrameExtractor(FramesSettings()).extract(frame_inputs(media, target))
-    return FrameSource.of(found, target, "wheel")
+    return FrameSource.of(found, target)
 
 
 def sound_of(media: Path, audio_track: int | str | None = None) -> Sound:

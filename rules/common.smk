@@ -153,7 +153,7 @@ def job_threads(stage):
         return stage.threads  # on a cluster, each job has its own cores
     cores = workflow.resource_settings.cores
     jobs = len(job_names(stage.name, SELECTED))
-    return 1 if cores and jobs >= 4 * cores else stage.threads
+    return 1 if cores and jobs >= 2 * cores else stage.threads
 
 
 def job_memory_of(stage):

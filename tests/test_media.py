@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.clips import frame_source
 from pipeline.errors import BuildError, ClipError
-from pipeline.media.pictures import FrameSource, Pictures, write_constant_rate
+from pipeline.media.pictures import FrameSource, Pictures, read_frames, write_constant_rate
 from pipeline.media.sound import in_place, read_sound
 from tests.media import FACE, face_clip, ffmpeg, phone, truncated, variable_rate
 
@@ -67,6 +67,47 @@ def test_the_intermediate_video_is_lossless(tmp_path: Path) -> None:
     ffmpeg("-i", clip, "-frames:v", "1", "-pix_fmt", "rgb24", "-f", "rawvideo", tmp_path / "raw")
     direct = np.fromfile(tmp_path / "raw", np.uint8).reshape(240, 320, 3)
     np.testing.assert_array_equal(next(source.batches(1))[0], direct)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-c:v", "libx264"),
+        ("-c:v", "libx264", "-vf", "setparams=colorspace=bt709", "-colorspace", "bt709"),
+        ("-c:v", "libx264", "-vf", "setparams=colorspace=bt2020nc", "-pix_fmt", "yuv420p10le"),
+        ("-c:v", "libx264", "-pix_fmt", "yuvj420p"),
+        ("-c:v", "libx264", "-pix_fmt", "yuv422p"),
+        ("-c:v", "libx264", "-pix_fmt", "yuv444p"),
+        ("-c:v", "ffv1", "-pix_fmt", "gbrp"),
+        ("-c:v", "ffv1", "-pix_fmt", "gray"),
+        ("-c:v", "mpeg4", "-vf", "scale=161:121"),
+    ],
+)
+def test_the_intermediate_video_is_read_as_ffmpeg_reads_it(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """Its colours and its sizes, whatever the clip's own form was."""
+    source = frames_of(face_clip(tmp_path / "clip.mkv", *options, seconds=0.3), tmp_path)
+    reading = ("-i", source.path, "-pix_fmt", "rgb24", "-f", "rawvideo", "-y", tmp_path / "raw")
+    for scaled in (None, (100, 75)):
+        pictures = np.concatenate(list(read_frames(source, 4, scaled)))
+        scale = f"scale={scaled[0]}:{scaled[1]}:flags=area" if scaled else "null"
+        ffmpeg(*reading[:2], "-vf", scale, *reading[2:])
+        width, height = scaled or (source.width + source.width % 2, source.height)
+        shape = (len(pictures), height + height % 2 * (not scaled), width, 3)
+        expected = np.fromfile(tmp_path / "raw", np.uint8).reshape(shape)
+        np.testing.assert_array_equal(pictures, expected[:, : pictures.shape[1], : source.width])
+
+
+@pytest.mark.parametrize("kept", [0, 1000, 0.5])
+def test_an_intermediate_video_that_lost_its_end_names_the_stage_to_repeat(
+    tmp_path: Path, kept: float
+) -> None:
+    source = frames_of(face_clip(tmp_path / "clip.mp4"), tmp_path)
+    data = source.path.read_bytes()
+    source.path.write_bytes(data[: int(kept if kept > 1 else kept * len(data))])
+    with pytest.raises(BuildError, match=r"(?s)pictures where \d+ were written.*--force"):
+        list(source.batches(16))
 
 
 def test_a_truncated_file_is_told_from_a_short_one(tmp_path: Path) -> None:

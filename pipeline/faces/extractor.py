@@ -45,16 +45,18 @@ class FaceExtractor(Extractor):
     (1.0, 0.0)
     """
 
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     packages: ClassVar[tuple[str, ...]] = (
         "facenet-pytorch",
         "torch",
         "torchvision",
         "opencv-python-headless",
+        "av",
     )
     preload: ClassVar[tuple[str, ...]] = (
         "pipeline.faces.facenet",
         "cv2",
+        "av",
         "pipeline.faces.kernels",
         "pipeline.faces.boxes",
     )

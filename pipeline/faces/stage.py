@@ -23,7 +23,6 @@ def _load(build: Build, clip: Clip) -> Any:
     return FrameSource.of(
         build.store.read("frames", clip.clip),
         build.store.attachment("frames", clip.clip, ".mkv"),
-        build.config.media.ffmpeg,
     )
 
 
@@ -74,4 +73,5 @@ FACES = Stage(
     memory_mb=lambda config, threads: 500 + 400 * threads,
     clips_mb=clips_mb,
     clip_seconds=clip_seconds,
+    priority=2,  # the longest work first: audio fills the cores that the last of it leaves idle
 )

@@ -57,4 +57,5 @@ FRAMES = Stage(
     memory_mb=lambda config, threads: 300 + 150 * threads,
     clips_mb=decoding_mb,
     clip_seconds=_clip_seconds,
+    priority=1,
 )

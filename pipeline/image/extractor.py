@@ -185,7 +185,7 @@ class WholeImageExtractor(_ImageExtractor):
         with scratch_folder(inputs.scratch, "image-") as folder:
             clip = replace(inputs.clip, target=folder / "frames.part.mkv")
             frames = FrameExtractor(FramesSettings(fps=self.settings.fps)).extract(clip)
-            source = FrameSource.of(frames, frames.file or clip.target, clip.ffmpeg)
+            source = FrameSource.of(frames, frames.file or clip.target)
             return self._features(_each(source), source.shown >= 0, source.errors)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,6 @@ from pipeline.errors import BuildError, ClipError
 from pipeline.media.ffmpeg import (
     LONGEST_SECONDS,
     REMEDY,
-    command,
     kept_open,
     media_input,
     run,
@@ -72,8 +72,6 @@ class FrameSource:
         When each of these is shown, in seconds.
     errors : int
         Errors that ffmpeg met when the clip was decoded for it.
-    ffmpeg : str
-        Which ffmpeg reads it.
     """
 
     path: Path
@@ -84,10 +82,9 @@ class FrameSource:
     source: NDArray[np.int32]
     times: NDArray[np.float64]
     errors: int = 0
-    ffmpeg: str = "wheel"
 
     @classmethod
-    def of(cls, frames: Features, path: Path, ffmpeg: str) -> Self:
+    def of(cls, frames: Features, path: Path) -> Self:
         """Return the frames that the frames stage has described.
 
         Parameters
@@ -96,8 +93,6 @@ class FrameSource:
             Of the frames stage.
         path : Path
             The lossless video that belongs to it.
-        ffmpeg : str
-            Which ffmpeg reads it.
         """
         return cls(
             path=path,
@@ -108,7 +103,6 @@ class FrameSource:
             source=frames.arrays["source"],
             times=frames.arrays["times"],
             errors=frames.info["errors"],
-            ffmpeg=ffmpeg,
         )
 
     @property
@@ -247,7 +241,9 @@ def read_frames(
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the pictures of a constant-rate video, RGB ``[B, height, width, 3]``.
 
-    At most one batch is decoded ahead of what the caller holds.
+    They are decoded in this process (PyAV): another one takes as long to start as ten pictures
+    to decode, and a pipe as long as the decoder. At most one batch is decoded ahead of what the
+    caller holds.
 
     Parameters
     ----------
@@ -263,43 +259,48 @@ def read_frames(
     BuildError
         If the video holds fewer pictures than were written.
     """
-    if not (source.shown >= 0).any():
+    announced = int(source.shown.max(initial=-1)) + 1
+    if not announced:
         return
-    width, height = scaled or _even((source.width, source.height))
-    video = media_input(source.path)
-    if scaled:
-        video = video.filter("scale", *scaled, flags="area")
-    stream = video.output(
-        "pipe:1", format="rawvideo", pix_fmt="rgb24", threads=1, fps_mode="passthrough"
-    )
-    process = subprocess.Popen(
-        command(stream, source.ffmpeg),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
+    width, height = scaled or (source.width, source.height)
+    pictures = _decoded(source.path, scaled, _even((source.width, source.height)))
     read = 0
-    try:
-        while len(frames := _read_batch(process.stdout, (batch, height, width, 3))):
-            read += len(frames)
-            kept = frames if scaled else frames[:, : source.height, : source.width]
-            yield np.ascontiguousarray(kept)
-            del frames, kept  # else two batches would be held while the next is read
-    finally:
-        process.stdout.close()
-        process.terminate()
-        process.wait()
-    if read <= source.shown.max():
+    while True:
+        frames, count = np.empty((batch, height, width, 3), np.uint8), 0
+        for picture in islice(pictures, batch):
+            frames[count] = picture[:height, :width]
+            count += 1
+        if not count:
+            break
+        read += count
+        yield frames[:count]
+        del frames  # else two batches would be held while the next is read
+    if read < announced:
         raise BuildError(
-            f"{source.path} gave {read} pictures where {source.shown.max() + 1} were written",
+            f"{source.path} gave {read} pictures where {announced} were written",
             "the file was changed or the disk is full: build the frames stage again with --force",
         )
 
 
-def _read_batch(stream: IO[bytes], shape: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-    """Read pictures into memory that is taken once; what is left of a broken one is dropped."""
-    frames = np.empty(shape, np.uint8)
-    # a BufferedReader fills the whole array unless the stream ends
-    count = stream.readinto(frames.reshape(-1))  # type: ignore[attr-defined]
-    return frames[: count // frames[0].size]
+def _decoded(
+    video: Path, scaled: tuple[int, int] | None, size: tuple[int, int]
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield each picture of a constant-rate video, until the first that cannot be read.
+
+    The arrays ``[height, width, 3]`` are views that hold until the next one is asked for.
+    """
+    import av
+    from av.video.reformatter import Interpolation, VideoReformatter
+
+    av.logging.set_level(None)
+    rgb = VideoReformatter()
+    width, height = scaled or size
+    method = Interpolation.AREA if scaled else Interpolation.BICUBIC
+    with suppress(av.FFmpegError), av.open(f"file:{video.resolve()}") as container:
+        for stream in container.streams.video[:1]:
+            stream.thread_count = 1
+            for frame in container.decode(stream):
+                shown = rgb.reformat(frame, width, height, "rgb24", interpolation=method, threads=1)
+                plane: Any = shown.planes[0]
+                lines = np.frombuffer(plane, np.uint8).reshape(height, plane.line_size)
+                yield lines[:, : 3 * width].reshape(height, width, 3)

@@ -165,4 +165,5 @@ OPENFACE = Stage(
     memory_mb=_memory_mb,
     clips_mb=_clips_mb,
     clip_seconds=lambda config, clip: 0.03 * clip.seconds * config.frames.fps,
+    priority=3,
 )

@@ -90,6 +90,21 @@ def test_a_face_that_enters_between_key_frames_is_in_all_its_frames(
     assert [len(f.boxes) for f in found] == [1] * enters + [2] * (30 - enters)
 
 
+@pytest.mark.parametrize("enters", [1, 2, 3, 13, 16, 18])
+def test_a_first_face_is_in_all_its_frames_whichever_is_searched(
+    tmp_path: Path, enters: int
+) -> None:
+    """While no face is known, only some frames are searched between key frames."""
+    frames = all_frames(frames_of(face_clip(tmp_path / "a.mp4"), tmp_path))[:24].copy()
+    frames[:enters] = 127
+    # the picture before the face changes too, so that nothing counts as a cut or as repeated
+    frames[:enters, :40] = np.random.default_rng(0).integers(0, 255, (enters, 40, 320, 3))
+    detector = make_detector(FacesSettings())
+    assert isinstance(detector, KeyFrames)
+    found = [faces for _, faces in detector.follow([frames])]
+    assert [len(f.boxes) for f in found] == [0] * enters + [1] * (24 - enters)
+
+
 @pytest.mark.parametrize("cut", [3, 22])
 def test_a_cut_to_another_face_elsewhere_loses_no_frame(tmp_path: Path, cut: int) -> None:
     first = all_frames(frames_of(face_clip(tmp_path / "a.mp4"), tmp_path))[:30]

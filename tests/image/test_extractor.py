@@ -69,7 +69,7 @@ def test_whole_frames_are_those_of_the_clip_at_the_chosen_rate(vit: Path, tmp_pa
     extractor = WholeImageExtractor(settings(vit, fps=2))
     features = extractor.extract(WholeInputs(clip(tmp_path / "unused"), tmp_path / "scratch"))
     decoded = FrameExtractor(FramesSettings(fps=2)).extract(clip(tmp_path / "frames.mkv"))
-    source = FrameSource.of(decoded, tmp_path / "frames.mkv", "wheel")
+    source = FrameSource.of(decoded, tmp_path / "frames.mkv")
     whole = np.concatenate(list(source.batches(8)))
     assert features.arrays["valid"].all()
     assert len(whole) == len(features.arrays["image"]) == 8
