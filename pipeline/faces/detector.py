@@ -22,9 +22,9 @@ Found = tuple[Image, Detections]
 SMALLEST_SHARE = 1 / 12
 """While no face is known, frames between key frames are searched for faces down to this share of
 the frame's shorter side: 60 pixels at 720p."""
-BLIND = 3
-"""While no face is known, every such frame is searched between key frames. A face seen in fewer
-frames than this cannot continue the speaker's track either (`MIN_LINKED`)."""
+STEP_WITHOUT_FACE = 3
+"""While no face is known, every third frame is searched between key frames. A face that is visible
+in fewer frames joins no speaker's track either (`pipeline.faces.track.MIN_LINKED`)."""
 MUCH_SMALLER = 0.25
 """While a face is known, other faces are searched for down to this share of its size."""
 CUT = 0.2
@@ -102,10 +102,10 @@ class KeyFrames:
     """MTCNN on whole key frames; between them, only near the faces just seen.
 
     A frame is searched whole at the start of a window of frames, before and after a cut, when a
-    face is lost, and every `BLIND` frames while no face is known. A face first seen in such a frame
-    is traced back through the window, so a face that enters between two key frames is found in all
-    its frames.
-    A frame that repeats the last one's picture has the same faces (the same object).
+    face is lost, and every `STEP_WITHOUT_FACE` frames while no face is known. A face first seen in
+    such a frame is traced back through the window, so a face that enters between two key frames is
+    found in all its frames. A frame that repeats the last one's picture has the same faces (the
+    same object).
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ class KeyFrames:
     def follow(self, batches: Iterable[Image]) -> Iterator[Found]:
         """Find faces window by window."""
         held: list[Found] = []
-        before, blind = None, 0
+        before, skipped = None, 0
         for frame in (frame for batch in batches for frame in batch):
             if len(held) % self.window and _same(frame, held[-1][0]):
                 held.append((frame, held[-1][1]))
@@ -138,15 +138,15 @@ class KeyFrames:
                 held = []
             before = grid
             known = held[-1][1] if held else no_faces()
-            blind = 0 if len(known.boxes) else blind + 1
+            skipped = 0 if len(known.boxes) else skipped + 1
             if len(held) % self.window == 0:
-                faces, blind = self._whole(table, known, held, key=True), 0
+                faces, skipped = self._whole(table, known, held, key=True), 0
                 yield from held
                 held = []
             else:
                 faces = self._near(table, known)
-                if blind == BLIND or self._lost_one(known, faces):
-                    faces, blind = self._whole(table, known, held, key=False), 0
+                if skipped == STEP_WITHOUT_FACE or self._lost_one(known, faces):
+                    faces, skipped = self._whole(table, known, held, key=False), 0
             held.append((frame, faces))
         yield from self._ended(held)
 

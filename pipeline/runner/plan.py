@@ -53,7 +53,7 @@ def _step(build: Build, stage: Stage, clip: Clip, forced: bool) -> Step:
     entry = known_failure(build, stage, clip, key)
     if entry is not None and not (forced and entry.stage == stage.name):
         return Step(clip, key, "quarantined", entry)
-    header = None if forced else build.store.brief(stage.name, clip.clip)
+    header = None if forced else build.store.cached_header(stage.name, clip.clip)
     if header is not None and header["key"] == key:
         needed = "trimmed" in header and is_awaited(build, stage, clip)
         return Step(clip, key, "stale" if needed else "done", again=needed)

@@ -46,7 +46,7 @@ def trim(build: Build, stage: Stage, clip: Clip, after: Stage | None = None) -> 
     how = stage.trims(build.config)
     if how is None or stage.name not in wanted(build.config):
         return False
-    header = build.store.brief(stage.name, clip.clip)
+    header = build.store.cached_header(stage.name, clip.clip)
     if header is None or "trimmed" in header or _is_needed(build, stage, clip, after):
         return False
     try:
@@ -122,7 +122,7 @@ def _pack(build: Build, stage: Stage, first: int) -> bool:
 def _is_to_be_trimmed(build: Build, stage: Stage, clip: Clip) -> bool:
     if stage.trims(build.config) is None or stage.name not in wanted(build.config):
         return False
-    header = build.store.brief(stage.name, clip.clip)
+    header = build.store.cached_header(stage.name, clip.clip)
     return header is not None and "trimmed" not in header and _is_needed(build, stage, clip)
 
 
@@ -160,7 +160,7 @@ def remove_empty_folders(config: Config) -> None:
 def awaited(build: Build, stage: Stage, clips: Iterable[Clip]) -> Iterator[Clip]:
     """Yield the clips of which a stage needs what was dropped."""
     for clip in clips:
-        if "trimmed" in (build.store.brief(stage.name, clip.clip) or {}):
+        if "trimmed" in (build.store.cached_header(stage.name, clip.clip) or {}):
             try:
                 needed = is_awaited(build, stage, clip)
             except NotHereError:  # a model that is not here yet: the job will know

@@ -35,7 +35,7 @@ class Failures(Places):
         self._listed: dict[str, Listing] = {}
 
     def list_once(self, stage: str) -> None:
-        """List a stage's files, so that `brief` and `failure` need not look for each clip's.
+        """List a stage's files, so that `cached_header` and `failure` do not look for each clip's.
 
         For a process that only reads: what other processes write later is not seen.
         """

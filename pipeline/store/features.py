@@ -69,13 +69,13 @@ class Store(Failures):
         self._known: dict[str, dict[str, str]] = {}
         self._reduced: set[tuple[str, str]] = set()
 
-    def know(self, stage: str, keys: Mapping[str, str], trimmed: Collection[str]) -> None:
-        """Remember what `brief` returns of files that have not changed (`store/seen.py`)."""
+    def cache_headers(self, stage: str, keys: Mapping[str, str], trimmed: Collection[str]) -> None:
+        """Set what `cached_header` returns of files that have not changed (`store/seen.py`)."""
         self._known.setdefault(stage, {}).update(keys)
         self._reduced.difference_update((stage, clip) for clip in keys)
         self._reduced.update((stage, clip) for clip in trimmed)
 
-    def brief(self, stage: str, clip: str) -> dict[str, Any] | None:
+    def cached_header(self, stage: str, clip: str) -> dict[str, Any] | None:
         """Return a file's header, or only ``key`` and ``trimmed`` of a file that is known."""
         key = self._known.get(stage, {}).get(clip)
         if key is not None:

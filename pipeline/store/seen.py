@@ -79,7 +79,7 @@ class Seen:
         if any(header is None or header["key"] != record.clips[c] for c, header in headers.items()):
             return False
         trimmed = [clip for clip, header in headers.items() if header and "trimmed" in header]
-        self.store.know(self.stage, record.clips, trimmed)
+        self.store.cache_headers(self.stage, record.clips, trimmed)
         if _are_settled(states):
             self._now[job] = _Note(_digest(record, states), sorted(_sources(headers)), trimmed)
         return True
@@ -89,7 +89,7 @@ class Seen:
         note = self._noted.get(job)
         if note is None or note.files != _digest(record, self._states(note.sources, record)):
             return False
-        self.store.know(self.stage, record.clips, note.trimmed)
+        self.store.cache_headers(self.stage, record.clips, note.trimmed)
         self._now[job] = note
         return True
 

@@ -65,7 +65,7 @@ def test_headers_are_read_once(folder: Path) -> None:
     assert looked_at(folder) == (True, 0)
     store = Counting(folder)
     assert Seen(store, "audio").is_as_noted("0000", RECORD)
-    assert store.brief("audio", "v/a") == {"key": "key a"}
+    assert store.cached_header("audio", "v/a") == {"key": "key a"}
     assert store.read_headers == 0
 
 
@@ -177,7 +177,7 @@ def test_a_reduced_file_is_known_as_one(tmp_path: Path) -> None:
     looked_at(tmp_path, "faces", record)
     store = Store(tmp_path)
     assert Seen(store, "faces").is_as_noted("0000", record)
-    assert "trimmed" in (store.brief("faces", "v/a") or {})
+    assert "trimmed" in (store.cached_header("faces", "v/a") or {})
 
 
 def test_what_is_written_or_discarded_is_no_longer_known(folder: Path) -> None:
@@ -185,8 +185,8 @@ def test_what_is_written_or_discarded_is_no_longer_known(folder: Path) -> None:
     assert Seen(store, "audio").is_as_noted("0000", RECORD)
     store.write("audio", "v/a", "other", Features({"audio": np.zeros((1, 3), np.float32)}))
     store.discard("audio", "v/b")
-    assert (store.brief("audio", "v/a") or {})["key"] == "other"
-    assert store.brief("audio", "v/b") is None
+    assert (store.cached_header("audio", "v/a") or {})["key"] == "other"
+    assert store.cached_header("audio", "v/b") is None
 
 
 def test_a_stage_is_listed_once(tmp_path: Path) -> None:
@@ -199,7 +199,9 @@ def test_a_stage_is_listed_once(tmp_path: Path) -> None:
     Store(tmp_path).write_failure("audio", "v/d", "k", "no sound", "add some")
     assert (store.failure("audio", "v/a") or {})["reason"] == "no sound"
     assert store.failure("audio", "v/d") is None  # it was not there when they were listed
-    assert [clip for clip in ("v/a", "v/b", "v/c", "v/d") if store.brief("audio", clip)] == [
+    assert [
+        clip for clip in ("v/a", "v/b", "v/c", "v/d") if store.cached_header("audio", clip)
+    ] == [
         *("v/b", "v/c"),
     ]
     store.write_failure("audio", "v/e", "k", "no sound", "add some")
