@@ -49,7 +49,9 @@ def ours(stage: str, corpus: dict[str, Any]) -> Work:
         import torch
 
         from pipeline.faces.extractor import FaceExtractor
+        from pipeline.runner.pool import preload
 
+        preload(FaceExtractor)  # as before a stage's workers are forked
         torch.set_num_threads(1)
         cv2.setNumThreads(1)
         faces = FaceExtractor(config.faces.model_copy(update={"device": "cpu"}))

@@ -57,6 +57,7 @@ class FaceExtractor(Extractor):
         "pipeline.faces.facenet",
         "cv2",
         "av",
+        "scipy.optimize",
         "pipeline.faces.kernels",
         "pipeline.faces.boxes",
     )
