@@ -7,6 +7,7 @@ grid of a search of the whole frame, so both find the same box for the same face
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,10 @@ NEAR = 0.5
 the next frame, as a share of the face's side. A face moves less than this in one frame."""
 SMALLER, LARGER = 0.3, 2.5
 """Range of P-Net window sides that can propose a face, as shares of the face's side."""
+
+
+Level = tuple[float, tuple[int, int]]
+"""Scale and shape of a level of the pyramid."""
 
 
 class FaceNets:
@@ -63,13 +68,8 @@ class FaceNets:
                         parts.append(Part(scale, shape, rows, columns))
         return parts
 
-    def _levels(self, height: int, width: int) -> list[tuple[float, tuple[int, int]]]:
-        """Return the scale and shape of each level of facenet-pytorch's pyramid."""
-        m = CELL / self.mtcnn.min_face_size
-        scales, side = [m], min(height, width) * m
-        while (side := side * self.mtcnn.factor) >= CELL:
-            scales.append(scales[-1] * self.mtcnn.factor)
-        return [(s, (int(height * s + 1), int(width * s + 1))) for s in scales]
+    def _levels(self, height: int, width: int) -> list[Level]:
+        return _pyramid(height, width, self.mtcnn.min_face_size, self.mtcnn.factor)
 
     def search(self, table: AreaTable, parts: list[Part]) -> Detections:
         """Find the faces in these parts of a frame as MTCNN does, largest first."""
@@ -164,6 +164,16 @@ def _fuse(net: nn.Module) -> None:
             activation = getattr(net, f"prelu{number}")
             setattr(net, f"prelu{number}", _ActivateAndPool(activation, pooling))
             setattr(net, f"pool{number}", nn.Identity())
+
+
+@lru_cache(maxsize=64)
+def _pyramid(height: int, width: int, smallest: int, factor: float) -> list[Level]:
+    """Return the levels of facenet-pytorch's pyramid."""
+    m = CELL / smallest
+    scales, side = [m], min(height, width) * m
+    while (side := side * factor) >= CELL:
+        scales.append(scales[-1] * factor)
+    return [(s, (int(height * s + 1), int(width * s + 1))) for s in scales]
 
 
 def no_faces() -> Detections:

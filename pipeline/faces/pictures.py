@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +55,8 @@ class AreaTable:
         """
         if out is None:
             out = np.empty((rows[1] - rows[0], columns[1] - columns[0], 3), np.float32)
-        top, bottom = _blocks(np.arange(*rows), np.int64(self.height), shape[0])
-        left, right = _blocks(np.arange(*columns), np.int64(self.width), shape[1])
+        top, bottom = (edges[slice(*rows)] for edges in _level(self.height, shape[0]))
+        left, right = (edges[slice(*columns)] for edges in _level(self.width, shape[1]))
         average_part(self.sums, top, bottom, left, right, out)
         return out
 
@@ -80,6 +82,12 @@ class AreaTable:
         out = np.empty((len(boxes), size, size, 3), np.float32)
         average_crops(self.sums, top + y, bottom + y, left + x, right + x, out)
         return out
+
+
+@lru_cache(maxsize=256)
+def _level(length: int, count: int) -> tuple[Index, Index]:
+    """Return the starts and ends of all blocks of a frame's side on a level of the pyramid."""
+    return _blocks(np.arange(count), np.int64(length), count)
 
 
 def _blocks(cells: Index, length: Index | np.int64, count: int) -> tuple[Index, Index]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import signal
 import sys
@@ -66,6 +67,7 @@ def job(snakemake: Any) -> Iterator[Config]:
         tell(f"{name}: done ({seconds:.1f} s)")
         if snakemake.rule in ("manifest", "dataset"):
             note_run(config.layout, snakemake.rule, "", 0, seconds)
+    gc.freeze()  # else Python would visit all of torch's objects again before the process ends
 
 
 def _store_in_s3(config: Config, snakemake: Any) -> None:
