@@ -155,8 +155,7 @@ def features_command(
     (folder / "config.json").write_text(json.dumps(config), "utf-8")
     program = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     places = ["--directory", str(folder), "--configfile", f"{folder}/config.json"]
-    # as chsims-build calls it
-    places += ["--scheduler", "greedy", "--max-jobs-per-timespan", "1000/0s"]
+    places += ["--scheduler", "greedy"]  # as chsims-build
     targets = ["stage_faces", "stage_audio", "stage_text"]
     return [*program, *places, *options, "--cores", str(cores), *targets]
 

@@ -22,9 +22,6 @@ from pipeline.terminal import tell
 from pipeline.workflow.project import project_folder
 from pipeline.workflow.surroundings import check_memory_limit
 
-_NO_RATE_LIMIT = ("--max-jobs-per-timespan", "1000/0s")
-"""On one machine there is nobody to spare, and Snakemake ends only when the limit's time is up: by
-default a second after its last job."""
 _PATIENCE = 3
 """At this many Ctrl-C, jobs are killed instead of waited for."""
 
@@ -62,7 +59,7 @@ class Call:
             "pipeline.commands.console",
             "--snakefile",
             str(project_folder() / "Snakefile"),
-            *(["--cores", str(self.cores), *_NO_RATE_LIMIT] if self.cores else []),
+            *(["--cores", str(self.cores)] if self.cores else []),
             "--rerun-incomplete",
             "--scheduler",
             "greedy",
