@@ -241,9 +241,8 @@ def read_frames(
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the pictures of a constant-rate video, RGB ``[B, height, width, 3]``.
 
-    They are decoded in this process (PyAV): another one takes as long to start as ten pictures
-    to decode, and a pipe as long as the decoder. At most one batch is decoded ahead of what the
-    caller holds.
+    They are decoded in this process (PyAV), which costs neither the start of another one nor a
+    pipe. At most one batch is decoded ahead of what the caller holds.
 
     Parameters
     ----------
