@@ -23,8 +23,8 @@ SMALLEST_SHARE = 1 / 12
 """While no face is known, frames between key frames are searched for faces down to this share of
 the frame's shorter side: 60 pixels at 720p."""
 STEP_WITHOUT_FACE = 3
-"""While no face is known, every third frame is searched between key frames. A face that is visible
-in fewer frames joins no speaker's track either (`pipeline.faces.track.MIN_LINKED`)."""
+"""Where no face was seen for a window of frames, every third frame is searched. A face that is
+visible in fewer frames joins no speaker's track either (`pipeline.faces.track.MIN_LINKED`)."""
 MUCH_SMALLER = 0.25
 """While a face is known, other faces are searched for down to this share of its size."""
 CUT = 0.2
@@ -101,11 +101,11 @@ class FrameByFrame:
 class KeyFrames:
     """MTCNN on whole key frames; between them, only near the faces just seen.
 
-    A frame is searched whole at the start of a window of frames, before and after a cut, when a
-    face is lost, and every `STEP_WITHOUT_FACE` frames while no face is known. A face first seen in
-    such a frame is traced back through the window, so a face that enters between two key frames is
-    found in all its frames. A frame that repeats the last one's picture has the same faces (the
-    same object).
+    A frame is searched whole at the start of a window of frames, before and after a cut, while
+    no face is known, and when a face is lost; but where none was seen for a window, only one frame
+    in `STEP_WITHOUT_FACE`. A face first seen in such a frame is traced back through the window, so
+    a face that enters between two key frames is found in all its frames. A frame that repeats the
+    last one's picture has the same faces (the same object).
 
     Parameters
     ----------
@@ -126,7 +126,8 @@ class KeyFrames:
     def follow(self, batches: Iterable[Image]) -> Iterator[Found]:
         """Find faces window by window."""
         held: list[Found] = []
-        before, skipped = None, 0
+        before = None
+        faceless, skipped = self.window, 0
         for frame in (frame for batch in batches for frame in batch):
             if len(held) % self.window and _same(frame, held[-1][0]):
                 held.append((frame, held[-1][1]))
@@ -138,14 +139,16 @@ class KeyFrames:
                 held = []
             before = grid
             known = held[-1][1] if held else no_faces()
-            skipped = 0 if len(known.boxes) else skipped + 1
+            faceless = 0 if len(known.boxes) else faceless + 1
+            skipped += 1
             if len(held) % self.window == 0:
                 faces, skipped = self._whole(table, known, held, key=True), 0
                 yield from held
                 held = []
             else:
                 faces = self._near(table, known)
-                if skipped == STEP_WITHOUT_FACE or self._lost_one(known, faces):
+                due = skipped >= (STEP_WITHOUT_FACE if faceless > self.window else 1)
+                if (due and not len(known.boxes)) or self._lost_one(known, faces):
                     faces, skipped = self._whole(table, known, held, key=False), 0
             held.append((frame, faces))
         yield from self._ended(held)
