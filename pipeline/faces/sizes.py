@@ -34,7 +34,7 @@ _BATCH_PIXELS = 4 * FULL_HD
 _NETS = 150
 """Bytes per pixel that the nets and the summed-area table take, also with ``exact``."""
 _FULL = 55
-"""Bytes per pixel of the full picture: ffmpeg's queues of decoded pictures, and the one in hand."""
+"""Bytes per pixel of the full picture: as decoded, in RGB, and the copy in hand, with a margin."""
 
 
 def searched_size(width: int, height: int, settings: FacesSettings) -> tuple[int, int]:
