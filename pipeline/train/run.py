@@ -39,12 +39,18 @@ log = logging.getLogger(__name__)
 
 
 def _remove_checkpoints(seeds: Sequence[Seed], todo: Sequence[Seed]) -> None:
-    """Remove the checkpoints of seeds that are done, or that the settings no longer name."""
+    """Remove the checkpoints of seeds that are done, or that the settings no longer name.
+
+    Also what safetensors had written of one when the process was killed: it fills a temporary file
+    of its own and then renames it.
+    """
     needed = {seed.checkpoint().path for seed in todo}
     for folder in {seed.folder.parent for seed in seeds}:
         for path in folder.glob("checkpoint_*.safetensors"):
             if path not in needed:
                 path.unlink(missing_ok=True)
+        for path in folder.glob(".tmp*"):
+            path.unlink(missing_ok=True)
 
 
 def train_model(config: Config, experiment: str, model: str, jobs: int = 1) -> dict[str, str]:

@@ -215,7 +215,10 @@ def test_what_a_kill_left_of_a_checkpoint_is_removed(
     kept = path.read_bytes()
     torn = path.with_name(f".{path.name}.999999999.tmp")
     torn.write_bytes(kept[:100])
+    unnamed = path.with_name(".tmp0jXDw9")  # which safetensors fills and then renames
+    unnamed.write_bytes(kept[:100])
     assert epochs_run(part, monkeypatch) == list(range(4, EPOCHS + 1))
+    assert not unnamed.exists()
     path.write_bytes(kept)
     path.with_name("checkpoint_9.safetensors").write_bytes(kept)
     assert epochs_run(part, monkeypatch) == []
