@@ -127,7 +127,7 @@ class KeyFrames:
         """Find faces window by window."""
         held: list[Found] = []
         before = None
-        faceless, skipped = self.window, 0
+        faceless, skipped = self.window, 0  # a clip begins as if no face was seen for a window
         for frame in (frame for batch in batches for frame in batch):
             if len(held) % self.window and _same(frame, held[-1][0]):
                 held.append((frame, held[-1][1]))

@@ -94,15 +94,12 @@ def test_a_face_that_enters_between_key_frames_is_in_all_its_frames(
 def test_a_first_face_is_in_all_its_frames_whichever_is_searched(
     tmp_path: Path, enters: int
 ) -> None:
-    """While no face is known, only some frames are searched between key frames."""
+    """A clip that begins without a face: only some frames are searched between key frames."""
     frames = all_frames(frames_of(face_clip(tmp_path / "a.mp4"), tmp_path))[:24].copy()
     frames[:enters] = 127
     # the picture before the face changes too, so that nothing counts as a cut or as repeated
     frames[:enters, :40] = np.random.default_rng(0).integers(0, 255, (enters, 40, 320, 3))
-    detector = make_detector(FacesSettings())
-    assert isinstance(detector, KeyFrames)
-    found = [faces for _, faces in detector.follow([frames])]
-    assert [len(f.boxes) for f in found] == [0] * enters + [1] * (24 - enters)
+    assert [len(f.boxes) for f in found_in(frames)] == [0] * enters + [1] * (24 - enters)
 
 
 @pytest.mark.parametrize("cut", [3, 22])
