@@ -46,11 +46,9 @@ def _remove_checkpoints(seeds: Sequence[Seed], todo: Sequence[Seed]) -> None:
     """
     needed = {seed.checkpoint().path for seed in todo}
     for folder in {seed.folder.parent for seed in seeds}:
-        for path in folder.glob("checkpoint_*.safetensors"):
+        for path in (*folder.glob("checkpoint_*.safetensors"), *folder.glob(".tmp*")):
             if path not in needed:
                 path.unlink(missing_ok=True)
-        for path in folder.glob(".tmp*"):
-            path.unlink(missing_ok=True)
 
 
 def train_model(config: Config, experiment: str, model: str, jobs: int = 1) -> dict[str, str]:

@@ -15,10 +15,11 @@ from pipeline.store.urls import Url
 from pipeline.workflow.locks import is_building
 
 _NEVER = (
-    *("*.progress", "*.lock", "*.owner", "checkpoint_*.safetensors"),
+    *("*.progress", "*.lock", "*.owner", "checkpoint_*.safetensors", ".tmp*"),
     *("logs/seen/*.json", "logs/labels.json", "*-journal"),
 )
-"""Files that only this machine needs: a checkpoint is for a training that was killed here."""
+"""Files that only this machine needs: a checkpoint is for a training that was killed here, and
+safetensors fills ``.tmp*`` before it gives it a checkpoint's name."""
 
 
 def fetch(config: Config) -> list[str]:

@@ -297,7 +297,10 @@ def test_a_journal_has_a_line_per_file_when_a_build_begins(s3: Any, tmp_path: Pa
 def test_what_is_being_made_is_not_stored(s3: Any, tmp_path: Path) -> None:
     config = make_config({"processed": f"s3://{BUCKET}/a/b", "store": {"mirror": str(tmp_path)}})
     model = config.layout.experiment("table2") / "lmf"
-    for name in ("seed_1/weights", ".seed_2.99.tmp/weights", "checkpoint_2.safetensors"):
+    for name in (
+        *("seed_1/weights", ".seed_2.99.tmp/weights"),
+        *("checkpoint_2.safetensors", ".tmp0jXDw9"),
+    ):
         (model / name).parent.mkdir(parents=True, exist_ok=True)
         (model / name).write_text("x")
     (config.processed / ".dataset.h5.99.tmp").write_text("x")
