@@ -98,6 +98,7 @@ def write_features(config: Config) -> None:
 
     Files are not flushed to the disk one by one, as a build does: that is the disk's speed.
     """
+    # replaced in this process alone; the checker wants the very signature of the C function
     os.fsync = lambda descriptor: None  # type: ignore[assignment]
     build, shards = Build.of(config), shard_names(config)
     crop = _face()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from starlette.applications import Starlette
 
 from pipeline.annotate.clips import read_clips, require_folder
 from pipeline.annotate.cut import Cutter
@@ -92,9 +93,9 @@ def annotate(
         say(f"stopped; every answer is in {database.path}. The same command continues.")
 
 
-def _run(app: object, sock: socket.socket) -> None:
+def _run(app: Starlette, sock: socket.socket) -> None:
     settings = uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         log_level="warning",
         access_log=False,  # addresses hold tokens
         server_header=False,

@@ -182,10 +182,11 @@ def missing_transcripts(db: sqlite3.Connection) -> int:
 
 
 def _annotator(db: sqlite3.Connection, token: str) -> sqlite3.Row:
-    row = db.execute("SELECT * FROM annotators WHERE token = ?", (token,)).fetchone()
+    found = db.execute("SELECT * FROM annotators WHERE token = ?", (token,))
+    row: sqlite3.Row | None = found.fetchone()
     if row is None:
         raise RefusedError(404, "there is no such link")
-    return row  # type: ignore[no-any-return]
+    return row
 
 
 def _require_open(db: sqlite3.Connection, annotator: sqlite3.Row, phase: str) -> None:

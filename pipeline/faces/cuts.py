@@ -23,6 +23,7 @@ class Cuts:
     """
 
     def __init__(self, folder: Path, frames: int) -> None:
+        # closed in __exit__
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(folder))  # noqa: SIM115
         self._places: list[list[tuple[int, int]]] = [[] for _ in range(frames)]
         self._end = 0
