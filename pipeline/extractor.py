@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pipeline.errors import BuildError
@@ -78,6 +79,27 @@ class Extractor(ABC):
         ClipError
             If this clip cannot be used; the others continue.
         """
+
+    @contextmanager
+    def lend(self, inputs: Any) -> Iterator[Features]:
+        """Compute one clip's features for a stage that reads them at once; nothing is stored.
+
+        Parameters
+        ----------
+        inputs : object
+            As for `extract`.
+
+        Yields
+        ------
+        Features
+            As from `extract`. Their file, if there is one, is gone afterwards.
+        """
+        features = self.extract(inputs)
+        try:
+            yield features
+        finally:
+            if features.file is not None:
+                features.file.unlink(missing_ok=True)
 
     def extract_batch(self, batch: Sequence[Any]) -> list[Features | Exception]:
         """Map several clips at once; a clip that fails returns its exception in its place.

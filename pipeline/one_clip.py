@@ -18,7 +18,7 @@ from pipeline.errors import BuildError, ClipError
 from pipeline.manifest.streams import probe, streams_of
 from pipeline.openface.stage import OPENFACE
 from pipeline.runner.run import run_stage
-from pipeline.stages import STAGES, read_of_clips, slots, wanted
+from pipeline.stages import STAGES, read_of_clips, slots, wanted, with_jobs
 from pipeline.store.features import Store
 from pipeline.store.files import file_digest
 from pipeline.store.records import read_record
@@ -142,13 +142,13 @@ def _extract(
     write_shard(shard, shard_content([clip]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # librosa's warnings about short sounds
-        for stage in wanted(single):
+        for stage in with_jobs(single):
             ready = STAGES[stage].ready
             if ready is not None:
                 ready(single)
             run_stage(single, stage, [shard], record, threads=1, say=_silently)
             for entry in read_record(record).quarantine:
-                raise BuildError(f"{media}, stage {stage}: {entry.reason}", entry.remedy)
+                raise BuildError(f"{media}, stage {entry.stage}: {entry.reason}", entry.remedy)
     return _read(single, facts.duration)
 
 

@@ -211,9 +211,11 @@ class Stage:
     batch_seconds : float
         Longest total length of the clips of a batch of several; it bounds the batch's memory.
     transient : bool
-        Whether its files are kept only until the stages that read them are done.
+        Whether it has no jobs and no files of its own: a job that reads its features computes
+        them on the way, clip by clip (`Extractor.lend`). Where its jobs are asked for, its files
+        are kept until the stages that read them are done.
     kept : callable
-        Whether a configuration keeps the files of a transient stage anyway.
+        Whether a configuration keeps the files of a transient stage, so that it has jobs.
     attachments : tuple of str
         Suffixes of the files stored next to its feature files.
     trims : callable
@@ -290,6 +292,14 @@ class Stage:
         """Return the stage's own settings."""
         return getattr(config, self.name)
 
+    def is_lent(self, config: Config) -> bool:
+        """Tell whether the jobs that read its features compute them on the way."""
+        return self.transient and not self.kept(config)
+
+    def lenders(self, config: Config) -> list[Stage]:
+        """Return the stages whose features its own jobs compute on the way."""
+        return [stage for stage in self.inputs if stage.is_lent(config)]
+
     def settings_digest(self, config: Config) -> str:
         """Return the digest of everything that is the same for all clips: a rule's parameter."""
         inputs = [stage.settings_digest(config) for stage in self.inputs]
@@ -323,6 +333,8 @@ class Build:
 
     config: Config
     store: Store
+    lent: dict[str, Features] = field(default_factory=dict, compare=False, repr=False)
+    """By stage, features of the clip in hand that are computed on the way (`Stage.transient`)."""
     _keys: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     """The keys of one clip, by stage."""
     _of: list[Clip] = field(default_factory=list, compare=False, repr=False)
@@ -348,6 +360,10 @@ class Build:
         if stage.name not in self._shared:
             self._shared[stage.name] = stage._common(self.config)
         return self._shared[stage.name]
+
+    def features(self, stage: str, clip: Clip) -> Features:
+        """Return a clip's features of an earlier stage: those that are lent, or the stored ones."""
+        return self.lent.get(stage) or self.store.read(stage, clip.clip)
 
     def whole(self, stage: Stage, clip: Clip) -> Features:
         """Read a clip's features of an earlier stage, of which nothing may have been dropped.

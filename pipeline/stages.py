@@ -91,6 +91,11 @@ def wanted(config: Config) -> list[str]:
     return needed_for(stage.name for stage in slots(config).values())
 
 
+def with_jobs(config: Config) -> list[str]:
+    """Return the `wanted` stages that have jobs of their own (`Stage.transient`)."""
+    return [name for name in wanted(config) if not STAGES[name].is_lent(config)]
+
+
 def read_of_clips(config: Config) -> frozenset[str]:
     """Return what of a clip the filled slots are made from: ``video``, ``sound``, ``text``."""
     needed = [STAGES[name] for name in wanted(config)]

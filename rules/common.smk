@@ -109,7 +109,7 @@ def inputs_of(stage):
     def of_job(wildcards):
         with told_by_snakemake():
             known = shards_known(wildcards.shard)
-            jobs = jobs_read(stage, wildcards.shard, known)
+            jobs = jobs_read(CONFIG, stage, wildcards.shard, known)
         return {
             "shards": shards(wildcards),
             "settings": settings(wildcards),

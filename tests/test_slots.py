@@ -72,12 +72,18 @@ def test_figures_of_one_dataset_have_names_of_their_own() -> None:
         assert len(set(names)) == len(names)
 
 
-def test_a_job_reads_the_records_of_all_its_shards() -> None:
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_job_reads_the_records_of_all_its_shards(kept: bool) -> None:
+    """But not those of frames, which have jobs only if they are kept."""
+    config = make_config({"frames": {"keep_frames": kept}})
     shards = [f"{number:04d}" for number in range(20)]
     for stage in STAGES:
         for job in job_names(stage, shards):
-            read = jobs_read(stage, job, shards)
+            read = jobs_read(config, stage, job, shards)
+            assert kept or "frames" not in {name for name, _ in read}
             for earlier in STAGES[stage].inputs:
+                if earlier.is_lent(config):
+                    continue
                 covered = {
                     shard
                     for name, other in read

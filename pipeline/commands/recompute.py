@@ -11,7 +11,7 @@ from pipeline.config import Config
 from pipeline.runner.numba_cache import claim_numba_cache
 from pipeline.runner.run import run_stage
 from pipeline.stage import Build
-from pipeline.stages import STAGES, wanted
+from pipeline.stages import STAGES, with_jobs
 from pipeline.store.features import Features, Store
 from pipeline.store.records import read_record
 from pipeline.store.shards import Clip, shard_content, shard_name, write_shard
@@ -54,7 +54,7 @@ def differences(
     shard, record = apart.layout.shard(shard_name(0)), folder / "record.json"
     write_shard(shard, shard_content(asdict(clip) for clip in clips))
     anew = Store(folder)
-    for name in wanted(config):
+    for name in with_jobs(apart):
         run_stage(apart, name, [shard], record, threads=cores)
         refused = {entry.clip: entry.reason for entry in read_record(record).quarantine}
         for clip in clips if not STAGES[name].transient else ():

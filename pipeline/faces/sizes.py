@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.faces.settings import FacesSettings
+from pipeline.frames.held import held_bytes
+from pipeline.frames.stage import FRAMES, decoding_mb
 from pipeline.store.shards import Clip
 
 if TYPE_CHECKING:
@@ -69,7 +71,10 @@ def clips_mb(config: Config, clips: Sequence[Clip], threads: int) -> float:
     - 3 bytes for each pixel of the pictures that it holds: two batches, and a window between key
       frames,
     - `_FULL` bytes for each of the A pixels,
-    - one byte per pixel of the crops that it stores: ``image_size`` squared for each frame.
+    - one byte per pixel of the crops that it stores: ``image_size`` squared for each frame,
+    - the pictures that it holds in memory (`pipeline.frames.held`), unless frames are kept.
+
+    Before that, ffmpeg takes memory to decode them.
     """
     return threads * max((_clip_mb(config, clip) for clip in clips), default=0.0)
 
@@ -84,15 +89,22 @@ def _clip_mb(config: Config, clip: Clip) -> float:
     nets, pictures = _NETS * searched * at_once, 3 * searched * (2 * batch + held)
     full = streams.width * streams.height
     crops = settings.image_size**2 * clip.seconds * config.frames.fps
-    return (nets + pictures + _FULL * full + crops) / 1e6
+    searching = (nets + pictures + _FULL * full + crops) / 1e6
+    if not FRAMES.is_lent(config):
+        return searching
+    length = max(clip.seconds, streams.announced)
+    lent = held_bytes((streams.width, streams.height), length, config.frames.fps) / 1e6
+    return lent + max(searching, decoding_mb(config, [clip], 1))
 
 
 def clip_seconds(config: Config, clip: Clip) -> float:
     """Return the seconds that one core takes for a clip, by the pixels that are searched.
 
     docs/performance.md has 7 to 17 ms per frame for pictures of up to 720p, and 155 ms per 720p
-    frame for the recipe, which searches every frame whole as ``exact`` does.
+    frame for the recipe, which searches every frame whole as ``exact`` does. Unless frames are
+    kept, its jobs also decode them.
     """
+    decoding = FRAMES.clip_seconds(config, clip) if FRAMES.is_lent(config) else 0.0
     width, height = searched_size(clip.streams.width, clip.streams.height, config.faces)
     frame = 0.01 + (0.17 if config.faces.exact else 0.03) * width * height / 1e6
-    return clip.seconds * config.frames.fps * frame
+    return decoding + clip.seconds * config.frames.fps * frame

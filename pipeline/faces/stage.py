@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 def _load(build: Build, clip: Clip) -> Any:
     from pipeline.media.pictures import FrameSource
 
-    return FrameSource.of(
-        build.store.read("frames", clip.clip),
-        build.store.attachment("frames", clip.clip, ".mkv"),
-    )
+    frames = build.features("frames", clip)
+    video = frames.file or build.store.attachment("frames", clip.clip, ".mkv")
+    return FrameSource.of(frames, video, build.store.path("frames", clip.clip).parent)
 
 
 def _trims(config: Config) -> Mapping[str, Any] | None:

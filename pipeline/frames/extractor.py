@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -12,8 +14,10 @@ from numpy.typing import NDArray
 from pipeline.errors import ClipError
 from pipeline.extractor import Extractor
 from pipeline.frames.grid import grid_length, place
+from pipeline.frames.held import MOST_HELD, held_bytes
 from pipeline.frames.settings import FramesSettings
-from pipeline.media.pictures import CLOCK, Pictures, write_constant_rate
+from pipeline.media.memory import MemoryFile, memory_file
+from pipeline.media.pictures import CLOCK, Pictures, is_plain, write_constant_rate
 from pipeline.store.features import Features
 
 if TYPE_CHECKING:
@@ -123,23 +127,74 @@ class FrameExtractor(Extractor):
         if inputs.stream is None:
             return _without_pictures(inputs, self.settings.fps)
         try:
-            return self._written(inputs, inputs.stream)
+            return self._described(inputs, self._written(inputs, inputs.stream), inputs.target)
         except BaseException:
             inputs.target.unlink(missing_ok=True)
             raise
 
-    def _written(self, inputs: FrameInputs, stream: int) -> Features:
-        fps = self.settings.fps
-        pictures = write_constant_rate(
+    @contextmanager
+    def lend(self, inputs: FrameInputs) -> Iterator[Features]:
+        """Decode a clip for a stage that reads the pictures at once.
+
+        Those of an ordinary clip lie in memory, as they are; a video of more than `MOST_HELD`
+        bytes is written to the disk as by `extract`. Their RGB values are the same.
+
+        Parameters
+        ----------
+        inputs : FrameInputs
+            As for `extract`.
+
+        Yields
+        ------
+        Features
+            As from `extract`; the video, their ``file``, is gone afterwards.
+
+        Raises
+        ------
+        ClipError
+            As `extract`.
+        """
+        with memory_file() as memory:
+            features = None if memory is None else self._held(inputs, memory)
+            if features is not None:
+                yield features
+                return
+        with super().lend(inputs) as features:
+            yield features
+
+    def _held(self, inputs: FrameInputs, memory: MemoryFile) -> Features | None:
+        """Decode a clip into memory; return None if there may be too much for it, or is."""
+        length = max(inputs.seconds, inputs.announced)
+        if inputs.stream is None or not held_bytes(inputs.size, length, self.settings.fps):
+            return None
+        pictures = self._written(
+            inputs,
+            inputs.stream,
+            target=memory.path,
+            inherited=(memory.descriptor,),
+            raw=is_plain(inputs.media, inputs.stream),
+            most=MOST_HELD,
+        )
+        if memory.size >= MOST_HELD:  # the file is longer than it announces
+            return None
+        return self._described(inputs, pictures, memory.path)
+
+    def _written(self, inputs: FrameInputs, stream: int, **memory: Any) -> Pictures:
+        target = memory.pop("target", inputs.target)
+        return write_constant_rate(
             inputs.media,
-            inputs.target,
+            target,
             stream=stream,
             other=inputs.other,
             size=inputs.size,
-            fps=fps,
+            fps=self.settings.fps,
             origin=inputs.origin,
             ffmpeg=inputs.ffmpeg,
+            **memory,
         )
+
+    def _described(self, inputs: FrameInputs, pictures: Pictures, video: Path) -> Features:
+        fps = self.settings.fps
         _check_whole(inputs, pictures, fps)
         shown, source = place(pictures, inputs.seconds, fps)
         times = pictures.ticks / CLOCK
@@ -151,7 +206,7 @@ class FrameExtractor(Extractor):
             "picture_end": round(float(times.max()) + pictures.last / CLOCK, 6),
         }
         arrays: dict[str, NDArray[Any]] = {"shown": shown, "source": source, "times": times}
-        return Features(arrays, info, inputs.target)
+        return Features(arrays, info, video)
 
 
 def _without_pictures(inputs: FrameInputs, fps: float) -> Features:

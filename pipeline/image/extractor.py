@@ -182,11 +182,12 @@ class WholeImageExtractor(_ImageExtractor):
         """
         from dataclasses import replace
 
+        decoder = FrameExtractor(FramesSettings(fps=self.settings.fps))
         with scratch_folder(inputs.scratch, "image-") as folder:
             clip = replace(inputs.clip, target=folder / "frames.part.mkv")
-            frames = FrameExtractor(FramesSettings(fps=self.settings.fps)).extract(clip)
-            source = FrameSource.of(frames, frames.file or clip.target)
-            return self._features(_each(source), source.shown >= 0, source.errors)
+            with decoder.lend(clip) as frames:
+                source = FrameSource.of(frames, frames.file or clip.target)
+                return self._features(_each(source), source.shown >= 0, source.errors)
 
 
 def _each(source: FrameSource) -> Iterator[Picture]:

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -146,8 +147,21 @@ def command(outputs: Any, choice: str) -> list[str]:
     ]
 
 
-def run(outputs: Any, path: Path, choice: str) -> tuple[bytes, str, int]:
+def run(
+    outputs: Any, path: Path, choice: str, inherited: Sequence[int] = ()
+) -> tuple[bytes, str, int]:
     """Run ffmpeg on a clip; return its output, its last words, and how many errors it reported.
+
+    Parameters
+    ----------
+    outputs : object
+        The outputs of a graph of ffmpeg-python.
+    path : Path
+        The clip, for messages.
+    choice : str
+        Which ffmpeg (`MediaSettings.ffmpeg`).
+    inherited : sequence of int
+        Descriptors of files in memory that it reads or writes.
 
     Raises
     ------
@@ -163,6 +177,7 @@ def run(outputs: Any, path: Path, choice: str) -> tuple[bytes, str, int]:
             capture_output=True,
             timeout=_DECODE_SECONDS,
             check=False,
+            pass_fds=inherited,
         )
     except subprocess.TimeoutExpired as error:
         raise ClipError(

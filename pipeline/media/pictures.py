@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import BuildError, ClipError
 from pipeline.media.ffmpeg import (
+    INPUT_OPTIONS,
     LONGEST_SECONDS,
     REMEDY,
     kept_open,
@@ -58,7 +59,7 @@ class FrameSource:
     Parameters
     ----------
     path : Path
-        The lossless video made by the frames stage.
+        The lossless video made by the frames stage, or one in memory.
     height, width : int
         Of its pictures, as displayed.
     fps : float
@@ -72,6 +73,8 @@ class FrameSource:
         When each of these is shown, in seconds.
     errors : int
         Errors that ffmpeg met when the clip was decoded for it.
+    folder : Path, optional
+        For files that would take too much memory; if None, that of `path`.
     """
 
     path: Path
@@ -82,9 +85,10 @@ class FrameSource:
     source: NDArray[np.int32]
     times: NDArray[np.float64]
     errors: int = 0
+    folder: Path | None = None
 
     @classmethod
-    def of(cls, frames: Features, path: Path) -> Self:
+    def of(cls, frames: Features, path: Path, folder: Path | None = None) -> Self:
         """Return the frames that the frames stage has described.
 
         Parameters
@@ -93,6 +97,8 @@ class FrameSource:
             Of the frames stage.
         path : Path
             The lossless video that belongs to it.
+        folder : Path, optional
+            For files that would take too much memory.
         """
         return cls(
             path=path,
@@ -103,6 +109,7 @@ class FrameSource:
             source=frames.arrays["source"],
             times=frames.arrays["times"],
             errors=frames.info["errors"],
+            folder=folder,
         )
 
     @property
@@ -143,6 +150,9 @@ def write_constant_rate(
     other: int | None = None,
     origin: float = 0.0,
     ffmpeg: str = "wheel",
+    raw: bool = False,
+    most: int | None = None,
+    inherited: Sequence[int] = (),
 ) -> Pictures:
     """Bring a clip to a constant frame rate, as a lossless video (Ut Video in Matroska).
 
@@ -166,6 +176,13 @@ def write_constant_rate(
         Seconds from the file's first timestamp to the clip's time zero.
     ffmpeg : str
         Which ffmpeg (`MediaSettings.ffmpeg`).
+    raw : bool
+        Write the pictures as they are instead: faster, and several times as large. The clip must
+        be `is_plain`.
+    most : int, optional
+        Bytes after which the video ends early. One that did not is smaller.
+    inherited : sequence of int
+        The descriptor of `target`, if that is a file in memory.
 
     Raises
     ------
@@ -184,19 +201,15 @@ def write_constant_rate(
         video = video.filter("pad", *_even(size))
     parts = video.filter_multi_output("split")
     passed: dict[str, Any] = {"fps_mode": "passthrough", "threads": 1}
-    written = (
-        parts[0]
-        # what comes earlier than half a frame before time zero is on no frame of the grid
-        .filter("trim", start=-0.5 / fps)
-        .filter("fps", fps=fps)
-        .output(
-            f"file:{target.resolve()}",
-            format="matroska",
-            vcodec="utvideo",
-            **{"fflags": "+bitexact", "flags:v": "+bitexact", **passed},
-        )
-        .overwrite_output()
-    )
+    # what comes earlier than half a frame before time zero is on no frame of the grid
+    gridded = parts[0].filter("trim", start=-0.5 / fps).filter("fps", fps=fps)
+    form = {"vcodec": "rawvideo", "pix_fmt": _PLAIN} if raw else {"vcodec": "utvideo"}
+    written = gridded.output(
+        f"file:{target.absolute()}",
+        format="matroska",
+        **{"fflags": "+bitexact", "flags:v": "+bitexact", **form, **passed},
+        **({} if most is None else {"fs": most}),
+    ).overwrite_output()
     # a corner of each decoded picture is enough to learn its time
     timed = (
         parts[1]
@@ -204,12 +217,52 @@ def write_constant_rate(
         .output("pipe:1", format="framecrc", enc_time_base=f"1/{CLOCK}", **passed)
     )
     outputs = graph.merge_outputs(written, timed, *kept_open(opened, other))
-    told, words, errors = run(outputs, source, ffmpeg)
+    told, words, errors = run(outputs, source, ffmpeg, inherited)
     ticks, lengths = _times(told)
     numbers = _grid_numbers(target, fps)
     if not len(numbers) or not len(ticks):
         raise ClipError(f"{source.name}: no frame could be decoded ({words})", REMEDY)
     return Pictures(numbers, ticks, int(lengths[-1]), errors)
+
+
+_PLAIN = "yuv420p"
+"""The form of nearly all videos: 8 bits, with a colour for each square of four pixels."""
+
+_LIMITED = (0, 1)
+"""FFmpeg's numbers (ITU-T H.273's) of an unknown range of brightness, and of the limited one."""
+
+_MATRICES = (1, 2, 5, 6)
+"""Those of BT.709, of an unknown matrix (read as BT.601), and of both that BT.601 has."""
+
+
+def is_plain(media: Path, stream: int) -> bool:
+    """Tell whether raw pictures of a clip become the same RGB as those of a Ut Video.
+
+    Ut Video knows two matrices, BT.601 and BT.709, and the limited range of brightness; ffmpeg
+    converts whatever else a clip has when it writes one.
+
+    Parameters
+    ----------
+    media : Path
+        The clip.
+    stream : int
+        Index of its video stream.
+    """
+    import av
+
+    av.logging.set_level(None)
+    try:
+        with av.open(
+            f"file:{media.resolve()}", "r", options=INPUT_OPTIONS, metadata_errors="replace"
+        ) as container:
+            video: Any = container.streams[stream].codec_context
+            return (
+                video.pix_fmt == _PLAIN
+                and video.color_range in _LIMITED
+                and video.colorspace in _MATRICES
+            )
+    except (av.FFmpegError, ValueError, IndexError, AttributeError):
+        return False  # the frames stage says what is wrong with it
 
 
 def _even(size: tuple[int, int]) -> tuple[int, int]:
@@ -295,7 +348,7 @@ def _decoded(
     rgb = VideoReformatter()
     width, height = scaled or size
     method = Interpolation.AREA if scaled else Interpolation.BICUBIC
-    with suppress(av.FFmpegError), av.open(f"file:{video.resolve()}") as container:
+    with suppress(av.FFmpegError), av.open(f"file:{video.absolute()}") as container:
         for stream in container.streams.video[:1]:
             stream.thread_count = 1
             for frame in container.decode(stream):

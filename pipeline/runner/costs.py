@@ -4,25 +4,58 @@ from __future__ import annotations
 
 import json
 import resource
+from collections.abc import Mapping
 
 from pipeline.store.layout import Layout
 
 
-def note_run(layout: Layout, stage: str, shard: str, computed: int, seconds: float) -> None:
+def cpu_seconds() -> float:
+    """Return the CPU time of this process and of its children that have ended."""
+    return sum(each.ru_utime + each.ru_stime for each in _used())
+
+
+def _used() -> list[resource.struct_rusage]:
+    return [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+
+
+def note_run(
+    layout: Layout,
+    stage: str,
+    shard: str,
+    computed: int,
+    seconds: float,
+    lent: Mapping[str, tuple[int, float]] | None = None,
+) -> None:
     """Add a job to ``logs/runs.jsonl``: stage, clips computed, wall and CPU time, peak memory.
 
-    The CPU time is that of the job and of its workers that have ended.
+    The CPU time is that of the job and of its workers that have ended. A stage that the job
+    computed on the way has a line of its own, with its part of the job's time.
+
+    Parameters
+    ----------
+    layout : Layout
+        The build's folder.
+    stage, shard : str
+        The job.
+    computed : int
+        Clips that it computed.
+    seconds : float
+        How long it took.
+    lent : mapping of str to tuple, optional
+        For each stage that it computed on the way, the number of clips and the CPU time.
     """
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    peak = max(each.ru_maxrss for each in used)
-    run = {
-        "stage": stage,
-        "shard": shard,
-        "computed": computed,
-        "seconds": round(seconds, 2),
-        "cpu": round(sum(each.ru_utime + each.ru_stime for each in used), 2),
-        "peak_mb": round(peak / 1024, 1),
-    }
+    cpu, peak = cpu_seconds(), max(each.ru_maxrss for each in _used())
+    parts = dict(lent or {})
+    parts[stage] = (computed, cpu - sum(part for _, part in parts.values()))
     layout.logs.mkdir(parents=True, exist_ok=True)
     with layout.runs.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(run) + "\n")
+        for name, (clips, used) in parts.items():
+            run = {
+                "stage": name,
+                "shard": shard,
+                "computed": clips,
+                "seconds": round(seconds * used / max(cpu, 1e-9), 2),
+                "cpu": round(used, 2),
+                "peak_mb": round(peak / 1024, 1),
+            }
+            stream.write(json.dumps(run) + "\n")

@@ -62,13 +62,17 @@ def selection_name(config: Config) -> str:
     return f"clips-{digest(sorted(config.run.clips))[:8]}"
 
 
-def jobs_read(stage: str, job: str, shards: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the stage and name of each job whose files a stage's job reads."""
+def jobs_read(config: Config, stage: str, job: str, shards: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the stage and name of each job whose files a stage's job reads.
+
+    A stage that is computed on the way has no jobs (`Stage.transient`).
+    """
     own = shards_of_job(stage, job, shards)
     first = _place(job, shards) or 0
     return [
         (earlier.name, other)
         for earlier in STAGES[stage].inputs
+        if not earlier.is_lent(config)
         for other in dict.fromkeys(
             shards[place - place % earlier.job_shards] for place in range(first, first + len(own))
         )

@@ -69,7 +69,7 @@ def _died(build: Build, stage: Stage, step: Step) -> Outcome:
     )
     clip = step.clip.clip
     build.store.write_failure(stage.name, clip, step.key, reason, remedy, passing=True)
-    return Outcome(step, reason, remedy)
+    return Outcome(step, reason, remedy, stage=stage.name)
 
 
 def _run(

@@ -79,9 +79,10 @@ def run_stage(
         outcomes.append(outcome)
         if outcome.reason:
             clip = outcome.step.clip.clip
-            quarantine.append(QuarantineEntry(clip, stage_name, outcome.reason, outcome.remedy))
-            _stop_if_asked(config, quarantine[-1])
-    _stop_if_all_failed_alike(build, stage_name, outcomes)
+            entry = QuarantineEntry(clip, outcome.stage, outcome.reason, outcome.remedy)
+            quarantine.append(entry)
+            _stop_if_asked(config, entry)
+    _stop_if_all_failed_alike(build, outcomes)
     for earlier in (stage, *stage.inputs):  # a killed job has not got to that
         for step in steps:
             trim(build, earlier, step.clip)
@@ -93,14 +94,15 @@ def run_stage(
     progress.close(time.monotonic() - started, len(quarantine))
 
 
-def _stop_if_all_failed_alike(build: Build, stage: str, outcomes: list[Outcome]) -> None:
+def _stop_if_all_failed_alike(build: Build, outcomes: list[Outcome]) -> None:
     """Stop the build, and blame no clip, if a setting or a library must be the cause."""
     kinds = {outcome.reason.partition(":")[0] if outcome.detail else "" for outcome in outcomes}
     if len(outcomes) < ALIKE or len(kinds) > 1 or "" in kinds:
         return
     for outcome in outcomes:
-        build.store.forget_failure(stage, outcome.step.clip.clip)
-    reason, not_blamed = outcomes[0].reason, "these clips are not quarantined"
+        build.store.forget_failure(outcome.stage, outcome.step.clip.clip)
+    stage, reason = outcomes[0].stage, outcomes[0].reason
+    not_blamed = "these clips are not quarantined"
     problem = f"all {len(outcomes)} clips of this job failed in the same way: {reason}"
     if is_out_of_memory(reason):
         remedy = "memory ran out: free some, or build with fewer --cores"
@@ -128,12 +130,16 @@ class Progress:
         self.counter = self.layout.progress(stage, shard)
         self.told = time.monotonic()
         self.stage, self.shard, self.total, self.done = stage, shard, total, 0
+        self.lent: dict[str, tuple[int, float]] = {}
         self.counter.parent.mkdir(parents=True, exist_ok=True)
         self._count()
 
     def advance(self, outcome: Outcome) -> None:
         """Count one clip, and log its outcome."""
         self.done += 1
+        for stage, seconds in outcome.lent.items():
+            clips, spent = self.lent.get(stage, (0, 0.0))
+            self.lent[stage] = clips + 1, spent + seconds
         self._count()
         clip = outcome.step.clip.clip
         if outcome.reason:
@@ -146,7 +152,7 @@ class Progress:
 
     def close(self, seconds: float, quarantined: int) -> None:
         """Report what the job did, and record its cost."""
-        note_run(self.layout, self.stage, self.shard, self.done, seconds)
+        note_run(self.layout, self.stage, self.shard, self.done, seconds, self.lent)
         bad = f", {quarantined} in quarantine" if quarantined else ""
         clips = "1 clip" if self.done == 1 else f"{self.done} clips"
         self.say(f"{self.stage} {self.shard}: {clips} computed{bad} ({seconds:.1f} s)")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from pipeline.errors import BuildError, ClipError
 from pipeline.extractor import EndedEarly, Extractor
 from pipeline.runner.children import end_with_parent
+from pipeline.runner.costs import cpu_seconds
 from pipeline.runner.numba_cache import claim_numba_cache
 from pipeline.runner.plan import Step
 from pipeline.runner.threads import keep_freed_memory
@@ -31,37 +32,54 @@ class Outcome:
     reason: str = ""
     remedy: str = ""
     detail: str = ""
+    stage: str = ""
+    """The stage in which the clip failed: the job's, or one that it computes on the way."""
+    lent: Mapping[str, float] = field(default_factory=dict)
+    """By stage that was computed on the way, the CPU time in seconds."""
 
 
 @dataclass
 class Worker:
-    """One stage's extractor in one process, created with the first clip."""
+    """A stage's extractor in one process, and those of the stages that it computes on the way.
+
+    Each is made with the first clip.
+    """
 
     build: Build
     stage: Stage
     threads: int
-    _made: list[Extractor] = field(default_factory=list)
+    _made: dict[str, Extractor] = field(default_factory=dict)
+    _costs: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By key of a clip in hand, the CPU time of each stage that was computed on the way."""
 
-    @property
-    def extractor(self) -> Extractor:
-        """The stage's extractor, with its models loaded."""
-        if not self._made:
-            self._made.append(self.stage.make(self.build.config, self.threads))
-        return self._made[0]
+    def extractor(self, stage: Stage) -> Extractor:
+        """Return a stage's extractor, with its models loaded."""
+        if stage.name not in self._made:
+            self._made[stage.name] = stage.make(self.build.config, self.threads)
+        return self._made[stage.name]
 
     def work(self, batch: Sequence[Step]) -> list[Outcome]:
         """Load, extract and store a batch of clips; every clip gets an outcome."""
+        with ExitStack() as lent:
+            return self._work(batch, lent)
+
+    def _work(self, batch: Sequence[Step], lent: ExitStack) -> list[Outcome]:
         outcomes: list[Outcome] = []
         loaded: list[Step] = []
         inputs: list[object] = []
         for step in batch:
+            at = self.stage
             try:
-                inputs.append(self.stage.load(self.build, step.clip))
+                self.build.lent.clear()
+                for at in self._lenders(step):
+                    self.build.lent[at.name] = self._lend(step, at, lent)
+                at = self.stage
+                inputs.append(at.load(self.build, step.clip))
                 loaded.append(step)
             except Exception as error:
-                outcomes.append(self._failed(step, error))
+                outcomes.append(self._failed(step, error, at))
         try:
-            results = self.extractor.extract_batch(inputs)
+            results = self.extractor(self.stage).extract_batch(inputs)
         except EndedEarly as end:
             with _LEAVING.postponed():
                 for step, kept in zip(loaded, end.results, strict=True):
@@ -74,26 +92,44 @@ class Worker:
                 self._drop_inputs(step)
         return outcomes
 
+    def _lend(self, step: Step, stage: Stage, lent: ExitStack) -> Features:
+        """Compute a clip's features of an earlier stage, and note what they cost."""
+        before = cpu_seconds()
+        try:
+            inputs = stage.load(self.build, step.clip)
+            return lent.enter_context(self.extractor(stage).lend(inputs))
+        finally:
+            self._costs.setdefault(step.key, {})[stage.name] = cpu_seconds() - before
+
+    def _lenders(self, step: Step) -> list[Stage]:
+        """Return the stages that the clip's job computes on the way, and that left no file."""
+        return [
+            earlier
+            for earlier in self.stage.lenders(self.build.config)
+            if self.build.store.key(earlier.name, step.clip.clip)
+            != self.build.key(earlier, step.clip)
+        ]
+
     def _stored(self, step: Step, result: Features | Exception) -> Outcome:
         """Store a result under the step's key, if what was read is still what the key names."""
         if isinstance(result, Exception):
-            return self._failed(step, result)
+            return self._failed(step, result, self.stage)
         changed = self._changed(step)
         if changed is not None:
             if result.file is not None:
                 result.file.unlink(missing_ok=True)
-            return self._failed(step, changed)
+            return self._failed(step, changed, self.stage)
         kept = reduced(self.build, self.stage, step.clip, result)
         self.build.store.write(self.stage.name, step.clip.clip, step.key, kept)
         for earlier in self.stage.inputs:
             trim(self.build, earlier, step.clip, after=self.stage)
-        return Outcome(step)
+        return Outcome(step, lent=self._costs.pop(step.key, {}))
 
     def _changed(self, step: Step) -> ClipError | None:
         """Return an error if a file of the user's is not the one that the key was made from."""
         clip, path = step.clip, self.build.media(step.clip)
         try:
-            same = self.stage.source != "media" or file_digest(path) == clip.media_digest
+            same = not self._reads_media() or file_digest(path) == clip.media_digest
             if same and self.stage.key(self.build, clip) == step.key:
                 return None
             found = f"{path if not same else 'one of its input files'} changed while it was read"
@@ -102,15 +138,18 @@ class Worker:
         remedy = "run the same command again once nothing writes to the clip's files"
         return ClipError(found, remedy, passing=True)
 
-    def _drop_inputs(self, step: Step) -> None:
-        """Remove the files of transient stages that no stage needs any longer."""
-        for earlier in self.stage.inputs:
-            if earlier.transient and not earlier.kept(self.build.config):
-                self.build.store.discard(earlier.name, step.clip.clip, earlier.attachments)
+    def _reads_media(self) -> bool:
+        reading = (self.stage, *self.stage.lenders(self.build.config))
+        return any(stage.source == "media" for stage in reading)
 
-    def _failed(self, step: Step, error: Exception) -> Outcome:
-        """Record a bad clip; let an error of the machine stop the build."""
-        clip, stage = step.clip.clip, self.stage.name
+    def _drop_inputs(self, step: Step) -> None:
+        """Remove the files of transient stages, which no stage needs any longer."""
+        for earlier in self.stage.lenders(self.build.config):
+            self.build.store.discard(earlier.name, step.clip.clip, earlier.attachments)
+
+    def _failed(self, step: Step, error: Exception, at: Stage) -> Outcome:
+        """Record a bad clip and where it failed; let an error of the machine stop the build."""
+        clip, stage = step.clip.clip, at.name
         if isinstance(error, BuildError):
             raise error
         if isinstance(error, MemoryError) or (
@@ -130,8 +169,9 @@ class Worker:
             reason = f"unexpected {type(error).__name__}: {error}"[:400]
             remedy = "the job's log has the details; leave the clip out or report the error"
             detail = "".join(traceback.format_exception(error))
-        self.build.store.write_failure(stage, clip, step.key, reason, remedy, passing=passing)
-        return Outcome(step, reason, remedy, detail)
+        key = step.key if at == self.stage else self.build.key(at, step.clip)
+        self.build.store.write_failure(stage, clip, key, reason, remedy, passing=passing)
+        return Outcome(step, reason, remedy, detail, stage, self._costs.pop(step.key, {}))
 
 
 def start_worker(build: Build, stage: Stage, threads: int) -> Callable[[list[Step]], list[Outcome]]:

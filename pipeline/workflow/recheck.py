@@ -66,8 +66,8 @@ def delete_records(config: Config, records: Iterable[Path]) -> None:
     for path in records:
         with suppress(*_UNREADABLE):  # those of steps and trainings list no clips
             stage = path.parent.name
-            for clip in _tried_again(store, stage, read_record(path)):
-                store.forget_failure(stage, clip)
+            for failed, clip in _tried_again(store, stage, read_record(path)):
+                store.forget_failure(failed, clip)
         path.unlink(missing_ok=True)
 
 
@@ -129,13 +129,17 @@ def _is_trained(path: Path) -> bool:
         return False
 
 
-def _tried_again(store: Store, stage: str, record: Record) -> list[str]:
-    """Return the clips that a stage quarantined, and that are to be tried again."""
-    clips = []
+def _tried_again(store: Store, stage: str, record: Record) -> list[tuple[str, str]]:
+    """Return the clips that a stage's jobs quarantined, and that are to be tried again.
+
+    Each comes after the stage in which it failed.
+    """
+    own = {stage, *(earlier.name for earlier in STAGES[stage].inputs if earlier.transient)}
+    found = []
     for entry in record.quarantine:
-        if entry.stage != stage:  # carried along from an earlier stage, whose own record decides
+        if entry.stage not in own:  # carried along from an earlier stage, whose own record decides
             continue
-        failure = store.failure(stage, entry.clip)
+        failure = store.failure(entry.stage, entry.clip)
         if failure is None or failure.get("passing"):
-            clips.append(entry.clip)
-    return clips
+            found.append((entry.stage, entry.clip))
+    return found

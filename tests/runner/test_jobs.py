@@ -6,6 +6,7 @@ from itertools import chain
 
 import pytest
 
+from pipeline.config import make_config
 from pipeline.errors import BuildError
 from pipeline.runner.jobs import job_names, jobs_read, shards_of_job, shards_seen
 from pipeline.stages import STAGES
@@ -38,7 +39,7 @@ def test_a_job_goes_by_its_number_where_the_folder_shows_too_little() -> None:
     assert shards_of_job("text", "0000", shards_seen("0000", lost)) == late
     known = shards_seen("0004", lost)
     assert shards_of_job("image", "0004", known) == late[4:8]
-    assert {job for _, job in jobs_read("image", "0004", known)} == set(late[4:8])
+    assert {job for _, job in jobs_read(make_config({}), "image", "0004", known)} == set(late[4:8])
     assert shards_seen("clips-0123abcd", ["clips-0123abcd"]) == ["clips-0123abcd"]
 
 

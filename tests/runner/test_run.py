@@ -22,9 +22,9 @@ def stopped_by(folder: Path, reason: str) -> BuildError:
     for number in range(run.ALIKE):
         step = Step(Clip(f"v/{number}", f"v/{number}.mp4", "0", 1.0, ""), "key", "stale")
         build.store.write_failure("faces", step.clip.clip, "key", reason, "")
-        outcomes.append(Outcome(step, reason, "", "a traceback"))
+        outcomes.append(Outcome(step, reason, "", "a traceback", "faces"))
     with pytest.raises(BuildError, match="8 clips of this job failed in the same way") as stop:
-        run._stop_if_all_failed_alike(build, "faces", outcomes)
+        run._stop_if_all_failed_alike(build, outcomes)
     assert build.store.failure("faces", "v/0") is None, "the clips are not blamed"
     return stop.value
 

@@ -1,0 +1,62 @@
+"""A file in memory, for what is made and read again within one process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class MemoryFile:
+    """A file that lies in memory and goes with the last process that has it open.
+
+    Parameters
+    ----------
+    descriptor : int
+        Of the open file. A child process that is to write the file must inherit it.
+    """
+
+    descriptor: int
+
+    @property
+    def path(self) -> Path:
+        """The file's path in this process, and in a child that inherits the descriptor."""
+        return Path(f"/proc/self/fd/{self.descriptor}")
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes."""
+        return os.fstat(self.descriptor).st_size
+
+
+@contextmanager
+def memory_file() -> Iterator[MemoryFile | None]:
+    """Yield a new, empty file in memory; None where the system has none (macOS, no ``/proc``).
+
+    Examples
+    --------
+    >>> with memory_file() as file:
+    ...     written = file and file.path.write_bytes(b"picture")
+    ...     file is None or file.path.read_bytes() == b"picture"
+    True
+    """
+    descriptor = _created()
+    if descriptor is None:
+        yield None
+        return
+    try:
+        yield MemoryFile(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _created() -> int | None:
+    with suppress(AttributeError, OSError):  # systems other than Linux; one that forbids it
+        descriptor = os.memfd_create("chsims")
+        if os.access(MemoryFile(descriptor).path, os.R_OK | os.W_OK):
+            return descriptor
+        os.close(descriptor)
+    return None
