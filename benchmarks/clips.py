@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from pipeline.frames.extractor import FrameExtractor, FrameInputs
@@ -31,6 +32,16 @@ def frame_source(media: Path, target: Path) -> FrameSource:
     """Run the frames stage on a file, and return what the faces stage is given."""
     found = FrameExtractor(FramesSettings()).extract(frame_inputs(media, target))
     return FrameSource.of(found, target)
+
+
+def lent_source(media: Path, target: Path, lent: ExitStack) -> FrameSource:
+    """Return what the faces stage gets of a file in a build: pictures decoded on the way.
+
+    Those that do not fit into memory are written to `target`. They go when `lent` is closed.
+    """
+    frames = FrameExtractor(FramesSettings()).lend(frame_inputs(media, target))
+    found = lent.enter_context(frames)
+    return FrameSource.of(found, found.file or target, target.parent)
 
 
 def sound_of(media: Path, audio_track: int | str | None = None) -> Sound:

@@ -5,9 +5,9 @@
     python benchmarks/memory.py --sizes 4K --seconds 1 # one size, for a quick look
 
 Makes clips of a talking face (demo clips, scaled) in several sizes, each short and four times as
-long, and runs each clip's frames and faces job as Snakemake does, with one worker. Memory is the
-peak of the job's whole process tree: the job, its worker, and the ffmpeg that decodes. Pages that
-processes share are counted once.
+long, and runs each clip's faces job, and its frames job as with frames.keep_frames, as Snakemake
+does, with one worker. Memory is the peak of the job's whole process tree: the job, its worker, the
+ffmpeg that decodes, and the pictures held in memory. Pages that processes share are counted once.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from page import PERFORMANCE, measured_on, put_into_page
 from tree import Tree
 
 from pipeline.config import Config, make_config
+from pipeline.frames.settings import FramesSettings
 from pipeline.manifest.build import build_manifest
 from pipeline.media.ffmpeg import ffmpeg_program
 from pipeline.runner.jobs import memory_of_job
@@ -120,11 +121,15 @@ def measure(config: Config, stage: str, shard: str) -> tuple[float, int]:
 
 
 def rows_of(config: Config, sizes: Sequence[str], lengths: Sequence[float]) -> list[Row]:
-    """Measure the clips of a corpus, printing each figure when it is there."""
-    rows = []
+    """Measure the clips of a corpus, printing each figure when it is there.
+
+    A faces job decodes its clips itself, unless frames are kept; then they have jobs.
+    """
+    rows, kept = [], config.model_copy(update={"frames": FramesSettings(keep_frames=True)})
     for number, (size, seconds) in enumerate(product(sizes, lengths)):
-        for stage in ("frames", "faces"):
-            rows.append(Row(size, seconds, stage, *measure(config, stage, shard_name(number))))
+        for stage, settings in (("faces", config), ("frames", kept)):
+            figures = measure(settings, stage, shard_name(number))
+            rows.append(Row(size, seconds, stage, *figures))
             print(rows[-1].line, flush=True)
     return rows
 

@@ -7,12 +7,16 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 
 class Tree:
-    """Sample a process tree: threads that run or could, and memory (shared pages counted once).
+    """Sample a process tree: threads that run or could, and memory.
+
+    Pages that processes share are counted once, and files in memory that they have open
+    (``memfd``), whose pages belong to no process.
 
     Parameters
     ----------
@@ -38,6 +42,7 @@ class Tree:
         pause = self.pause
         while not self._ended.wait(pause):
             running, total, began = 0, 0.0, time.thread_time()
+            files: dict[int, int] = {}
             for process in _descendants(self.root):
                 try:
                     tasks = list((process / "task").iterdir())
@@ -45,11 +50,12 @@ class Tree:
                     rollup = (process / "smaps_rollup").read_text()
                 except OSError:
                     continue  # it ended
+                files |= _files_in_memory(process)
                 running += states.count("R")
                 memory = re.search(r"^Pss:\s+(\d+)", rollup, re.M)
                 total += int(memory[1]) / 1024 if memory else 0.0
             self.runnable.append(running)
-            self.peak_mb = max(self.peak_mb, total)
+            self.peak_mb = max(self.peak_mb, total + sum(files.values()) / 1024**2)
             # the system walks all pages to count them: gigabytes are not counted all the time
             pause = max(self.pause, 50 * (time.thread_time() - began))
 
@@ -74,6 +80,17 @@ def watch(command: list[str], environment: dict[str, str]) -> Watched:
     if process.returncode:
         raise SystemExit(errors)
     return Watched(start, seconds, tree.peak_mb * 1024**2 / 1e9, errors)
+
+
+def _files_in_memory(process: Path) -> dict[int, int]:
+    """Return the bytes of the nameless files in memory that a process has open, by inode."""
+    found = {}
+    for opened in (process / "fd").iterdir():
+        with suppress(OSError):  # closed in the meantime
+            if str(opened.readlink()).startswith("/memfd:"):
+                about = opened.stat()
+                found[about.st_ino] = about.st_blocks * 512
+    return found
 
 
 def _descendants(root: int) -> Iterator[Path]:
