@@ -43,7 +43,7 @@ from pipeline.store.layout import Layout
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = str(Path(sys.executable).with_name("chsims-build"))
 AIMS = (
-    *("build", "manifest", "text", "audio", "frames", "faces", "openface", "vision"),
+    *("build", "manifest", "text", "audio", "faces", "openface", "vision"),
     *("dataset", "train", "results", "report", "verdict"),
 )
 """What a kill waits for; ``build`` is Snakemake before it starts a job."""

@@ -109,7 +109,7 @@ def _line_of(row: dict[str, Any]) -> str:
 
 def threads_of_jobs(folder: Path, raw: Path, cores: int) -> None:
     """Compare jobs of one thread with jobs of four where jobs are many; print the ratio."""
-    sides = {"one": (), "four": ("--set-threads", "frames=4", "faces=4", "vision=2")}
+    sides = {"one": (), "four": ("--set-threads", "faces=4", "vision=2")}
     taken: dict[str, list[float]] = {name: [] for name in sides}
     for name in ("one", "four", "four", "one", "one", "four"):
         row = build(folder, raw, cores, 8, sides[name])
@@ -201,7 +201,7 @@ def main() -> None:
             "`chsims-build --help`": seconds_of(PROGRAM, "--help", folder=ROOT),
             "`chsims-build status`, 2,281 clips": status_of(folder, 2281),
         }
-        for stage in ("frames", "faces", "audio", "text"):
+        for stage in ("faces", "audio", "text"):
             taken[f"{stage} job, until its first clip"] = to_first_clip(stage, ROOT)
         starts += [f"| {name} | {seconds:.2f} |" for name, seconds in taken.items()]
         print("\n".join(starts))

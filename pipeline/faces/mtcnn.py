@@ -7,13 +7,15 @@ grid of a search of the whole frame, so both find the same box for the same face
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn import functional
 
 from pipeline.faces.boxes import ONE, Float, apart, best_first, inside, moved, suppress, windows
 from pipeline.faces.pictures import AreaTable
@@ -44,7 +46,7 @@ class FaceNets:
         self.mtcnn = mtcnn
         if torch.device(mtcnn.device).type == "cpu":
             for net in (mtcnn.pnet, mtcnn.rnet, mtcnn.onet):
-                _fuse(net)
+                _compile(net)
 
     def everywhere(self, height: int, width: int, smallest: float) -> list[Part]:
         """Return the whole levels that show faces of at least `smallest` pixels."""
@@ -81,7 +83,7 @@ class FaceNets:
     def _net(self, net: Any, pictures: Float) -> list[Float]:
         # channels first for torch, but stored channels last: twice as fast on a CPU
         batch = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(self.mtcnn.device)
-        return [output.float().cpu().numpy() for output in net(batch)]
+        return [output.float().cpu().numpy() for output in net.forward(batch)]
 
     def _propose(self, table: AreaTable, parts: list[Part]) -> Float:
         """Let P-Net propose boxes ``[n, 4]``."""
@@ -136,34 +138,56 @@ class FaceNets:
         return found.take(np.argsort(-area, kind="stable"))
 
 
-class _ActivateAndPool(nn.Module):
-    """A PReLU and the max-pooling after it, compiled into one pass over a CPU's memory."""
+def _compile(net: nn.Module) -> None:
+    """Let plain functions stand for the layers of one of facenet-pytorch's nets, on a CPU.
 
-    def __init__(self, activation: Any, pooling: Any) -> None:
-        super().__init__()
-        from pipeline.faces.kernels import activate_and_pool
+    A layer that is a module costs as much to call as a small one takes to compute. One compiled
+    pass stands for each PReLU that a pooling follows: torch needs as long for these two as for the
+    convolutions. The results are the same to the bit.
+    """
+    layers = dict(net.named_children())
+    for name, layer in layers.items():
+        pooling = layers.get(name.replace("prelu", "pool"))
+        if isinstance(layer, nn.PReLU) and isinstance(pooling, nn.MaxPool2d):
+            function = _activation_and_pooling(layer, pooling)
+        elif isinstance(layer, nn.MaxPool2d):
+            function = _unchanged
+        else:
+            function = _function_of(layer)
+        delattr(net, name)
+        setattr(net, name, function)
 
-        self.run = activate_and_pool
-        self.slopes = activation.weight.detach().numpy()
-        self.size = int(pooling.kernel_size)
 
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Return the pooled values, stored channels last."""
-        pooled = self.run(values.permute(0, 2, 3, 1).contiguous().numpy(), self.slopes, self.size)
+def _function_of(layer: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+    own = {name: values.detach() for name, values in layer.named_parameters()}
+    if isinstance(layer, nn.Conv2d):
+        return partial(torch.conv2d, **own)
+    if isinstance(layer, nn.Linear):
+        return partial(functional.linear, **own)
+    if isinstance(layer, nn.PReLU):
+        return partial(torch.prelu, **own)
+    if isinstance(layer, nn.Softmax):
+        return partial(functional.softmax, dim=layer.dim)
+    raise TypeError(f"facenet-pytorch's nets have no {type(layer).__name__}")
+
+
+def _activation_and_pooling(
+    activation: nn.PReLU, pooling: nn.MaxPool2d
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    from pipeline.faces.kernels import activate_and_pool
+
+    slopes: Any = activation.weight.detach().numpy()
+    size: Any = pooling.kernel_size
+
+    def run(values: torch.Tensor) -> torch.Tensor:
+        pooled = activate_and_pool(values.permute(0, 2, 3, 1).contiguous().numpy(), slopes, size)
         return torch.from_numpy(pooled).permute(0, 3, 1, 2)
 
+    return run
 
-def _fuse(net: nn.Module) -> None:
-    """Let one compiled pass stand for each PReLU of facenet-pytorch's net that a pooling follows.
 
-    torch needs as long for these two as for the convolutions; the results are the same.
-    """
-    for number in (1, 2, 3):
-        pooling = getattr(net, f"pool{number}", None)
-        if isinstance(pooling, nn.MaxPool2d):
-            activation = getattr(net, f"prelu{number}")
-            setattr(net, f"prelu{number}", _ActivateAndPool(activation, pooling))
-            setattr(net, f"pool{number}", nn.Identity())
+def _unchanged(values: torch.Tensor) -> torch.Tensor:
+    return values
 
 
 @lru_cache(maxsize=64)

@@ -172,7 +172,7 @@ class FrameExtractor(Extractor):
             inputs.stream,
             target=memory.path,
             inherited=(memory.descriptor,),
-            raw=is_plain(inputs.media, inputs.stream),
+            raw=is_plain(inputs.media, inputs.stream, inputs.size),
             most=MOST_HELD,
         )
         if memory.size >= MOST_HELD:  # the file is longer than it announces

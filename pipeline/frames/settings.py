@@ -13,4 +13,5 @@ class FramesSettings(Settings):
     fps: float = Field(30.0, gt=0, le=240)
     """Frames per second of the common grid (paper: 30 Hz; CH-SIMS v2: 25, the clips' own rate)."""
     keep_frames: bool = operational(False)
-    """Keep the lossless videos in processed/frames after the faces are found."""
+    """Write lossless videos to processed/frames and keep them. With false, the jobs that search for
+    faces decode the clips, and no frames are stored."""

@@ -38,6 +38,11 @@ def decoding_mb(config: Config, clips: Sequence[Clip], threads: int) -> float:
     return threads * _PIXEL * pixels / 1e6
 
 
+def padded(config: Config, clip: Clip) -> str:
+    """Name the way in which odd sizes become even; it is part of the keys of such clips alone."""
+    return "padded in 4:4:4" if clip.streams.width % 2 or clip.streams.height % 2 else ""
+
+
 def _clip_seconds(config: Config, clip: Clip) -> float:
     megapixels = clip.streams.width * clip.streams.height / 1e6
     return clip.seconds * config.frames.fps * 0.004 * max(megapixels, 0.25)
@@ -50,6 +55,7 @@ FRAMES = Stage(
     inputs=(),
     load=_load,
     extractor=_extractor,
+    external=padded,
     transient=True,
     kept=lambda config: config.frames.keep_frames,
     attachments=(".mkv",),

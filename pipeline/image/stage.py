@@ -14,7 +14,7 @@ from pipeline.encoders.names import dimension_names
 from pipeline.errors import BuildError
 from pipeline.extractor import Extractor, check_device
 from pipeline.faces.stage import FACES
-from pipeline.frames.stage import decoding_mb
+from pipeline.frames.stage import decoding_mb, padded
 from pipeline.image.settings import ImageSettings
 from pipeline.image.source import image_files
 from pipeline.stage import Account, Build, Feature, Figure, Stage
@@ -164,6 +164,7 @@ IMAGE_FRAMES = Stage(
     feature=_feature(FRAMES, _whole_rate),
     figures=_FIGURES,
     decodes="video",
+    external=padded,
     sources={"image_frames_models": "model"},
     model=FRAMES.label,
     account=_account_of("Whole frames were"),

@@ -198,7 +198,9 @@ def write_constant_rate(
     # a size that changes within the clip is brought to the first one's
     video = video.filter("scale", *size).filter("setsar", 1)
     if size != _even(size):
-        video = video.filter("pad", *_even(size))
+        # pad cuts an odd line or column off where two share a colour, and it writes into the
+        # pictures that it gets, which the decoder still reads
+        video = video.filter("format", _UNSHARED).filter("copy").filter("pad", *_even(size))
     parts = video.filter_multi_output("split")
     passed: dict[str, Any] = {"fps_mode": "passthrough", "threads": 1}
     # what comes earlier than half a frame before time zero is on no frame of the grid
@@ -225,6 +227,9 @@ def write_constant_rate(
     return Pictures(numbers, ticks, int(lengths[-1]), errors)
 
 
+_UNSHARED = "yuv444p|gbrp"
+"""Forms of 8 bits in which each pixel has its own colour; both fit into Ut Video."""
+
 _PLAIN = "yuv420p"
 """The form of nearly all videos: 8 bits, with a colour for each square of four pixels."""
 
@@ -235,11 +240,11 @@ _MATRICES = (1, 2, 5, 6)
 """Those of BT.709, of an unknown matrix (read as BT.601), and of both that BT.601 has."""
 
 
-def is_plain(media: Path, stream: int) -> bool:
+def is_plain(media: Path, stream: int, size: tuple[int, int]) -> bool:
     """Tell whether raw pictures of a clip become the same RGB as those of a Ut Video.
 
-    Ut Video knows two matrices, BT.601 and BT.709, and the limited range of brightness; ffmpeg
-    converts whatever else a clip has when it writes one.
+    Ut Video knows two matrices, BT.601 and BT.709, the limited range of brightness, and even
+    sizes; ffmpeg converts whatever else a clip has when it writes one.
 
     Parameters
     ----------
@@ -247,6 +252,8 @@ def is_plain(media: Path, stream: int) -> bool:
         The clip.
     stream : int
         Index of its video stream.
+    size : tuple of int
+        Width and height as displayed.
     """
     import av
 
@@ -257,7 +264,8 @@ def is_plain(media: Path, stream: int) -> bool:
         ) as container:
             video: Any = container.streams[stream].codec_context
             return (
-                video.pix_fmt == _PLAIN
+                size == _even(size)
+                and video.pix_fmt == _PLAIN
                 and video.color_range in _LIMITED
                 and video.colorspace in _MATRICES
             )

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.full_disk import NO_DISK, STAGES, faults_of
 from pipeline.config import Config
 from pipeline.stages import STAGES as ALL_STAGES
-from pipeline.stages import STEPS, wanted
+from pipeline.stages import STEPS, with_jobs
 from tests.conftest import ROOT
 
 GOOD = "ERROR in audio: cannot write processed/audio/v/1: No space left on device"
@@ -34,7 +34,9 @@ def test_a_bad_end_is_a_fault(status: int, words: str, fault: str | None) -> Non
 
 
 def test_every_step_has_its_full_disk() -> None:
-    of_the_corpus = {step for step in STEPS if step not in ALL_STAGES or step in wanted(Config())}
+    of_the_corpus = {
+        step for step in STEPS if step not in ALL_STAGES or step in with_jobs(Config())
+    }
     assert of_the_corpus <= set(STAGES)
 
 

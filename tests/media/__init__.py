@@ -12,6 +12,31 @@ FACE = DEMO / "video_0001" / "0001.mp4"
 OTHER = DEMO / "video_0002" / "0001.mp4"
 
 
+def _matrix(name: str) -> tuple[str, ...]:
+    return ("-c:v", "libx264", "-vf", f"setparams=colorspace={name}", "-colorspace", name)
+
+
+FORMS = (
+    (("-c:v", "libx264"), True),
+    (_matrix("bt709"), True),
+    (_matrix("smpte170m"), True),
+    (_matrix("bt470bg"), True),
+    (_matrix("smpte240m"), False),
+    (_matrix("bt2020nc"), False),
+    ((*_matrix("bt2020nc"), "-pix_fmt", "yuv420p10le"), False),
+    (("-c:v", "libx264", "-color_range", "tv"), True),
+    (("-c:v", "libx264", "-vf", "scale=out_range=pc", "-color_range", "pc"), False),
+    (("-c:v", "libx264", "-pix_fmt", "yuvj420p"), False),
+    (("-c:v", "libx264", "-pix_fmt", "yuv422p"), False),
+    (("-c:v", "libx264", "-pix_fmt", "yuv444p"), False),
+    (("-c:v", "ffv1", "-pix_fmt", "gbrp"), False),
+    (("-c:v", "ffv1", "-pix_fmt", "gray"), False),
+    (("-c:v", "mpeg4", "-vf", "scale=161:121"), False),
+    (("-c:v", "libvpx", "-vf", "scale=322:200"), True),
+)
+"""Options that encode a clip in another form, and whether that is the form of nearly all videos."""
+
+
 def ffmpeg(*arguments: str | Path) -> None:
     """Run ffmpeg quietly; the last argument is the file it writes."""
     Path(arguments[-1]).parent.mkdir(parents=True, exist_ok=True)
