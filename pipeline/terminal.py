@@ -24,7 +24,7 @@ def tracked(items: Iterable[T], title: str, total: int, *, shown: bool = True) -
     title : str
         Stands in front of the bar.
     total : int
-        How many items there will be.
+        How many items there may be. The bar is full at the end, also after fewer.
     shown : bool
         False shows no bar; nor is one shown where standard error is not a terminal.
     """
@@ -32,6 +32,9 @@ def tracked(items: Iterable[T], title: str, total: int, *, shown: bool = True) -
         yield from items
         return
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import Progress
 
-    yield from track(items, title, total=total, console=Console(stderr=True))
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=total)
+        yield from bar.track(items, task_id=task, total=total)
+        bar.update(task, completed=total)

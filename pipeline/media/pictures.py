@@ -338,7 +338,8 @@ def read_frames(
     if read < announced:
         raise BuildError(
             f"{source.path} gave {read} pictures where {announced} were written",
-            "the file was changed or the disk is full: build the frames stage again with --force",
+            "the file was changed or the disk is full: run the same command again; if it lies in "
+            "processed/frames, build that stage first: chsims-build --stage frames --force",
         )
 
 
