@@ -48,9 +48,9 @@ class Tree:
                     tasks = list((process / "task").iterdir())
                     states = [(t / "stat").read_text().rsplit(")", 1)[1].split()[0] for t in tasks]
                     rollup = (process / "smaps_rollup").read_text()
+                    files |= _files_in_memory(process)
                 except OSError:
                     continue  # it ended
-                files |= _files_in_memory(process)
                 running += states.count("R")
                 memory = re.search(r"^Pss:\s+(\d+)", rollup, re.M)
                 total += int(memory[1]) / 1024 if memory else 0.0

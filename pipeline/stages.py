@@ -54,6 +54,11 @@ def _all_stages() -> dict[str, Stage]:
                 f"the entry point {point.name} ({point.value}) is not a Stage with a unique name",
                 "it must name a pipeline.stage.Stage; see docs/extending.md",
             )
+        if stage.transient and stage.inputs:
+            raise BuildError(
+                f"the stage {stage.name} ({point.value}) is transient and reads other stages",
+                "a transient stage is computed by the jobs that read it, so it reads only the clip",
+            )
         stages[stage.name] = stage
     return stages
 

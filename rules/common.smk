@@ -139,9 +139,9 @@ def lasting_records(stages, otherwise=()):
 
 
 def record_of(stage):
-    """The record that a job writes; that of a transient stage is deleted with its files."""
+    """The record that a job writes; that of a stage whose files go is deleted with them."""
     record = str(FILES.record(stage.name, "{shard}"))
-    return temp(record) if stage.transient else record
+    return temp(record) if stage.is_lent(CONFIG) else record
 
 
 def job_threads(stage):

@@ -69,7 +69,7 @@ def test_the_intermediate_video_is_lossless(tmp_path: Path) -> None:
     np.testing.assert_array_equal(next(source.batches(1))[0], direct)
 
 
-@pytest.mark.parametrize("options", [options for options, _ in FORMS])
+@pytest.mark.parametrize("options", FORMS.values(), ids=FORMS)
 def test_the_intermediate_video_is_read_as_ffmpeg_reads_it(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:

@@ -110,7 +110,7 @@ class FaceExtractor(Extractor):
             )
         found = [no_faces() for _ in inputs.shown]
         if size == (inputs.width, inputs.height):
-            with Cuts(inputs.folder or inputs.path.parent, len(found)) as cuts:
+            with Cuts(inputs.scratch or inputs.path.parent, len(found)) as cuts:
                 last, crops = no_faces(), list[bytes]()
                 for t, (frame, seen) in self._searched(inputs, pictured):
                     found[t] = self._sure(seen)

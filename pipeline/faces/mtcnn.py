@@ -147,28 +147,24 @@ def _compile(net: nn.Module) -> None:
     """
     layers = dict(net.named_children())
     for name, layer in layers.items():
-        pooling = layers.get(name.replace("prelu", "pool"))
-        if isinstance(layer, nn.PReLU) and isinstance(pooling, nn.MaxPool2d):
-            function = _activation_and_pooling(layer, pooling)
-        elif isinstance(layer, nn.MaxPool2d):
-            function = _unchanged
-        else:
-            function = _function_of(layer)
         delattr(net, name)
-        setattr(net, name, function)
+        setattr(net, name, _function_of(layer))
+    for name, layer in layers.items():
+        activation = layers.get(name.replace("pool", "prelu"))
+        if isinstance(layer, nn.MaxPool2d) and isinstance(activation, nn.PReLU):
+            setattr(net, name.replace("pool", "prelu"), _activation_and_pooling(activation, layer))
+            setattr(net, name, _unchanged)
 
 
 def _function_of(layer: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
     own = {name: values.detach() for name, values in layer.named_parameters()}
     if isinstance(layer, nn.Conv2d):
-        return partial(torch.conv2d, **own)
+        return partial(torch.conv2d, **own, stride=layer.stride)
     if isinstance(layer, nn.Linear):
         return partial(functional.linear, **own)
     if isinstance(layer, nn.PReLU):
         return partial(torch.prelu, **own)
-    if isinstance(layer, nn.Softmax):
-        return partial(functional.softmax, dim=layer.dim)
-    raise TypeError(f"facenet-pytorch's nets have no {type(layer).__name__}")
+    return layer.forward
 
 
 def _activation_and_pooling(

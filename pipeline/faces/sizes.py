@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.faces.settings import FacesSettings
-from pipeline.frames.held import held_bytes
-from pipeline.frames.stage import FRAMES, decoding_mb
+from pipeline.frames.stage import FRAMES, decoding_mb, held_mb
 from pipeline.store.shards import Clip
 
 if TYPE_CHECKING:
@@ -92,9 +91,7 @@ def _clip_mb(config: Config, clip: Clip) -> float:
     searching = (nets + pictures + _FULL * full + crops) / 1e6
     if not FRAMES.is_lent(config):
         return searching
-    length = max(clip.seconds, streams.announced)
-    lent = held_bytes((streams.width, streams.height), length, config.frames.fps) / 1e6
-    return lent + max(searching, decoding_mb(config, [clip], 1))
+    return held_mb(clip, config.frames.fps) + max(searching, decoding_mb(config, [clip], 1))
 
 
 def clip_seconds(config: Config, clip: Clip) -> float:

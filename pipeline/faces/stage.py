@@ -22,7 +22,9 @@ def _load(build: Build, clip: Clip) -> Any:
 
     frames = build.features("frames", clip)
     video = frames.file or build.store.attachment("frames", clip.clip, ".mkv")
-    return FrameSource.of(frames, video, build.store.path("frames", clip.clip).parent)
+    scratch = build.config.layout.scratch
+    scratch.mkdir(parents=True, exist_ok=True)
+    return FrameSource.of(frames, video, scratch)
 
 
 def _trims(config: Config) -> Mapping[str, Any] | None:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import ClipError
+from pipeline.errors import BuildError, ClipError
 from pipeline.extractor import Extractor
 from pipeline.frames.grid import grid_length, place
 from pipeline.frames.held import MOST_HELD, held_bytes
 from pipeline.frames.settings import FramesSettings
 from pipeline.media.memory import MemoryFile, memory_file
-from pipeline.media.pictures import CLOCK, Pictures, is_plain, write_constant_rate
+from pipeline.media.pictures import CLOCK, Pictures, is_even, is_plain, write_constant_rate
 from pipeline.store.features import Features
+from pipeline.store.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from pipeline.stage import Build
@@ -50,6 +51,8 @@ class FrameInputs:
         Seconds from the file's first timestamp to the clip's time zero.
     ffmpeg : str
         Which ffmpeg decodes it.
+    scratch : Path, optional
+        Where the folder of a large video that is only lent is made; if None, next to `target`.
     """
 
     media: Path
@@ -61,6 +64,7 @@ class FrameInputs:
     other: int | None = None
     origin: float = 0.0
     ffmpeg: str = "wheel"
+    scratch: Path | None = None
 
     @classmethod
     def of(cls, build: Build, clip: Clip, target: Path) -> Self:
@@ -68,6 +72,7 @@ class FrameInputs:
         return cls(
             media=build.media(clip),
             target=target,
+            scratch=build.config.layout.scratch,
             stream=clip.streams.video,
             other=clip.streams.audio,
             size=(clip.streams.width, clip.streams.height),
@@ -126,6 +131,7 @@ class FrameExtractor(Extractor):
         """
         if inputs.stream is None:
             return _without_pictures(inputs, self.settings.fps)
+        inputs.target.parent.mkdir(parents=True, exist_ok=True)
         try:
             return self._described(inputs, self._written(inputs, inputs.stream), inputs.target)
         except BaseException:
@@ -136,13 +142,14 @@ class FrameExtractor(Extractor):
     def lend(self, inputs: FrameInputs) -> Iterator[Features]:
         """Decode a clip for a stage that reads the pictures at once.
 
-        Those of an ordinary clip lie in memory, as they are; a video of more than `MOST_HELD`
-        bytes is written to the disk as by `extract`. Their RGB values are the same.
+        The pictures of an ordinary clip lie in memory. A video of more than `MOST_HELD` bytes, or
+        one that cannot be written there, is written into a folder of its own. The RGB values are
+        those of a kept video.
 
         Parameters
         ----------
         inputs : FrameInputs
-            As for `extract`.
+            As for `extract`; nothing is written to ``target``.
 
         Yields
         ------
@@ -159,38 +166,44 @@ class FrameExtractor(Extractor):
             if features is not None:
                 yield features
                 return
-        with super().lend(inputs) as features:
-            yield features
+        with scratch_folder(inputs.scratch or inputs.target.parent, "frames-") as folder:
+            yield self.extract(replace(inputs, target=folder / "frames.mkv"))
 
     def _held(self, inputs: FrameInputs, memory: MemoryFile) -> Features | None:
-        """Decode a clip into memory; return None if there may be too much for it, or is."""
+        """Decode a clip into memory, if it fits and can be decoded there."""
         length = max(inputs.seconds, inputs.announced)
         if inputs.stream is None or not held_bytes(inputs.size, length, self.settings.fps):
             return None
-        pictures = self._written(
-            inputs,
-            inputs.stream,
-            target=memory.path,
-            inherited=(memory.descriptor,),
-            raw=is_plain(inputs.media, inputs.stream, inputs.size),
-            most=MOST_HELD,
-        )
-        if memory.size >= MOST_HELD:  # the file is longer than it announces
-            return None
-        return self._described(inputs, pictures, memory.path)
+        for raw in (True, False) if is_even(inputs.size) else (False,):
+            try:
+                pictures = self._written(inputs, inputs.stream, memory.path, raw=raw)
+            except (BuildError, ClipError):
+                continue  # the disk will show whether it is the clip's fault
+            if not 0 < memory.size < MOST_HELD:  # the clip is longer than its file announces
+                return None
+            if not raw or is_plain(memory.path):
+                return self._described(inputs, pictures, memory.path)
+        return None
 
-    def _written(self, inputs: FrameInputs, stream: int, **memory: Any) -> Pictures:
-        target = memory.pop("target", inputs.target)
+    def _written(
+        self,
+        inputs: FrameInputs,
+        stream: int,
+        memory: Path | None = None,
+        *,
+        raw: bool = False,
+    ) -> Pictures:
         return write_constant_rate(
             inputs.media,
-            target,
+            memory or inputs.target,
             stream=stream,
             other=inputs.other,
             size=inputs.size,
             fps=self.settings.fps,
             origin=inputs.origin,
             ffmpeg=inputs.ffmpeg,
-            **memory,
+            raw=raw,
+            most=MOST_HELD if memory else None,
         )
 
     def _described(self, inputs: FrameInputs, pictures: Pictures, video: Path) -> Features:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.extractor import Extractor
+from pipeline.frames.held import held_bytes
 from pipeline.frames.settings import FramesSettings
 from pipeline.stage import Build, Stage
 from pipeline.store.shards import Clip
@@ -21,9 +22,8 @@ _PIXEL = 60
 def _load(build: Build, clip: Clip) -> Any:
     from pipeline.frames.extractor import FrameInputs
 
-    target = build.store.path("frames", clip.clip, ".mkv")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return FrameInputs.of(build, clip, target.with_suffix(".part.mkv"))
+    target = build.store.path("frames", clip.clip, ".part.mkv")
+    return FrameInputs.of(build, clip, target)
 
 
 def _extractor(settings: Any) -> type[Extractor]:
@@ -36,6 +36,12 @@ def decoding_mb(config: Config, clips: Sequence[Clip], threads: int) -> float:
     """Return the memory in MB that ffmpeg takes to decode the largest clips of a job."""
     pixels = max((clip.streams.width * clip.streams.height for clip in clips), default=0)
     return threads * _PIXEL * pixels / 1e6
+
+
+def held_mb(clip: Clip, fps: float) -> float:
+    """Return the memory in MB that the pictures of a clip take while another stage reads them."""
+    length = max(clip.seconds, clip.streams.announced)
+    return held_bytes((clip.streams.width, clip.streams.height), length, fps) / 1e6
 
 
 def padded(config: Config, clip: Clip) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,7 +19,6 @@ from pipeline.image.settings import ImageSettings
 from pipeline.image.source import image_files
 from pipeline.media.pictures import FrameSource
 from pipeline.store.features import Features
-from pipeline.store.scratch import scratch_folder
 
 
 class _ImageExtractor(Extractor):
@@ -130,22 +128,6 @@ class FaceImageExtractor(_ImageExtractor):
         return self._features(decoded, valid, inputs.errors)
 
 
-@dataclass(frozen=True)
-class WholeInputs:
-    """A clip's media file, and where its frames may be decoded.
-
-    Parameters
-    ----------
-    clip : FrameInputs
-        As the frames stage takes it; the video is written into a folder of its own.
-    scratch : Path
-        Folder for that folder, which is removed again.
-    """
-
-    clip: FrameInputs
-    scratch: Path
-
-
 class WholeImageExtractor(_ImageExtractor):
     """Vectors of whole frames, decoded at the chosen rate; no faces are needed.
 
@@ -162,12 +144,12 @@ class WholeImageExtractor(_ImageExtractor):
     packages: ClassVar[tuple[str, ...]] = (*_ImageExtractor.packages, *FrameExtractor.packages)
     stage: ClassVar[str] = "image_frames"
 
-    def extract(self, inputs: WholeInputs) -> Features:
+    def extract(self, inputs: FrameInputs) -> Features:
         """Decode and encode a clip's frames.
 
         Parameters
         ----------
-        inputs : WholeInputs
+        inputs : FrameInputs
             The media file.
 
         Returns
@@ -180,14 +162,10 @@ class WholeImageExtractor(_ImageExtractor):
         ClipError
             As `FrameExtractor.extract`.
         """
-        from dataclasses import replace
-
         decoder = FrameExtractor(FramesSettings(fps=self.settings.fps))
-        with scratch_folder(inputs.scratch, "image-") as folder:
-            clip = replace(inputs.clip, target=folder / "frames.part.mkv")
-            with decoder.lend(clip) as frames:
-                source = FrameSource.of(frames, frames.file or clip.target)
-                return self._features(_each(source), source.shown >= 0, source.errors)
+        with decoder.lend(inputs) as frames:
+            source = FrameSource.of(frames, frames.file or inputs.target)
+            return self._features(_each(source), source.shown >= 0, source.errors)
 
 
 def _each(source: FrameSource) -> Iterator[Picture]:

@@ -14,7 +14,7 @@ from pipeline.encoders.names import dimension_names
 from pipeline.errors import BuildError
 from pipeline.extractor import Extractor, check_device
 from pipeline.faces.stage import FACES
-from pipeline.frames.stage import decoding_mb, padded
+from pipeline.frames.stage import decoding_mb, held_mb, padded
 from pipeline.image.settings import ImageSettings
 from pipeline.image.source import image_files
 from pipeline.stage import Account, Build, Feature, Figure, Stage
@@ -42,17 +42,16 @@ def _load_crops(build: Build, clip: Clip) -> Any:
 
 def _load_media(build: Build, clip: Clip) -> Any:
     from pipeline.frames.extractor import FrameInputs
-    from pipeline.image.extractor import WholeInputs
 
-    scratch = build.config.layout.scratch
-    # a file in a folder of its own, once it is decoded
-    return WholeInputs(FrameInputs.of(build, clip, scratch), scratch)
+    # nothing is written there: the pictures are lent
+    return FrameInputs.of(build, clip, build.config.layout.scratch / "frames.mkv")
 
 
 def _pictures_mb(config: Config, clips: Sequence[Clip], threads: int) -> float:
-    """Return what ffmpeg takes, and each worker's pictures on their way to the model's size."""
+    """Return what ffmpeg takes, and each worker's pictures: held, and on their way to the model."""
     pixels = max((clip.streams.width * clip.streams.height for clip in clips), default=0)
-    return decoding_mb(config, clips, threads) + threads * _PICTURES * pixels / 1e6
+    held = max((held_mb(clip, config.image_frames.fps) for clip in clips), default=0.0)
+    return decoding_mb(config, clips, threads) + threads * (held + _PICTURES * pixels / 1e6)
 
 
 def _crop_extractor(settings: Any) -> type[Extractor]:

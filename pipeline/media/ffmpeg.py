@@ -11,8 +11,8 @@ import errno
 import os
 import re
 import shutil
+import signal
 import subprocess
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -147,21 +147,8 @@ def command(outputs: Any, choice: str) -> list[str]:
     ]
 
 
-def run(
-    outputs: Any, path: Path, choice: str, inherited: Sequence[int] = ()
-) -> tuple[bytes, str, int]:
+def run(outputs: Any, path: Path, choice: str) -> tuple[bytes, str, int]:
     """Run ffmpeg on a clip; return its output, its last words, and how many errors it reported.
-
-    Parameters
-    ----------
-    outputs : object
-        The outputs of a graph of ffmpeg-python.
-    path : Path
-        The clip, for messages.
-    choice : str
-        Which ffmpeg (`MediaSettings.ffmpeg`).
-    inherited : sequence of int
-        Descriptors of files in memory that it reads or writes.
 
     Raises
     ------
@@ -177,7 +164,6 @@ def run(
             capture_output=True,
             timeout=_DECODE_SECONDS,
             check=False,
-            pass_fds=inherited,
         )
     except subprocess.TimeoutExpired as error:
         raise ClipError(
@@ -188,6 +174,12 @@ def run(
         raise BuildError(
             f"{path.name}: ffmpeg found no space left on the disk",
             "free disk space and run the same command again: it continues here",
+        )
+    if done.returncode == -signal.SIGKILL:
+        raise ClipError(
+            f"{path.name}: ffmpeg was killed, perhaps because memory ran out",
+            "the next build tries it again; give the job more memory, or use fewer --cores",
+            passing=True,
         )
     if done.returncode != 0:
         raise ClipError(f"{path.name}: ffmpeg cannot decode it ({words})", REMEDY)

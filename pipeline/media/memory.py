@@ -16,15 +16,18 @@ class MemoryFile:
     Parameters
     ----------
     descriptor : int
-        Of the open file. A child process that is to write the file must inherit it.
+        Of the open file in the process that made it.
     """
 
     descriptor: int
 
     @property
     def path(self) -> Path:
-        """The file's path in this process, and in a child that inherits the descriptor."""
-        return Path(f"/proc/self/fd/{self.descriptor}")
+        """The file's path, in this process and in others of the same user.
+
+        It names this process: a number alone could be another file of the program that opens it.
+        """
+        return Path(f"/proc/{os.getpid()}/fd/{self.descriptor}")
 
     @property
     def size(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from pipeline.errors import BuildError, ClipError
 from pipeline.media.ffmpeg import (
-    INPUT_OPTIONS,
     LONGEST_SECONDS,
     REMEDY,
     kept_open,
@@ -73,8 +72,8 @@ class FrameSource:
         When each of these is shown, in seconds.
     errors : int
         Errors that ffmpeg met when the clip was decoded for it.
-    folder : Path, optional
-        For files that would take too much memory; if None, that of `path`.
+    scratch : Path, optional
+        Folder for what would take too much memory; if None, that of `path`.
     """
 
     path: Path
@@ -85,10 +84,10 @@ class FrameSource:
     source: NDArray[np.int32]
     times: NDArray[np.float64]
     errors: int = 0
-    folder: Path | None = None
+    scratch: Path | None = None
 
     @classmethod
-    def of(cls, frames: Features, path: Path, folder: Path | None = None) -> Self:
+    def of(cls, frames: Features, path: Path, scratch: Path | None = None) -> Self:
         """Return the frames that the frames stage has described.
 
         Parameters
@@ -97,8 +96,8 @@ class FrameSource:
             Of the frames stage.
         path : Path
             The lossless video that belongs to it.
-        folder : Path, optional
-            For files that would take too much memory.
+        scratch : Path, optional
+            Folder for what would take too much memory.
         """
         return cls(
             path=path,
@@ -109,7 +108,7 @@ class FrameSource:
             source=frames.arrays["source"],
             times=frames.arrays["times"],
             errors=frames.info["errors"],
-            folder=folder,
+            scratch=scratch,
         )
 
     @property
@@ -152,7 +151,6 @@ def write_constant_rate(
     ffmpeg: str = "wheel",
     raw: bool = False,
     most: int | None = None,
-    inherited: Sequence[int] = (),
 ) -> Pictures:
     """Bring a clip to a constant frame rate, as a lossless video (Ut Video in Matroska).
 
@@ -177,12 +175,10 @@ def write_constant_rate(
     ffmpeg : str
         Which ffmpeg (`MediaSettings.ffmpeg`).
     raw : bool
-        Write the pictures as they are instead: faster, and several times as large. The clip must
-        be `is_plain`.
+        Write the pictures as they are instead: faster, and several times as large. `is_plain`
+        tells whether they then become the same RGB. The size must be even.
     most : int, optional
-        Bytes after which the video ends early. One that did not is smaller.
-    inherited : sequence of int
-        The descriptor of `target`, if that is a file in memory.
+        Bytes after which writing ends. A video that has reached them may lack its end.
 
     Raises
     ------
@@ -197,7 +193,7 @@ def write_constant_rate(
         video = video.filter("setpts", f"PTS-({origin:.6f})/TB")
     # a size that changes within the clip is brought to the first one's
     video = video.filter("scale", *size).filter("setsar", 1)
-    if size != _even(size):
+    if not is_even(size):
         # pad cuts an odd line or column off where two share a colour, and it writes into the
         # pictures that it gets, which the decoder still reads
         video = video.filter("format", _UNSHARED).filter("copy").filter("pad", *_even(size))
@@ -205,11 +201,14 @@ def write_constant_rate(
     passed: dict[str, Any] = {"fps_mode": "passthrough", "threads": 1}
     # what comes earlier than half a frame before time zero is on no frame of the grid
     gridded = parts[0].filter("trim", start=-0.5 / fps).filter("fps", fps=fps)
-    form = {"vcodec": "rawvideo", "pix_fmt": _PLAIN} if raw else {"vcodec": "utvideo"}
+    if raw:  # what ffmpeg does for Ut Video by itself
+        gridded = gridded.filter("setfield", "prog").filter("scale", out_range="tv")
+        gridded = gridded.filter("format", _STORED)
     written = gridded.output(
         f"file:{target.absolute()}",
         format="matroska",
-        **{"fflags": "+bitexact", "flags:v": "+bitexact", **form, **passed},
+        vcodec="rawvideo" if raw else "utvideo",
+        **{"fflags": "+bitexact", "flags:v": "+bitexact", **passed},
         **({} if most is None else {"fs": most}),
     ).overwrite_output()
     # a corner of each decoded picture is enough to learn its time
@@ -219,7 +218,7 @@ def write_constant_rate(
         .output("pipe:1", format="framecrc", enc_time_base=f"1/{CLOCK}", **passed)
     )
     outputs = graph.merge_outputs(written, timed, *kept_open(opened, other))
-    told, words, errors = run(outputs, source, ffmpeg, inherited)
+    told, words, errors = run(outputs, source, ffmpeg)
     ticks, lengths = _times(told)
     numbers = _grid_numbers(target, fps)
     if not len(numbers) or not len(ticks):
@@ -230,47 +229,35 @@ def write_constant_rate(
 _UNSHARED = "yuv444p|gbrp"
 """Forms of 8 bits in which each pixel has its own colour; both fit into Ut Video."""
 
+_STORED = "gbrp|gbrap|yuv422p|yuv420p|yuv444p"
+"""All forms that fit into Ut Video, in the order in which ffmpeg is offered them for it."""
+
 _PLAIN = "yuv420p"
 """The form of nearly all videos: 8 bits, with a colour for each square of four pixels."""
 
-_LIMITED = (0, 1)
-"""FFmpeg's numbers (ITU-T H.273's) of an unknown range of brightness, and of the limited one."""
-
 _MATRICES = (1, 2, 5, 6)
-"""Those of BT.709, of an unknown matrix (read as BT.601), and of both that BT.601 has."""
+"""FFmpeg's numbers (ITU-T H.273's) of the matrix of BT.709, of an unknown one, which is read as
+BT.601's, and of both that BT.601 has: Ut Video knows these two."""
 
 
-def is_plain(media: Path, stream: int, size: tuple[int, int]) -> bool:
-    """Tell whether raw pictures of a clip become the same RGB as those of a Ut Video.
-
-    Ut Video knows two matrices, BT.601 and BT.709, the limited range of brightness, and even
-    sizes; ffmpeg converts whatever else a clip has when it writes one.
+def is_plain(raw: Path) -> bool:
+    """Tell whether a raw video becomes the same RGB as the Ut Video of the same clip.
 
     Parameters
     ----------
-    media : Path
-        The clip.
-    stream : int
-        Index of its video stream.
-    size : tuple of int
-        Width and height as displayed.
+    raw : Path
+        Written by `write_constant_rate`.
     """
     import av
 
-    av.logging.set_level(None)
-    try:
-        with av.open(
-            f"file:{media.resolve()}", "r", options=INPUT_OPTIONS, metadata_errors="replace"
-        ) as container:
-            video: Any = container.streams[stream].codec_context
-            return (
-                size == _even(size)
-                and video.pix_fmt == _PLAIN
-                and video.color_range in _LIMITED
-                and video.colorspace in _MATRICES
-            )
-    except (av.FFmpegError, ValueError, IndexError, AttributeError):
-        return False  # the frames stage says what is wrong with it
+    with av.open(f"file:{raw.absolute()}") as container:
+        video: Any = container.streams.video[0].codec_context
+        return video.pix_fmt == _PLAIN and video.colorspace in _MATRICES
+
+
+def is_even(size: tuple[int, int]) -> bool:
+    """Tell whether pictures of a width and height need not be padded."""
+    return size == _even(size)
 
 
 def _even(size: tuple[int, int]) -> tuple[int, int]:

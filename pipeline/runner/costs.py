@@ -24,12 +24,13 @@ def note_run(
     shard: str,
     computed: int,
     seconds: float,
-    lent: Mapping[str, tuple[int, float]] | None = None,
+    on_the_way: Mapping[str, tuple[int, float]] | None = None,
 ) -> None:
     """Add a job to ``logs/runs.jsonl``: stage, clips computed, wall and CPU time, peak memory.
 
     The CPU time is that of the job and of its workers that have ended. A stage that the job
-    computed on the way has a line of its own, with its part of the job's time.
+    computed on the way has a line of its own, with its part of the job's time. The memory is that
+    of the largest process; pictures that are held in memory belong to none.
 
     Parameters
     ----------
@@ -41,11 +42,11 @@ def note_run(
         Clips that it computed.
     seconds : float
         How long it took.
-    lent : mapping of str to tuple, optional
+    on_the_way : mapping of str to tuple, optional
         For each stage that it computed on the way, the number of clips and the CPU time.
     """
     cpu, peak = cpu_seconds(), max(each.ru_maxrss for each in _used())
-    parts = dict(lent or {})
+    parts = dict(on_the_way or {})
     parts[stage] = (computed, cpu - sum(part for _, part in parts.values()))
     layout.logs.mkdir(parents=True, exist_ok=True)
     with layout.runs.open("a", encoding="utf-8") as stream:

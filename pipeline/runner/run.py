@@ -130,16 +130,16 @@ class Progress:
         self.counter = self.layout.progress(stage, shard)
         self.told = time.monotonic()
         self.stage, self.shard, self.total, self.done = stage, shard, total, 0
-        self.lent: dict[str, tuple[int, float]] = {}
+        self.on_the_way: dict[str, tuple[int, float]] = {}
         self.counter.parent.mkdir(parents=True, exist_ok=True)
         self._count()
 
     def advance(self, outcome: Outcome) -> None:
         """Count one clip, and log its outcome."""
         self.done += 1
-        for stage, seconds in outcome.lent.items():
-            clips, spent = self.lent.get(stage, (0, 0.0))
-            self.lent[stage] = clips + 1, spent + seconds
+        for stage, seconds in outcome.on_the_way.items():
+            clips, spent = self.on_the_way.get(stage, (0, 0.0))
+            self.on_the_way[stage] = clips + 1, spent + seconds
         self._count()
         clip = outcome.step.clip.clip
         if outcome.reason:
@@ -152,7 +152,7 @@ class Progress:
 
     def close(self, seconds: float, quarantined: int) -> None:
         """Report what the job did, and record its cost."""
-        note_run(self.layout, self.stage, self.shard, self.done, seconds, self.lent)
+        note_run(self.layout, self.stage, self.shard, self.done, seconds, self.on_the_way)
         bad = f", {quarantined} in quarantine" if quarantined else ""
         clips = "1 clip" if self.done == 1 else f"{self.done} clips"
         self.say(f"{self.stage} {self.shard}: {clips} computed{bad} ({seconds:.1f} s)")

@@ -20,6 +20,7 @@ from pipeline.runner.tidy import reduced, trim
 from pipeline.stage import Build, Stage
 from pipeline.store.features import Features
 from pipeline.store.files import file_digest
+from pipeline.store.shards import Clip
 
 _MACHINE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EROFS}
 
@@ -34,8 +35,8 @@ class Outcome:
     detail: str = ""
     stage: str = ""
     """The stage in which the clip failed: the job's, or one that it computes on the way."""
-    lent: Mapping[str, float] = field(default_factory=dict)
-    """By stage that was computed on the way, the CPU time in seconds."""
+    on_the_way: Mapping[str, float] = field(default_factory=dict)
+    """CPU time in seconds of each stage that was computed on the way."""
 
 
 @dataclass
@@ -60,10 +61,10 @@ class Worker:
 
     def work(self, batch: Sequence[Step]) -> list[Outcome]:
         """Load, extract and store a batch of clips; every clip gets an outcome."""
-        with ExitStack() as lent:
-            return self._work(batch, lent)
+        with ExitStack() as borrowed:
+            return self._work(batch, borrowed)
 
-    def _work(self, batch: Sequence[Step], lent: ExitStack) -> list[Outcome]:
+    def _work(self, batch: Sequence[Step], borrowed: ExitStack) -> list[Outcome]:
         outcomes: list[Outcome] = []
         loaded: list[Step] = []
         inputs: list[object] = []
@@ -71,8 +72,8 @@ class Worker:
             at = self.stage
             try:
                 self.build.lent.clear()
-                for at in self._lenders(step):
-                    self.build.lent[at.name] = self._lend(step, at, lent)
+                for at in self._missing(step):
+                    self.build.lent[at.name] = self._borrowed(step, at, borrowed)
                 at = self.stage
                 inputs.append(at.load(self.build, step.clip))
                 loaded.append(step)
@@ -92,23 +93,26 @@ class Worker:
                 self._drop_inputs(step)
         return outcomes
 
-    def _lend(self, step: Step, stage: Stage, lent: ExitStack) -> Features:
+    def _borrowed(self, step: Step, stage: Stage, borrowed: ExitStack) -> Features:
         """Compute a clip's features of an earlier stage, and note what they cost."""
         before = cpu_seconds()
         try:
             inputs = stage.load(self.build, step.clip)
-            return lent.enter_context(self.extractor(stage).lend(inputs))
+            return borrowed.enter_context(self.extractor(stage).lend(inputs))
         finally:
             self._costs.setdefault(step.key, {})[stage.name] = cpu_seconds() - before
 
-    def _lenders(self, step: Step) -> list[Stage]:
-        """Return the stages that the clip's job computes on the way, and that left no file."""
-        return [
-            earlier
-            for earlier in self.stage.lenders(self.build.config)
-            if self.build.store.key(earlier.name, step.clip.clip)
-            != self.build.key(earlier, step.clip)
-        ]
+    def _missing(self, step: Step) -> list[Stage]:
+        """Return the stages that the clip's job computes on the way, since they left no files."""
+        lenders = self.stage.lenders(self.build.config)
+        return [stage for stage in lenders if not self._is_stored(stage, step.clip)]
+
+    def _is_stored(self, stage: Stage, clip: Clip) -> bool:
+        header = self.build.store.header(stage.name, clip.clip)
+        if header is None or header["key"] != self.build.key(stage, clip):
+            return False
+        paths = (self.build.store.path(stage.name, clip.clip, s) for s in header.get("file", ()))
+        return all(path.is_file() for path in paths)
 
     def _stored(self, step: Step, result: Features | Exception) -> Outcome:
         """Store a result under the step's key, if what was read is still what the key names."""
@@ -123,7 +127,7 @@ class Worker:
         self.build.store.write(self.stage.name, step.clip.clip, step.key, kept)
         for earlier in self.stage.inputs:
             trim(self.build, earlier, step.clip, after=self.stage)
-        return Outcome(step, lent=self._costs.pop(step.key, {}))
+        return Outcome(step, on_the_way=self._costs.pop(step.key, {}))
 
     def _changed(self, step: Step) -> ClipError | None:
         """Return an error if a file of the user's is not the one that the key was made from."""
@@ -146,6 +150,7 @@ class Worker:
         """Remove the files of transient stages, which no stage needs any longer."""
         for earlier in self.stage.lenders(self.build.config):
             self.build.store.discard(earlier.name, step.clip.clip, earlier.attachments)
+            self.build.store.forget_failure(earlier.name, step.clip.clip)
 
     def _failed(self, step: Step, error: Exception, at: Stage) -> Outcome:
         """Record a bad clip and where it failed; let an error of the machine stop the build."""

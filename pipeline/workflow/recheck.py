@@ -140,6 +140,8 @@ def _tried_again(store: Store, stage: str, record: Record) -> list[tuple[str, st
         if entry.stage not in own:  # carried along from an earlier stage, whose own record decides
             continue
         failure = store.failure(entry.stage, entry.clip)
-        if failure is None or failure.get("passing"):
+        # a copy of the folder lacks what is written of a stage that has no files of its own
+        is_forgotten = failure is None and entry.stage == stage
+        if is_forgotten or (failure or {}).get("passing"):
             found.append((entry.stage, entry.clip))
     return found

@@ -159,10 +159,10 @@ class Start:
         if "train" in due:
             check_device(config.train.device, "train.device")
             check_labels(self.labels)
-        for name in due & set(STAGES):
-            ready = STAGES[name].ready
-            if ready is not None:
-                ready(config)
+        for stage in (STAGES[name] for name in due & set(STAGES)):
+            for needed in (stage, *stage.lenders(config)):
+                if needed.ready is not None:
+                    needed.ready(config)
 
 
 def on_any_device(config: Config) -> Config:

@@ -16,7 +16,6 @@ from pipeline.image.extractor import (
     CropInputs,
     FaceImageExtractor,
     WholeImageExtractor,
-    WholeInputs,
     _decoded,
 )
 from pipeline.image.settings import ImageSettings
@@ -67,7 +66,7 @@ def clip(target: Path, seconds: float = 4.16) -> FrameInputs:
 
 def test_whole_frames_are_those_of_the_clip_at_the_chosen_rate(vit: Path, tmp_path: Path) -> None:
     extractor = WholeImageExtractor(settings(vit, fps=2))
-    features = extractor.extract(WholeInputs(clip(tmp_path / "unused"), tmp_path / "scratch"))
+    features = extractor.extract(clip(tmp_path / "unused"))
     decoded = FrameExtractor(FramesSettings(fps=2)).extract(clip(tmp_path / "frames.mkv"))
     source = FrameSource.of(decoded, tmp_path / "frames.mkv")
     whole = np.concatenate(list(source.batches(8)))
@@ -76,15 +75,15 @@ def test_whole_frames_are_those_of_the_clip_at_the_chosen_rate(vit: Path, tmp_pa
     expected = extractor.encoder.encode(list(whole))
     np.testing.assert_allclose(features.arrays["image"], expected, atol=1e-5)
     assert features.info["rate"] == 2.0
-    assert not list((tmp_path / "scratch").iterdir()), "the decoded frames do not stay"
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "frames.mkv"], "the lent frames do not stay"
 
 
 def test_where_the_clip_has_no_picture_rows_are_masked(vit: Path, tmp_path: Path) -> None:
     extractor = WholeImageExtractor(settings(vit, fps=2))
     longer = clip(tmp_path / "unused", seconds=6.0)  # its sound goes on
-    features = extractor.extract(WholeInputs(longer, tmp_path))
+    features = extractor.extract(longer)
     assert features.arrays["valid"].tolist() == [1] * 8 + [0] * 4
     assert not features.arrays["image"][8:].any()
     audio_only = FrameInputs(MEDIA, tmp_path / "x", None, (0, 0), announced=0, seconds=3.0)
-    features = extractor.extract(WholeInputs(audio_only, tmp_path))
+    features = extractor.extract(audio_only)
     assert features.arrays["valid"].tolist() == [0] * 6

@@ -16,25 +16,32 @@ def _matrix(name: str) -> tuple[str, ...]:
     return ("-c:v", "libx264", "-vf", f"setparams=colorspace={name}", "-colorspace", name)
 
 
-FORMS = (
-    (("-c:v", "libx264"), True),
-    (_matrix("bt709"), True),
-    (_matrix("smpte170m"), True),
-    (_matrix("bt470bg"), True),
-    (_matrix("smpte240m"), False),
-    (_matrix("bt2020nc"), False),
-    ((*_matrix("bt2020nc"), "-pix_fmt", "yuv420p10le"), False),
-    (("-c:v", "libx264", "-color_range", "tv"), True),
-    (("-c:v", "libx264", "-vf", "scale=out_range=pc", "-color_range", "pc"), False),
-    (("-c:v", "libx264", "-pix_fmt", "yuvj420p"), False),
-    (("-c:v", "libx264", "-pix_fmt", "yuv422p"), False),
-    (("-c:v", "libx264", "-pix_fmt", "yuv444p"), False),
-    (("-c:v", "ffv1", "-pix_fmt", "gbrp"), False),
-    (("-c:v", "ffv1", "-pix_fmt", "gray"), False),
-    (("-c:v", "mpeg4", "-vf", "scale=161:121"), False),
-    (("-c:v", "libvpx", "-vf", "scale=322:200"), True),
-)
-"""Options that encode a clip in another form, and whether that is the form of nearly all videos."""
+_INTERLACED = ("-flags", "+ilme+ildct", "-vf", "setfield=tff", "-pix_fmt", "yuv420p")
+
+FORMS = {
+    "plain": ("-c:v", "libx264"),
+    "bt709": _matrix("bt709"),
+    "smpte170m": _matrix("smpte170m"),
+    "bt470bg": _matrix("bt470bg"),
+    "smpte240m": _matrix("smpte240m"),
+    "bt2020": _matrix("bt2020nc"),
+    "bt2020, 10 bits": (*_matrix("bt2020nc"), "-pix_fmt", "yuv420p10le"),
+    "limited range": ("-c:v", "libx264", "-color_range", "tv"),
+    "full range": ("-c:v", "libx264", "-vf", "scale=out_range=pc", "-color_range", "pc"),
+    "yuvj420p": ("-c:v", "libx264", "-pix_fmt", "yuvj420p"),
+    "motion jpeg": ("-c:v", "mjpeg", "-pix_fmt", "yuvj422p"),
+    "4:2:2": ("-c:v", "libx264", "-pix_fmt", "yuv422p"),
+    "4:4:4": ("-c:v", "libx264", "-pix_fmt", "yuv444p"),
+    "4:1:1": ("-c:v", "ffv1", "-pix_fmt", "yuv411p"),
+    "rgb": ("-c:v", "ffv1", "-pix_fmt", "gbrp"),
+    "grey": ("-c:v", "ffv1", "-pix_fmt", "gray"),
+    "transparent": ("-c:v", "ffv1", "-pix_fmt", "yuva420p"),
+    "odd size": ("-c:v", "mpeg4", "-vf", "scale=161:121"),
+    "no multiple of four": ("-c:v", "libvpx", "-vf", "scale=322:202"),
+    "interlaced h264": ("-c:v", "libx264", "-x264opts", "tff=1", *_INTERLACED),
+    "interlaced mpeg2": ("-c:v", "mpeg2video", *_INTERLACED),
+}
+"""Options that encode a clip in another form."""
 
 
 def ffmpeg(*arguments: str | Path) -> None:
