@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-MOST_HELD = 256 * 1024**2
-"""Bytes of a video that is held in memory: 25 s of 640x360 pixels at 30 Hz, 2.8 s of full HD."""
+MOST_HELD = 256_000_000
+"""Bytes of a video that is held in memory: 24 s of 640x360 pixels at 30 Hz, 2.7 s of full HD."""
 
 _PIXEL = 1.5
 """Bytes of a pixel that is stored as it is, in the form of nearly all videos (4:2:0)."""

@@ -47,7 +47,7 @@ def note_run(
     """
     cpu, peak = cpu_seconds(), max(each.ru_maxrss for each in _used())
     parts = dict(on_the_way or {})
-    parts[stage] = (computed, cpu - sum(part for _, part in parts.values()))
+    parts[stage] = (computed, max(0.0, cpu - sum(part for _, part in parts.values())))
     layout.logs.mkdir(parents=True, exist_ok=True)
     with layout.runs.open("a", encoding="utf-8") as stream:
         for name, (clips, used) in parts.items():
