@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -29,7 +30,7 @@ PROFILE = (
 class Project:
     """A part of the demo corpus, and its builds: locally or through Slurm."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, epochs: int = 500) -> None:
         self.folder = folder
         raw = folder / "raw"
         lay_out_demo(raw, CLIPS)
@@ -41,8 +42,8 @@ class Project:
                 "models": ["lf_dnn"],
                 "experiments": ["table2"],
                 "seeds": [1, 12],
-                "max_epochs": 500,
-                "patience": 500,
+                "max_epochs": epochs,
+                "patience": epochs,
                 "checkpoint_seconds": 0,
             },
         }
@@ -52,6 +53,12 @@ class Project:
         """Return the command of a build into a folder."""
         own = [sys.executable, "-m", "pipeline.commands.cli", "--config", "config.yaml"]
         return [*own, "--set", f"processed={processed}", *options]
+
+    def build_near(self) -> None:
+        """Build locally, to compare with."""
+        command = self.command("near", "--cores", "2", "--stage", "train")
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def files(self, processed: str) -> dict[str, bytes]:
         """Return every feature file, the dataset, and all that training wrote."""
@@ -74,9 +81,7 @@ class Project:
 def project(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The corpus, built locally into ``near``."""
     project = Project(tmp_path_factory.mktemp("cluster"))
-    command = project.command("near", "--cores", "2", "--stage", "train")
-    done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    project.build_near()
     return project
 
 
@@ -165,3 +170,23 @@ def test_a_training_asks_slurm_for_a_gpu_only_where_the_settings_name_one(
         assert slurm.of_rule("train")[-1]["TresPerJob"] == "gres:gpu:1"
         build.send_signal(signal.SIGINT)
         build.communicate(timeout=300)
+
+
+@pytest.mark.skipif(
+    "CHSIMS_TIME_LIMIT" not in os.environ,
+    reason="takes five minutes: Slurm counts limits in minutes (CHSIMS_TIME_LIMIT=1 runs it)",
+)
+def test_a_training_that_is_longer_than_its_limit_goes_on_to_the_same_bytes(
+    slurm: Slurm, tmp_path: Path
+) -> None:
+    """Each job may take a minute; Slurm ends it, and the next one goes on where it stopped."""
+    project, known = Project(tmp_path, epochs=8000), len(slurm.of_rule("train"))
+    project.build_near()
+    limit = "--snakemake=--set-resources=train:runtime=1"
+    with building(slurm, project, "--stage", "train", limit) as build:
+        words, _ = build.communicate(timeout=900)
+    assert build.returncode == 0, words
+    states = [job["JobState"] for job in slurm.of_rule("train")[known:]]
+    assert states[-1] == "COMPLETED"
+    assert set(states[:-1]) == {"TIMEOUT"}
+    assert project.files("far") == project.files("near")
