@@ -78,8 +78,9 @@ def test_a_dry_run_names_the_jobs_and_writes_nothing(tmp_path: Path) -> None:
     arguments = ("--config", "config/demo.yaml", "--set", f"processed={tmp_path / 'p'}")
     status, output = chsims(*arguments, "--dry-run", "--stage", "vision")
     assert status == 0
-    for rule in ("manifest", "frames", "faces", "openface", "vision"):
+    for rule in ("manifest", "faces", "openface", "vision"):
         assert re.search(rf"^{rule} +1$", output, re.MULTILINE)
+    assert not re.search("^frames", output, re.MULTILINE), "faces jobs decode"
     assert not (tmp_path / "p").exists()
     assert "no manifest yet" in output
 

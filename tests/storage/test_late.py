@@ -62,7 +62,11 @@ def test_a_build_waits_for_files_that_are_shown_late(
     monkeypatch.setenv("PYTHONPATH", str(site))
     monkeypatch.setenv("SEEN_LATE", str(seen))
     corpus = small_corpus(tmp_path, clips=2)
-    few = {"train": {"models": []}, "features": {"audio": "none", "text": "none"}}
+    few = {
+        "train": {"models": []},
+        "features": {"audio": "none", "text": "none"},
+        "frames": {"keep_frames": True},
+    }
     status, said = corpus.run("dataset", store={"latency_wait": 0}, **few)
     assert status != 0
     assert "missing or damaged" in said
