@@ -16,6 +16,7 @@ from pipeline.extractor import Extractor
 from pipeline.frames.grid import grid_length, place
 from pipeline.frames.held import MOST_HELD, held_bytes
 from pipeline.frames.settings import FramesSettings
+from pipeline.media.ffmpeg import HangingError
 from pipeline.media.memory import MemoryFile, memory_file
 from pipeline.media.pictures import CLOCK, Pictures, is_even, is_plain, write_constant_rate
 from pipeline.store.features import Features
@@ -177,6 +178,8 @@ class FrameExtractor(Extractor):
         for raw in (True, False) if is_even(inputs.size) else (False,):
             try:
                 pictures = self._written(inputs, inputs.stream, memory.path, raw=raw)
+            except HangingError:
+                raise
             except (BuildError, ClipError):
                 continue  # the disk will show whether it is the clip's fault
             if not 0 < memory.size < MOST_HELD:  # the clip is longer than its file announces

@@ -40,6 +40,10 @@ _OLDEST = (5, 1)
 """The first ffmpeg with the option ``-fps_mode``."""
 
 
+class HangingError(ClipError):
+    """ffmpeg did not finish with a clip; another try would take as long again."""
+
+
 @cache
 def ffmpeg_program(choice: str = "wheel") -> str:
     """Return the path of an ffmpeg.
@@ -153,7 +157,9 @@ def run(outputs: Any, path: Path, choice: str) -> tuple[bytes, str, int]:
     Raises
     ------
     ClipError
-        If it fails or does not end.
+        If it fails.
+    HangingError
+        If it does not end.
     BuildError
         If the disk is full.
     """
@@ -166,7 +172,7 @@ def run(outputs: Any, path: Path, choice: str) -> tuple[bytes, str, int]:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise ClipError(
+        raise HangingError(
             f"{path.name}: ffmpeg did not finish in {_DECODE_SECONDS} s", REMEDY
         ) from error
     words = last_words(done.stderr)

@@ -16,10 +16,11 @@ from pipeline.errors import ClipError
 from pipeline.frames import extractor, held
 from pipeline.frames.extractor import FrameExtractor
 from pipeline.frames.settings import FramesSettings
+from pipeline.media import ffmpeg as ffmpeg_module
 from pipeline.media.ffmpeg import ffmpeg_program
 from pipeline.media.memory import MemoryFile, memory_file
 from pipeline.media.pictures import FrameSource, is_plain, read_frames
-from tests.media import FORMS, face_clip, phone, truncated
+from tests.media import FACE, FORMS, face_clip, phone, truncated
 
 
 def pictures_of(source: FrameSource) -> np.ndarray:
@@ -157,3 +158,16 @@ def test_a_failure_leaves_no_file_open_and_none_on_the_disk(tmp_path: Path) -> N
         lent.enter_context(frames.lend(frame_inputs(cut, tmp_path / "lent.mkv")))
     assert len(list(Path("/proc/self/fd").iterdir())) == before
     assert sorted(tmp_path.iterdir()) == [cut]
+
+
+def test_a_clip_at_which_ffmpeg_hangs_is_tried_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script, tries = tmp_path / "ffmpeg", tmp_path / "tries"
+    script.write_text(f'#!/bin/sh\necho once >> "{tries}"\nexec sleep 60\n', "utf-8")
+    script.chmod(0o755)
+    monkeypatch.setattr(ffmpeg_module, "_DECODE_SECONDS", 1)
+    clip = replace(frame_inputs(FACE, tmp_path / "lent.mkv"), ffmpeg=str(script))
+    with pytest.raises(ClipError, match="did not finish"), ExitStack() as lent:
+        lent.enter_context(FrameExtractor(FramesSettings()).lend(clip))
+    assert tries.read_text("utf-8") == "once\n"
