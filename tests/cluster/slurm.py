@@ -198,12 +198,16 @@ class Slurm:
             parts += [f"== {path.name}", *lines[-15:]]
         return "\n".join(parts)
 
-    def _daemon(self, name: str, *options: str) -> None:
+    def command_of(self, name: str) -> list[str]:
+        """Return the command that starts a daemon."""
         program = _program(name)
         assert program is not None
+        return [program]
+
+    def _daemon(self, name: str, *options: str) -> None:
         with (self.folder / f"{name}.out").open("ab") as stream:
             self._daemons[name] = subprocess.Popen(
-                [program, *options],
+                [*self.command_of(name), *options],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=stream,

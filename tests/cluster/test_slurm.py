@@ -62,11 +62,7 @@ class Project:
 
     def files(self, processed: str) -> dict[str, bytes]:
         """Return every feature file, the dataset, and all that training wrote."""
-        root = self.folder / processed
-        found = [*root.glob("*/video_*/*.safetensors"), root / "dataset.h5"]
-        found += [p for p in (root / "experiments").rglob("*") if p.is_file()]
-        found += (root / "results").glob("*.json")
-        return {str(path.relative_to(root)): path.read_bytes() for path in sorted(found)}
+        return files_below(self.folder / processed)
 
     def audio(self) -> dict[Path, bytes]:
         """Return the audio features that jobs of Slurm have stored."""
@@ -75,6 +71,14 @@ class Project:
     def checkpoints(self) -> list[Path]:
         """Return the files from which a training in hand would go on."""
         return list(self.folder.glob("far/experiments/*/*/checkpoint_*"))
+
+
+def files_below(root: Path) -> dict[str, bytes]:
+    """Return every feature file of a build, its dataset, and all that training wrote."""
+    found = [*root.glob("*/video_*/*.safetensors"), root / "dataset.h5"]
+    found += [p for p in (root / "experiments").rglob("*") if p.is_file()]
+    found += (root / "results").glob("*.json")
+    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(found)}
 
 
 @pytest.fixture(scope="module")
