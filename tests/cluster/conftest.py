@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.slurm import Slurm, absent
+from tests.cluster.slurm import Slurm, absent, running
 
 
 @pytest.fixture(scope="session")
@@ -14,10 +14,5 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
     """Daemons on this machine, without accounting; skipped where they are not installed."""
     if reason := absent():
         pytest.skip(f"no Slurm: {reason}")
-    started = Slurm(tmp_path_factory.mktemp("slurm"))
-    try:
-        started.start()
+    with running(Slurm(tmp_path_factory.mktemp("slurm"))) as started:
         yield started
-    finally:
-        print(started.logs())
-        started.stop()

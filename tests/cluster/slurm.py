@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -61,6 +61,17 @@ def absent() -> str:
     if not missing:
         return ""
     return f"{', '.join(missing)} not installed (apt-get install slurm-wlm munge)"
+
+
+@contextmanager
+def running(slurm: Slurm) -> Iterator[Slurm]:
+    """Run a Slurm's daemons in the block, and print the ends of their logs after it."""
+    try:
+        slurm.start()
+        yield slurm
+    finally:
+        print(slurm.logs())
+        slurm.stop()
 
 
 def _program(name: str) -> str | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.slurm import Slurm, absent
+from tests.cluster.slurm import Slurm, absent, running
 from tests.cluster.test_slurm import Project, building, files_below
 
 pytestmark = [
@@ -71,13 +71,9 @@ def hosts(tmp_path: Path) -> Iterator[TwoHosts]:
     for name in ("exported", "mount"):
         (tmp_path / name).mkdir()
     with tempfile.TemporaryDirectory() as folder:  # short, since it holds a socket
-        started = TwoHosts(Path(folder), tmp_path / "exported", tmp_path / "mount")
-        try:
-            started.start()
+        two = TwoHosts(Path(folder), tmp_path / "exported", tmp_path / "mount")
+        with running(two) as started:
             yield started
-        finally:
-            print(started.logs())
-            started.stop()
 
 
 def test_jobs_on_a_mount_of_their_own_give_the_local_bytes(hosts: TwoHosts, tmp_path: Path) -> None:
