@@ -27,6 +27,19 @@ if TYPE_CHECKING:
 CLOCK = 90_000
 """Ticks per second in which ffmpeg is asked for times: whole numbers at all usual rates."""
 
+_UNSHARED = "yuv444p|gbrp"
+"""Forms of 8 bits in which each pixel has its own colour; both fit into Ut Video."""
+
+_STORED = "gbrp|gbrap|yuv422p|yuv420p|yuv444p"
+"""All forms that fit into Ut Video, in the order in which ffmpeg is offered them for it."""
+
+_PLAIN = "yuv420p"
+"""The form of nearly all videos: 8 bits, with a colour for each square of four pixels."""
+
+_MATRICES = (1, 2, 5, 6)
+"""FFmpeg's numbers (ITU-T H.273's) of the matrix of BT.709, of an unknown one, which is read as
+BT.601's, and of both that BT.601 has: Ut Video knows these two."""
+
 
 @dataclass(frozen=True)
 class Pictures:
@@ -224,20 +237,6 @@ def write_constant_rate(
     if not len(numbers) or not len(ticks):
         raise ClipError(f"{source.name}: no frame could be decoded ({words})", REMEDY)
     return Pictures(numbers, ticks, int(lengths[-1]), errors)
-
-
-_UNSHARED = "yuv444p|gbrp"
-"""Forms of 8 bits in which each pixel has its own colour; both fit into Ut Video."""
-
-_STORED = "gbrp|gbrap|yuv422p|yuv420p|yuv444p"
-"""All forms that fit into Ut Video, in the order in which ffmpeg is offered them for it."""
-
-_PLAIN = "yuv420p"
-"""The form of nearly all videos: 8 bits, with a colour for each square of four pixels."""
-
-_MATRICES = (1, 2, 5, 6)
-"""FFmpeg's numbers (ITU-T H.273's) of the matrix of BT.709, of an unknown one, which is read as
-BT.601's, and of both that BT.601 has: Ut Video knows these two."""
 
 
 def is_plain(raw: Path) -> bool:
